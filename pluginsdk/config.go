@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -26,7 +27,7 @@ type ConfigChecker interface {
 // error. [Start] does this before Init. For a plugin in a process of its own, see
 // process.CheckConfig.
 func CheckConfig(ctx context.Context, plugin ParigotInit, config proto.Message) error {
-	return checkConfig(withConfig(ctx, config), plugin)
+	return checkConfig(core.WithConfig(ctx, config), plugin)
 }
 
 // ChecksConfig reports whether a plugin can check its configuration: whether it, or one of
@@ -72,17 +73,11 @@ func checkConfig(ctx context.Context, plugin ParigotInit) (err error) {
 	return checker.CheckConfig(ctx)
 }
 
-type configKey struct{}
-
-func withConfig(ctx context.Context, config proto.Message) context.Context {
-	return context.WithValue(ctx, configKey{}, config)
-}
-
 // ReadConfig copies the configuration that the host gave the plugin into into.
 // Without one it leaves into as it is. It is an error when the host gave a
 // message of another type. ctx is the one that Init or CheckConfig got.
 func ReadConfig(ctx context.Context, into proto.Message) error {
-	config, _ := ctx.Value(configKey{}).(proto.Message)
+	config := core.ConfigOf(ctx)
 	if config == nil {
 		return nil
 	}

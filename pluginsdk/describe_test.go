@@ -12,17 +12,6 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
 
-func TestDescribeMethod(t *testing.T) {
-	t.Parallel()
-	open := pluginsdk.DescribeMethod(filev1parigot.File_Open_FullName)()
-	require.NotNil(t, open)
-	require.Equal(t, filev1parigot.File_Open_FullName, string(open.FullName()))
-	require.Equal(t, "file.v1.OpenRequest", string(open.Input().FullName()))
-	for _, name := range []string{"file.v1.File", "file.v1.File.Missing", "not linked", ""} {
-		require.Nil(t, pluginsdk.DescribeMethod(name)(), name)
-	}
-}
-
 func TestDescribe(t *testing.T) {
 	t.Parallel()
 	services := func(p pluginsdk.ParigotInit) (names []string) {
@@ -59,22 +48,21 @@ func (r *registered) Register(_ context.Context, m eng.HostModule) error {
 }
 
 // TestDescribeIsWhatIsRegistered: the generated description of a service and what is
-// registered for it are the same, but for the implementation.
+// registered for it are the same.
 func TestDescribeIsWhatIsRegistered(t *testing.T) {
 	t.Parallel()
-	described := filev1parigot.DescribeFile()
-	require.Nil(t, described.Impl)
+	described := filev1parigot.File_ServiceDesc
 	var got registered
-	require.NoError(t, filev1parigot.RegisterFile(t.Context(), &got, filev1parigot.UnimplementedFileImpl{}))
+	require.NoError(t, filev1parigot.RegisterFile(t.Context(), &got, filev1parigot.UnimplementedFileServer{}))
 	require.Len(t, got.modules, 1)
 	require.Equal(t, described.Module, got.modules[0].Name)
 	require.Len(t, got.modules[0].Functions, len(described.Methods))
 	for i, f := range got.modules[0].Functions {
-		m := described.Methods[i]
-		require.Equal(t, m.Func, f.Name)
-		require.Equal(t, m.Descriptor().FullName(), f.Descriptor().FullName())
-		require.Nil(t, m.Bridge)
+		m := described.Bound(i)
+		require.Equal(t, described.Methods[i].Func, f.Name)
+		require.EqualValues(t, f.Method, m.Descriptor().FullName())
+		require.EqualValues(t, f.Method, f.Descriptor().FullName())
 		require.NotNil(t, f.Call)
+		require.NotNil(t, f.Server)
 	}
-	require.Nil(t, filev1parigot.DescribeFile().Methods[0].Bridge, "each description is a new one")
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/iansmith/parigot/internal/instance"
-	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -21,16 +21,14 @@ func Incident(ctx context.Context, code protoreflect.Enum, err error) error {
 	if err == nil || code.Number() == 0 {
 		return err
 	}
-	incident := logIncident(stateOf(ctx), FuncName(ctx), err)
-	return status.Wrap(code, err, fmt.Sprintf("%s failed in the host, incident %s", FuncName(ctx), incident))
+	return status.Wrap(code, err, fmt.Sprintf("%s failed in the host, incident %s", FuncName(ctx), core.Incident(ctx, err)))
 }
 
-// logIncident logs what went wrong in the call of a method, and counts it.
-func logIncident(inst *instance.State, call string, err error, more ...any) id.IncidentId {
-	incident := id.New[id.IncidentKind]()
-	inst.Counters.Incidents.Add(1)
-	inst.Logger.Error("call failed", append([]any{
-		"incident", incident.String(), "call", call, "guest", inst.Name, "err", err,
-	}, more...)...)
-	return incident
+// Unmarshal is [proto.Unmarshal] for bytes that come from a guest, such as the value of an
+// Any in a request: it bounds what decoding them takes before it decodes them, as is done
+// for requests themselves. ctx is that of the call, or any other. The error is
+// RESOURCE_EXHAUSTED if they take more than [eng.WithMaxDecoded] allows, or if messages are
+// nested too deeply, and INVALID_ARGUMENT if they do not decode. m is unspecified then.
+func Unmarshal(ctx context.Context, b []byte, m proto.Message) error {
+	return core.Unmarshal(ctx, b, m)
 }

@@ -19,6 +19,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -104,15 +105,9 @@ func (o dispatcherOption) applyStart(s *startOptions) { s.dispatcher = o.into }
 // is set only when Start succeeds. The default and nil mean that nobody asks.
 func WithDispatcher(into *Dispatcher) StartOption { return dispatcherOption{into} }
 
-type dispatcherKey struct{}
-
 // OfferDispatcher gives d to a host that asks for it, see [WithDispatcher]. A plugin
 // calls it in Init, with the context that it got.
-func OfferDispatcher(ctx context.Context, d Dispatcher) {
-	if offered, ok := ctx.Value(dispatcherKey{}).(*Dispatcher); ok {
-		*offered = d
-	}
-}
+func OfferDispatcher(ctx context.Context, d Dispatcher) { core.Offer(ctx, d) }
 
 // Start checks the configuration of a plugin, if that is a [ConfigChecker], and initialises
 // it with e. When it cannot work, the error says why; a
@@ -128,11 +123,11 @@ func Start(ctx context.Context, e eng.Engine, plugin ParigotInit, opts ...StartO
 		opt.applyStart(&o)
 	}
 	var offered Dispatcher
-	ctx = withConfig(ctx, o.config)
+	ctx = core.WithConfig(ctx, o.config)
 	if err := checkConfig(ctx, plugin); err != nil {
 		return fmt.Errorf("start plugin %T: %w", plugin, err)
 	}
-	ctx = context.WithValue(ctx, dispatcherKey{}, &offered)
+	ctx = core.WithOffer(ctx, &offered)
 	var drainer Drainer
 	ctx = context.WithValue(ctx, drainerKey{}, &drainer)
 	_ = e.Failures() // of registrations before: their callers have them

@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/core/coretest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -24,28 +26,25 @@ func newHost(t *testing.T) *eng.Host {
 	return h
 }
 
-func service(impl any) pluginsdk.Service {
-	return pluginsdk.Service{Name: "test.v1.Test", Impl: impl, Methods: []pluginsdk.Method{
-		{Name: "Call", Bridge: func(context.Context, api.Module, []uint64) {}},
-	}}
+func register(ctx context.Context, e eng.Engine, impl any) error {
+	call := coretest.Unary(core.Method{Name: "Call"}, func(context.Context, *wrapperspb.StringValue, *wrapperspb.StringValue) error { return nil })
+	return parigotimpl.Register(ctx, e, &core.Service{Name: "test.v1.Test", Methods: []core.MethodDesc{call}}, impl)
 }
 
 func TestStart(t *testing.T) {
 	t.Parallel()
 	reason := errors.New("no database")
-	register := pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool {
-		return pluginsdk.RegisterService(ctx, e, service(1)) == nil
-	})
+	works := pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool { return register(ctx, e, 1) == nil })
 	tests := []struct {
 		name   string
 		plugin pluginsdk.ParigotInit
 		want   string
 	}{
-		{"works", register, ""},
+		{"works", works, ""},
 		{"reports a reason", pluginsdk.InitFunc(func(_ context.Context, e eng.Engine) bool { return pluginsdk.InitError(e, reason) }), "no database"},
-		{"fails to register", pluginsdk.InitAll(register, register), `module "test.v1.Test": ALREADY_EXISTS: function "Call" is registered already`},
+		{"fails to register", pluginsdk.InitAll(works, works), `module "test.v1.Test": ALREADY_EXISTS: function "Call" is registered already`},
 		{"ignores that it failed to register", pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool {
-			_ = pluginsdk.RegisterService(ctx, e, service(nil))
+			_ = register(ctx, e, nil)
 			return true
 		}), "test.v1.Test: the implementation is nil"},
 		{"gives no reason", pluginsdk.InitFunc(func(context.Context, eng.Engine) bool { return false }), "pluginsdk.InitError"},
@@ -138,7 +137,7 @@ func TestImplIsClosedWithTheEngine(t *testing.T) {
 	h, err := eng.New(t.Context())
 	require.NoError(t, err)
 	var closed []string
-	require.NoError(t, pluginsdk.RegisterService(t.Context(), h, service(closingImpl{&closed})))
+	require.NoError(t, register(t.Context(), h, closingImpl{&closed}))
 	h.OnClose(func(context.Context) error {
 		closed = append(closed, "last")
 		return nil

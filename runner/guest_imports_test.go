@@ -37,8 +37,7 @@ func (a *app) String() string {
 func main() { fmt.Println(&app{os.Args[0]}) }
 `
 
-// caller is a guest that calls one method, whose name and twin stand for %[1]s and
-// %[2]s. It keeps its client in a field and hands it on, and it lets reflection see
+// caller is a guest that makes one call of a method, which stands for %s. It keeps its client in a field and hands it on, and it lets reflection see
 // methods, which makes the linker keep all exported methods that reflection could
 // reach.
 const caller = `package main
@@ -51,6 +50,7 @@ import (
 
 	"github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
 	"github.com/iansmith/parigot/internal/gen/testdata/import_names/names/namesparigot"
+	"github.com/iansmith/parigot/pluginsdk/future"
 )
 
 type app struct{ client namesparigot.NamesClient }
@@ -58,7 +58,7 @@ type app struct{ client namesparigot.NamesClient }
 func (a *app) run(ctx context.Context) { call(ctx, a.client) }
 
 func call(ctx context.Context, client namesparigot.NamesClient) {
-	fmt.Println(client.%[1]s%[2]s)
+	fmt.Println(%s)
 }
 
 func main() {
@@ -69,24 +69,26 @@ func main() {
 	a.run(context.Background())
 }
 
-var _ = names.Word{}
+var (
+	_ = names.Word{}
+	_ = future.Await[int]
+)
 `
 
 // TestGuestsImportWhatTheyCall: a guest imports the method that it calls and no other,
 // whatever the methods are called: only so can a grant name what a guest needs.
 func TestGuestsImportWhatTheyCall(t *testing.T) {
 	t.Parallel()
-	twins := []string{
-		"(ctx, new(names.Word))",
-		"Async(ctx, new(names.Word))",
-		"Into(ctx, new(names.Word), new(names.Word))",
+	calls := []string{
+		"client.%s(ctx, new(names.Word))",
+		"future.Go(ctx, client.%s, new(names.Word))",
 	}
 	for i, name := range []string{
 		"Get", "String", "Error", "Close", "Next", "Len", "Reset", "ProtoReflect", "Unwrap", "Interface", "ProtoType", "X",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, []string{name}, calledBy(t, fmt.Sprintf(caller, name, twins[i%len(twins)])))
+			require.Equal(t, []string{name}, calledBy(t, fmt.Sprintf(caller, fmt.Sprintf(calls[i%len(calls)], name))))
 		})
 	}
 	t.Run("a client beside a value that becomes an interface", func(t *testing.T) {

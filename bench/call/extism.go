@@ -53,7 +53,7 @@ func extismSend(_ context.Context, p *extism.CurrentPlugin, stack []uint64) {
 		if err := req.UnmarshalVT(b); err != nil {
 			return 0, err
 		}
-		if err := (callImpl{}).Send(context.Background(), req, resp); err != nil {
+		if err := (callImpl{}).SendInto(context.Background(), req, resp); err != nil {
 			return 0, err
 		}
 		if b, err = resp.MarshalVT(); err != nil {

@@ -13,16 +13,20 @@ import (
 
 type callImpl struct{}
 
-func (callImpl) Send(_ context.Context, req *callv1.SendRequest, resp *callv1.SendResponse) error {
+func (callImpl) Send(ctx context.Context, req *callv1.SendRequest) (*callv1.SendResponse, error) {
+	resp := new(callv1.SendResponse)
+	return resp, callImpl{}.SendInto(ctx, req, resp)
+}
+
+func (callImpl) SendInto(_ context.Context, req *callv1.SendRequest, resp *callv1.SendResponse) error {
 	resp.Id, resp.Payload, resp.Seq, resp.Tags = work.NextID(), req.Payload, req.Seq, req.Tags
 	return nil
 }
 
 type plainImpl struct{}
 
-func (plainImpl) Send(_ context.Context, req *plainv1.SendRequest, resp *plainv1.SendResponse) error {
-	resp.Id, resp.Payload, resp.Seq, resp.Tags = work.NextID(), req.Payload, req.Seq, req.Tags
-	return nil
+func (plainImpl) Send(_ context.Context, req *plainv1.SendRequest) (*plainv1.SendResponse, error) {
+	return &plainv1.SendResponse{Id: work.NextID(), Payload: req.Payload, Seq: req.Seq, Tags: req.Tags}, nil
 }
 
 type knqyfImpl struct{}

@@ -33,11 +33,12 @@ func nativePlain(size int) native {
 			if err != nil {
 				return err
 			}
-			req, resp := new(plainv1.SendRequest), new(plainv1.SendResponse)
+			req := new(plainv1.SendRequest)
 			if err := proto.Unmarshal(b, req); err != nil {
 				return err
 			}
-			if err := (plainImpl{}).Send(context.Background(), req, resp); err != nil {
+			resp, err := (plainImpl{}).Send(context.Background(), req)
+			if err != nil {
 				return err
 			}
 			if b, err = proto.Marshal(resp); err != nil {
@@ -68,7 +69,7 @@ func nativeVT(size int) native {
 			if err := req.UnmarshalVT(b); err != nil {
 				return err
 			}
-			if err := (callImpl{}).Send(context.Background(), req, resp); err != nil {
+			if err := (callImpl{}).SendInto(context.Background(), req, resp); err != nil {
 				return err
 			}
 			if b, err = resp.MarshalVT(); err != nil {
@@ -103,7 +104,7 @@ func nativeReused(size int) native {
 			if err := req.UnmarshalVTUnsafe(buffer); err != nil {
 				return err
 			}
-			if err := (callImpl{}).Send(context.Background(), &req, &resp); err != nil {
+			if err := (callImpl{}).SendInto(context.Background(), &req, &resp); err != nil {
 				return err
 			}
 			answer = sized(answer, resp.SizeVT())
@@ -141,7 +142,7 @@ func nativeHalf(size int) native {
 			if err = req.UnmarshalVT(b); err != nil {
 				return err
 			}
-			if err := (callImpl{}).Send(context.Background(), req, resp); err != nil {
+			if err := (callImpl{}).SendInto(context.Background(), req, resp); err != nil {
 				return err
 			}
 			if _, err := resp.MarshalToSizedBufferVT(buffer[:resp.SizeVT()]); err != nil {

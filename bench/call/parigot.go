@@ -44,7 +44,7 @@ func openParigot(ctx context.Context, wasm []byte, cache string, opts ...eng.Opt
 }
 
 func (p *parigot) registerAll(ctx context.Context) error {
-	if err := callv1parigot.RegisterCall(ctx, p, callImpl{}, pluginsdk.Borrowed()); err != nil {
+	if err := callv1parigot.RegisterCall(ctx, p, callImpl{}, pluginsdk.Borrowed(), pluginsdk.Into()); err != nil {
 		return err
 	}
 	if err := plainv1parigot.RegisterPlain(ctx, p, plainImpl{}); err != nil {

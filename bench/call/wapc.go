@@ -54,7 +54,7 @@ func wapcSend(ctx context.Context, _, _, _ string, b []byte) ([]byte, error) {
 	if err := req.UnmarshalVT(b); err != nil {
 		return nil, err
 	}
-	if err := (callImpl{}).Send(ctx, req, resp); err != nil {
+	if err := (callImpl{}).SendInto(ctx, req, resp); err != nil {
 		return nil, err
 	}
 	return resp.MarshalVT()

@@ -104,7 +104,8 @@ func (g *guests) run(ctx context.Context, w echo.Work) (done echo.Done, err erro
 	for i := range callers {
 		group.Go(func() error {
 			resp := new(wrapperspb.Int64Value)
-			err := g.dispatch.Dispatch(ctx, callerName(i), "Run", wrapperspb.Bytes(encoded), resp)
+			m := pluginsdk.Method{Service: callerName(i), Name: "Run", FullName: callerName(i) + ".Run"}
+			err := g.dispatch.Invoke(ctx, &m, wrapperspb.Bytes(encoded), resp)
 			counts[i] = resp.GetValue()
 			return err
 		})

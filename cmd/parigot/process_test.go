@@ -61,11 +61,12 @@ func TestDescribe(t *testing.T) {
 				require.Equal(t, s.Name, got.Services[i].Name)
 				require.Equal(t, s.Module, got.Services[i].Module)
 				require.Len(t, got.Services[i].Methods, len(s.Methods))
-				for j, m := range s.Methods {
-					other := got.Services[i].Methods[j]
+				for j := range s.Methods {
+					m, other := s.Bound(j), got.Services[i].Bound(j)
 					require.True(t, proto.Equal(protodesc.ToMethodDescriptorProto(m.Descriptor()), protodesc.ToMethodDescriptorProto(other.Descriptor())), m.Name)
 					require.True(t, proto.Equal(protodesc.ToDescriptorProto(m.Descriptor().Input()), protodesc.ToDescriptorProto(other.Descriptor().Input())), m.Name)
-					m.Descriptor, other.Descriptor, m.Bridge, m.Borrowing = nil, nil, nil, nil
+					require.Equal(t, s.Methods[j].Import(), got.Services[i].Methods[j].Import())
+					m.Descriptor, other.Descriptor = nil, nil
 					require.Equal(t, m, other)
 				}
 			}

@@ -22,14 +22,14 @@ import (
 // own for each engine; the RPCs of the zero value fail with UNAVAILABLE. All
 // methods are safe for concurrent use.
 type FilePlugin struct {
-	filev1parigot.UnimplementedFileImpl
+	filev1parigot.UnimplementedFileServer
 
 	sandbox *sandbox // nil in the zero value
 }
 
 var (
-	_ filev1parigot.FileImpl  = (*FilePlugin)(nil)
-	_ pluginsdk.ConfigChecker = (*FilePlugin)(nil)
+	_ filev1parigot.FileServer = (*FilePlugin)(nil)
+	_ pluginsdk.ConfigChecker  = (*FilePlugin)(nil)
 )
 
 // ParigotInitialize is the plugin that a host initialises, with a
@@ -57,7 +57,7 @@ func (*FilePlugin) Init(ctx context.Context, e eng.Engine) bool {
 // Describe says what Init will register and that it reads a [filev1.FileConfig].
 func (*FilePlugin) Describe() pluginsdk.Description {
 	return pluginsdk.Description{
-		Services: []pluginsdk.Service{filev1parigot.DescribeFile()},
+		Services: []pluginsdk.Service{filev1parigot.File_ServiceDesc},
 		Config:   new(filev1.FileConfig),
 	}
 }
@@ -91,106 +91,112 @@ func newFilePlugin(ctx context.Context, e eng.Engine) (*FilePlugin, error) {
 }
 
 // Open opens an existing file for reading, from its first byte.
-func (p *FilePlugin) Open(ctx context.Context, req *filev1.OpenRequest, resp *filev1.OpenResponse) error {
+func (p *FilePlugin) Open(ctx context.Context, req *filev1.OpenRequest) (*filev1.OpenResponse, error) {
 	if p.sandbox == nil {
-		return errNotInitialised()
+		return nil, errNotInitialised()
 	}
 	key, err := p.sandbox.open(eng.CallerFromContext(ctx), req.GetPath())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	resp.Path, resp.Id = req.GetPath(), key.id.Proto()
-	return nil
+	return &filev1.OpenResponse{Path: req.GetPath(), Id: key.id.Proto()}, nil
 }
 
 // Create opens a file for reading and writing. A file that exists is
 // truncated, one that does not is made, with the directories above it.
-func (p *FilePlugin) Create(ctx context.Context, req *filev1.CreateRequest, resp *filev1.CreateResponse) error {
+func (p *FilePlugin) Create(ctx context.Context, req *filev1.CreateRequest) (*filev1.CreateResponse, error) {
 	if p.sandbox == nil {
-		return errNotInitialised()
+		return nil, errNotInitialised()
 	}
 	key, err := p.sandbox.create(eng.CallerFromContext(ctx), req.GetPath())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	resp.Path, resp.Id = req.GetPath(), key.id.Proto()
-	return nil
+	return &filev1.CreateResponse{Path: req.GetPath(), Id: key.id.Proto()}, nil
 }
 
 // Close closes an open file; its id names nothing afterwards.
-func (p *FilePlugin) Close(ctx context.Context, req *filev1.CloseRequest, _ *filev1.CloseResponse) error {
+func (p *FilePlugin) Close(ctx context.Context, req *filev1.CloseRequest) (*filev1.CloseResponse, error) {
 	if p.sandbox == nil {
-		return errNotInitialised()
+		return nil, errNotInitialised()
 	}
 	caller := eng.CallerFromContext(ctx)
-	return p.sandbox.closeFile(caller, keyOf(caller, req.GetId()))
+	if err := p.sandbox.closeFile(caller, keyOf(caller, req.GetId())); err != nil {
+		return nil, err
+	}
+	return new(filev1.CloseResponse), nil
 }
 
 // Read returns the bytes that follow the last ones read or written.
-func (p *FilePlugin) Read(ctx context.Context, req *filev1.ReadRequest, resp *filev1.ReadResponse) (err error) {
+func (p *FilePlugin) Read(ctx context.Context, req *filev1.ReadRequest) (*filev1.ReadResponse, error) {
 	if p.sandbox == nil {
-		return errNotInitialised()
+		return nil, errNotInitialised()
 	}
 	caller := eng.CallerFromContext(ctx)
-	resp.Data, err = p.sandbox.read(caller, keyOf(caller, req.GetId()), req.GetLimit())
-	return err
+	data, err := p.sandbox.read(caller, keyOf(caller, req.GetId()), req.GetLimit())
+	if err != nil {
+		return nil, err
+	}
+	return &filev1.ReadResponse{Data: data}, nil
 }
 
 // Write appends to what was read or written last, and returns when all bytes
 // are with the host's operating system.
-func (p *FilePlugin) Write(ctx context.Context, req *filev1.WriteRequest, resp *filev1.WriteResponse) error {
+func (p *FilePlugin) Write(ctx context.Context, req *filev1.WriteRequest) (*filev1.WriteResponse, error) {
 	if p.sandbox == nil {
-		return errNotInitialised()
+		return nil, errNotInitialised()
 	}
 	caller := eng.CallerFromContext(ctx)
 	if err := p.sandbox.write(caller, keyOf(caller, req.GetId()), req.GetData()); err != nil {
-		return err
+		return nil, err
 	}
-	resp.Written = uint32(len(req.GetData())) // write has checked it against a uint32
-	return nil
+	// write has checked it against a uint32
+	return &filev1.WriteResponse{Written: uint32(len(req.GetData()))}, nil
 }
 
 // Delete removes a file, or a directory that has nothing in it.
-func (p *FilePlugin) Delete(ctx context.Context, req *filev1.DeleteRequest, _ *filev1.DeleteResponse) error {
+func (p *FilePlugin) Delete(ctx context.Context, req *filev1.DeleteRequest) (*filev1.DeleteResponse, error) {
 	if p.sandbox == nil {
-		return errNotInitialised()
+		return nil, errNotInitialised()
 	}
-	return p.sandbox.remove(eng.CallerFromContext(ctx), req.GetPath())
+	if err := p.sandbox.remove(eng.CallerFromContext(ctx), req.GetPath()); err != nil {
+		return nil, err
+	}
+	return new(filev1.DeleteResponse), nil
 }
 
 // Stat tells what is at a path.
-func (p *FilePlugin) Stat(ctx context.Context, req *filev1.StatRequest, resp *filev1.StatResponse) error {
+func (p *FilePlugin) Stat(ctx context.Context, req *filev1.StatRequest) (*filev1.StatResponse, error) {
 	if p.sandbox == nil {
-		return errNotInitialised()
+		return nil, errNotInitialised()
 	}
 	info, err := p.sandbox.stat(eng.CallerFromContext(ctx), req.GetPath())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	resp.Info = &filev1.FileInfo{
+	found := &filev1.FileInfo{
 		Path:    req.GetPath(),
 		IsDir:   info.IsDir(),
 		ModTime: timestamppb.New(info.ModTime()),
 	}
 	if !info.IsDir() {
-		resp.Info.Size = info.Size()
+		found.Size = info.Size()
 	}
-	return nil
+	return &filev1.StatResponse{Info: found}, nil
 }
 
 // LoadTestData copies a directory of the host, with all below it, to a
 // directory of the guest. The host's configuration lists the directories
 // that may be copied; there are none unless it does.
-func (p *FilePlugin) LoadTestData(ctx context.Context, req *filev1.LoadTestDataRequest, resp *filev1.LoadTestDataResponse) error {
+func (p *FilePlugin) LoadTestData(ctx context.Context, req *filev1.LoadTestDataRequest) (*filev1.LoadTestDataResponse, error) {
 	if p.sandbox == nil {
-		return errNotInitialised()
+		return nil, errNotInitialised()
 	}
 	done, err := p.sandbox.loadTestData(ctx, eng.CallerFromContext(ctx), req)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	resp.Copied, resp.ErrorPath = done.copied, done.failed
-	return nil
+	return &filev1.LoadTestDataResponse{Copied: done.copied, ErrorPath: done.failed}, nil
 }
 
 func keyOf(caller eng.Caller, fileID *parigotpb.Id) fileKey {

@@ -107,33 +107,33 @@ func TestGuestProgramRefusesOtherArguments(t *testing.T) {
 // brokenQueue does not keep what the queue promises. Its functions change
 // what goes in and comes out; a nil one changes nothing.
 type brokenQueue struct {
-	queuev1parigot.QueueImpl
+	queuev1parigot.QueueServer
 
 	send    func(req *queuev1.SendRequest)
 	receive func(resp *queuev1.ReceiveResponse)
 	done    func(req *queuev1.MarkDoneRequest)
 }
 
-func (b *brokenQueue) Send(ctx context.Context, req *queuev1.SendRequest, resp *queuev1.SendResponse) error {
+func (b *brokenQueue) Send(ctx context.Context, req *queuev1.SendRequest) (*queuev1.SendResponse, error) {
 	if b.send != nil {
 		b.send(req)
 	}
-	return b.QueueImpl.Send(ctx, req, resp)
+	return b.QueueServer.Send(ctx, req)
 }
 
-func (b *brokenQueue) Receive(ctx context.Context, req *queuev1.ReceiveRequest, resp *queuev1.ReceiveResponse) error {
-	err := b.QueueImpl.Receive(ctx, req, resp)
-	if b.receive != nil {
+func (b *brokenQueue) Receive(ctx context.Context, req *queuev1.ReceiveRequest) (*queuev1.ReceiveResponse, error) {
+	resp, err := b.QueueServer.Receive(ctx, req)
+	if err == nil && b.receive != nil {
 		b.receive(resp)
 	}
-	return err
+	return resp, err
 }
 
-func (b *brokenQueue) MarkDone(ctx context.Context, req *queuev1.MarkDoneRequest, resp *queuev1.MarkDoneResponse) error {
+func (b *brokenQueue) MarkDone(ctx context.Context, req *queuev1.MarkDoneRequest) (*queuev1.MarkDoneResponse, error) {
 	if b.done != nil {
 		b.done(req)
 	}
-	return b.QueueImpl.MarkDone(ctx, req, resp)
+	return b.QueueServer.MarkDone(ctx, req)
 }
 
 // TestGuestProgramChecksItsClaims has queues that break their promises: what the
@@ -162,7 +162,7 @@ func TestGuestProgramChecksItsClaims(t *testing.T) {
 			b := setup(t, func(cfg *queuev1.QueueConfig) {
 				cfg.VisibilityTimeout = durationpb.New(50 * time.Millisecond)
 			})
-			c.queue.QueueImpl = &QueuePlugin{store: b.store}
+			c.queue.QueueServer = &QueuePlugin{store: b.store}
 			host := plugintest.Host(t)
 			require.NoError(t, queuev1parigot.RegisterQueue(t.Context(), host, &c.queue))
 			code, out := runGuestProgram(t, host, "10")

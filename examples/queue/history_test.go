@@ -123,19 +123,19 @@ func (r recorder) Init(ctx context.Context, e eng.Engine) bool {
 	return queuev1parigot.RegisterQueue(ctx, e, recorder{p, r.history}) == nil
 }
 
-func (r recorder) Send(ctx context.Context, req *queuev1.SendRequest, resp *queuev1.SendResponse) error {
-	err := r.QueuePlugin.Send(ctx, req, resp)
+func (r recorder) Send(ctx context.Context, req *queuev1.SendRequest) (*queuev1.SendResponse, error) {
+	resp, err := r.QueuePlugin.Send(ctx, req)
 	r.history.mu.Lock()
 	defer r.history.mu.Unlock()
 	for _, messageID := range resp.GetMsgId() {
 		r.history.of(messageID).sent = true
 	}
-	return err
+	return resp, err
 }
 
-func (r recorder) Receive(ctx context.Context, req *queuev1.ReceiveRequest, resp *queuev1.ReceiveResponse) error {
+func (r recorder) Receive(ctx context.Context, req *queuev1.ReceiveRequest) (*queuev1.ReceiveResponse, error) {
 	called := time.Now()
-	err := r.QueuePlugin.Receive(ctx, req, resp)
+	resp, err := r.QueuePlugin.Receive(ctx, req)
 	d := delivery{called: called, returned: time.Now(), caller: eng.CallerFromContext(ctx)}
 	r.history.mu.Lock()
 	defer r.history.mu.Unlock()
@@ -144,11 +144,11 @@ func (r recorder) Receive(ctx context.Context, req *queuev1.ReceiveRequest, resp
 		d.count = got.GetReceivedCount()
 		m.deliveries = append(m.deliveries, d)
 	}
-	return err
+	return resp, err
 }
 
-func (r recorder) MarkDone(ctx context.Context, req *queuev1.MarkDoneRequest, resp *queuev1.MarkDoneResponse) error {
-	err := r.QueuePlugin.MarkDone(ctx, req, resp)
+func (r recorder) MarkDone(ctx context.Context, req *queuev1.MarkDoneRequest) (*queuev1.MarkDoneResponse, error) {
+	resp, err := r.QueuePlugin.MarkDone(ctx, req)
 	now := time.Now()
 	r.history.mu.Lock()
 	defer r.history.mu.Unlock()
@@ -157,7 +157,7 @@ func (r recorder) MarkDone(ctx context.Context, req *queuev1.MarkDoneRequest, re
 			m.done = now
 		}
 	}
-	return err
+	return resp, err
 }
 
 // TestHistoryTellsWhatIsWrong: the check of the tests with many consumers is one

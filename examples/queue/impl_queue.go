@@ -34,14 +34,14 @@ const (
 // own for each engine; the RPCs of the zero value fail with UNAVAILABLE. All
 // methods are safe for concurrent use.
 type QueuePlugin struct {
-	queuev1parigot.UnimplementedQueueImpl
+	queuev1parigot.UnimplementedQueueServer
 
 	store *store // nil in the zero value
 }
 
 var (
-	_ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)
-	_ pluginsdk.ConfigChecker  = (*QueuePlugin)(nil)
+	_ queuev1parigot.QueueServer = (*QueuePlugin)(nil)
+	_ pluginsdk.ConfigChecker    = (*QueuePlugin)(nil)
 )
 
 // ParigotInitialize is the plugin that a host initialises, with a
@@ -69,7 +69,7 @@ func (*QueuePlugin) Init(ctx context.Context, e eng.Engine) bool {
 // Describe says what Init will register and that it reads a [queuev1.QueueConfig].
 func (*QueuePlugin) Describe() pluginsdk.Description {
 	return pluginsdk.Description{
-		Services: []pluginsdk.Service{queuev1parigot.DescribeQueue()},
+		Services: []pluginsdk.Service{queuev1parigot.Queue_ServiceDesc},
 		Config:   new(queuev1.QueueConfig),
 	}
 }
@@ -106,77 +106,83 @@ func newQueuePlugin(ctx context.Context, e eng.Engine) (*QueuePlugin, error) {
 }
 
 // CreateQueue makes a queue.
-func (p *QueuePlugin) CreateQueue(ctx context.Context, req *queuev1.CreateQueueRequest, resp *queuev1.CreateQueueResponse) error {
+func (p *QueuePlugin) CreateQueue(ctx context.Context, req *queuev1.CreateQueueRequest) (*queuev1.CreateQueueResponse, error) {
 	if err := checkName(req.GetQueueName()); err != nil {
-		return err
+		return nil, err
 	}
 	var queueID queuev1parigot.QueueId
 	err := p.grow(ctx, func(ctx context.Context, q *Queries) (err error) {
 		queueID, err = p.store.create(ctx, q, req.GetQueueName())
 		return err
 	})
-	resp.Id = queueID.Proto()
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return &queuev1.CreateQueueResponse{Id: queueID.Proto()}, nil
 }
 
 // Locate finds a queue by its name.
-func (p *QueuePlugin) Locate(ctx context.Context, req *queuev1.LocateRequest, resp *queuev1.LocateResponse) error {
+func (p *QueuePlugin) Locate(ctx context.Context, req *queuev1.LocateRequest) (*queuev1.LocateResponse, error) {
 	if err := checkName(req.GetQueueName()); err != nil {
-		return err
+		return nil, err
 	}
 	var queueID queuev1parigot.QueueId
 	err := p.read(ctx, func(ctx context.Context, q *Queries) (err error) {
 		queueID, err = findQueue(ctx, q, req.GetQueueName())
 		return err
 	})
-	resp.Id = queueID.Proto()
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return &queuev1.LocateResponse{Id: queueID.Proto()}, nil
 }
 
 // DeleteQueue deletes a queue and its messages.
-func (p *QueuePlugin) DeleteQueue(ctx context.Context, req *queuev1.DeleteQueueRequest, _ *queuev1.DeleteQueueResponse) error {
+func (p *QueuePlugin) DeleteQueue(ctx context.Context, req *queuev1.DeleteQueueRequest) (*queuev1.DeleteQueueResponse, error) {
 	var name string
 	err := p.write(ctx, func(ctx context.Context, q *Queries) (err error) {
 		name, err = drop(ctx, q, queuev1parigot.QueueIdFromProto(req.GetId()))
 		return err
 	})
-	if err == nil {
-		p.store.logger.InfoContext(ctx, "queue deleted", "queue", name, "by", eng.CallerFromContext(ctx).Name)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	p.store.logger.InfoContext(ctx, "queue deleted", "queue", name, "by", eng.CallerFromContext(ctx).Name)
+	return new(queuev1.DeleteQueueResponse), nil
 }
 
 // Send puts messages into a queue, in their order: all of them, or none.
-func (p *QueuePlugin) Send(ctx context.Context, req *queuev1.SendRequest, resp *queuev1.SendResponse) error {
+func (p *QueuePlugin) Send(ctx context.Context, req *queuev1.SendRequest) (*queuev1.SendResponse, error) {
 	if p.store == nil {
-		return errNotInitialised()
+		return nil, errNotInitialised()
 	}
 	b, err := p.store.batchOf(ctx, req.GetMsg())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := p.grow(ctx, func(ctx context.Context, q *Queries) error {
 		return p.store.insert(ctx, q, queuev1parigot.QueueIdFromProto(req.GetId()), b)
 	}); err != nil {
-		return err
+		return nil, err
 	}
+	resp := new(queuev1.SendResponse)
 	for _, m := range b.messages {
 		resp.MsgId = append(resp.MsgId, m.id.Proto())
 	}
-	return nil
+	return resp, nil
 }
 
 // Receive takes messages out of sight for the visibility timeout.
-func (p *QueuePlugin) Receive(ctx context.Context, req *queuev1.ReceiveRequest, resp *queuev1.ReceiveResponse) error {
+func (p *QueuePlugin) Receive(ctx context.Context, req *queuev1.ReceiveRequest) (*queuev1.ReceiveResponse, error) {
 	if limit := req.GetLimit(); limit < 1 || limit > maxReceive {
-		return status.Errorf(status.InvalidArgument, "the limit is %d, want 1 to %d", limit, maxReceive)
+		return nil, status.Errorf(status.InvalidArgument, "the limit is %d, want 1 to %d", limit, maxReceive)
 	}
 	if p.store == nil {
-		return errNotInitialised()
+		return nil, errNotInitialised()
 	}
 	l := lease{store: p.store, queue: queuev1parigot.QueueIdFromProto(req.GetId()), limit: int64(req.GetLimit())}
 	if err := p.write(ctx, l.run); err != nil {
-		return err
+		return nil, err
 	}
 	if n := len(l.buried); n > 0 {
 		p.store.logger.InfoContext(ctx, "messages moved to the dead-letter queue",
@@ -185,6 +191,7 @@ func (p *QueuePlugin) Receive(ctx context.Context, req *queuev1.ReceiveRequest, 
 	// A bad disk can damage a message, or somebody who writes to the database. The
 	// others must not suffer from it, and it may be repaired.
 	var damage error
+	resp := new(queuev1.ReceiveResponse)
 	for _, taken := range l.messages {
 		m, err := messageOf(taken.row)
 		if err = cmp.Or(taken.damage, err); err != nil {
@@ -195,10 +202,10 @@ func (p *QueuePlugin) Receive(ctx context.Context, req *queuev1.ReceiveRequest, 
 		m.QueueId = req.GetId()
 		resp.Msg = append(resp.Msg, m)
 	}
-	if len(resp.Msg) == 0 {
-		return damage
+	if damage != nil && len(resp.Msg) == 0 {
+		return nil, damage
 	}
-	return nil
+	return resp, nil
 }
 
 // messageOf decodes a row, all but the id of its queue.
@@ -227,9 +234,9 @@ func timeOf(s string) (*timestamppb.Timestamp, error) {
 }
 
 // MarkDone ends the life of messages.
-func (p *QueuePlugin) MarkDone(ctx context.Context, req *queuev1.MarkDoneRequest, resp *queuev1.MarkDoneResponse) error {
+func (p *QueuePlugin) MarkDone(ctx context.Context, req *queuev1.MarkDoneRequest) (*queuev1.MarkDoneResponse, error) {
 	if n := len(req.GetMsgId()); n > maxBatch {
-		return status.Errorf(status.InvalidArgument, "the request has %d ids, at most %d are allowed", n, maxBatch)
+		return nil, status.Errorf(status.InvalidArgument, "the request has %d ids, at most %d are allowed", n, maxBatch)
 	}
 	ids := make([]queuev1parigot.QueueMsgId, len(req.GetMsgId()))
 	for i, m := range req.GetMsgId() {
@@ -240,15 +247,20 @@ func (p *QueuePlugin) MarkDone(ctx context.Context, req *queuev1.MarkDoneRequest
 		unmodified, err = p.store.finish(ctx, q, queuev1parigot.QueueIdFromProto(req.GetId()), ids)
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	resp := new(queuev1.MarkDoneResponse)
 	for _, m := range unmodified {
 		resp.Unmodified = append(resp.Unmodified, &parigotpb.Id{High: m.High(), Low: m.Low()})
 	}
-	return err
+	return resp, nil
 }
 
 // Length counts the messages that are not done.
-func (p *QueuePlugin) Length(ctx context.Context, req *queuev1.LengthRequest, resp *queuev1.LengthResponse) error {
-	return p.read(ctx, func(ctx context.Context, q *Queries) error {
+func (p *QueuePlugin) Length(ctx context.Context, req *queuev1.LengthRequest) (*queuev1.LengthResponse, error) {
+	resp := new(queuev1.LengthResponse)
+	err := p.read(ctx, func(ctx context.Context, q *Queries) error {
 		key, err := keyOf(ctx, q, queuev1parigot.QueueIdFromProto(req.GetId()))
 		if err != nil {
 			return err
@@ -258,6 +270,10 @@ func (p *QueuePlugin) Length(ctx context.Context, req *queuev1.LengthRequest, re
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
 
 // write does a job that may change the database.

@@ -4,11 +4,9 @@ package syscall
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 
-	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -24,8 +22,8 @@ type dispatcher struct{ kernel *kernel }
 
 var _ pluginsdk.Dispatcher = dispatcher{}
 
-// Dispatch implements [pluginsdk.Dispatcher].
-func (d dispatcher) Dispatch(ctx context.Context, service, method string, req, resp proto.Message) error {
+// Invoke implements [pluginsdk.Dispatcher].
+func (d dispatcher) Invoke(ctx context.Context, m *pluginsdk.Method, req, resp proto.Message) error {
 	if err := ctx.Err(); err != nil {
 		return endOf(err, "the call was not made")
 	}
@@ -33,27 +31,11 @@ func (d dispatcher) Dispatch(ctx context.Context, service, method string, req, r
 	if err != nil {
 		return status.Wrap(status.InvalidArgument, err, "encode the request")
 	}
-	result, err := d.kernel.callFromHost(ctx, splitName(service), method, &anypb.Any{Value: param})
+	result, err := d.kernel.callFromHost(ctx, splitName(m.Service), m.Name, &anypb.Any{Value: param})
 	if err == nil {
-		err = decodeResult(ctx, result, resp)
+		err = pluginsdk.Result(ctx, result.GetResultError(), result.GetResult().GetValue(), resp)
 	}
 	return syscallpb.Canonical(err)
-}
-
-// decodeResult decodes what a guest has answered, which is hostile.
-func decodeResult(ctx context.Context, result *syscallpb.ResolvedCall, resp proto.Message) error {
-	if code := result.GetResultError(); code != 0 {
-		failure := new(spb.Status)
-		if err := pluginsdk.Unmarshal(ctx, result.GetResult().GetValue(), failure); err != nil {
-			failure = nil // the code is what counts
-		}
-		return status.FromProto(code, failure)
-	}
-	err := pluginsdk.Unmarshal(ctx, result.GetResult().GetValue(), resp)
-	if errors.Is(err, status.Of(status.InvalidArgument)) {
-		err = status.Wrap(status.Internal, err, "decode the response")
-	}
-	return err
 }
 
 // endOf is the error of a call whose context has ended.

@@ -33,9 +33,13 @@ func (b *bundle) hostCalls(ctx context.Context, name string) *hostCall {
 	c := &hostCall{resp: new(wrapperspb.StringValue), done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		c.err = dispatcher{b.kernel}.Dispatch(ctx, greetingService, "Do", wrapperspb.String(name), c.resp)
+		c.err = dispatcher{b.kernel}.Invoke(ctx, methodOf(greetingService, "Do"), wrapperspb.String(name), c.resp)
 	}()
 	return c
+}
+
+func methodOf(service, name string) *pluginsdk.Method {
+	return &pluginsdk.Method{Service: service, Name: name, FullName: service + "." + name}
 }
 
 func (c *hostCall) over() bool {
@@ -183,7 +187,7 @@ func TestHostCallFails(t *testing.T) {
 	inTime(t, limits, func(t *testing.T, b *bundle) {
 		host := dispatcher{b.kernel}
 		dispatch := func(service, method, name string) error {
-			return host.Dispatch(t.Context(), service, method, wrapperspb.String(name), new(wrapperspb.StringValue))
+			return host.Invoke(t.Context(), methodOf(service, method), wrapperspb.String(name), new(wrapperspb.StringValue))
 		}
 		server := b.guest("greeting")
 		server.serve(greetingService)
@@ -306,7 +310,7 @@ func TestHostCallsGoTooDeep(t *testing.T) {
 		client.serve("hello.v1.Hello")
 		done := make(chan error)
 		go func() {
-			done <- dispatcher{b.kernel}.Dispatch(t.Context(), "hello.v1.Hello", "Do", new(wrapperspb.StringValue), new(wrapperspb.StringValue))
+			done <- dispatcher{b.kernel}.Invoke(t.Context(), methodOf("hello.v1.Hello", "Do"), new(wrapperspb.StringValue), new(wrapperspb.StringValue))
 		}()
 		synctest.Wait()
 		in := client.incoming()
@@ -334,6 +338,6 @@ func TestStartOffersTheDispatcher(t *testing.T) {
 	require.NotEqual(t, one, two, "each engine has its own")
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := one.Dispatch(ended, greetingService, "Do", new(wrapperspb.StringValue), new(wrapperspb.StringValue))
+	err := one.Invoke(ended, methodOf(greetingService, "Do"), new(wrapperspb.StringValue), new(wrapperspb.StringValue))
 	require.True(t, errors.Is(err, context.Canceled) && status.CodeOf(err) == status.Cancelled, "%v", err)
 }

@@ -12,7 +12,7 @@
 //
 //	var guests pluginsdk.Dispatcher
 //	err := pluginsdk.Start(ctx, engine, syscall.ParigotInitialize, pluginsdk.WithDispatcher(&guests))
-//	greeting := greetingv1parigot.NewGreetingHostClient(guests)
+//	greeting := greetingv1parigot.NewGreetingClient(guests)
 //
 // To the guests the host is a caller without id and name, which no guest can be;
 // for the limits it counts as one guest.

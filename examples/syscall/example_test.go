@@ -83,7 +83,7 @@ func greetFromHost(ctx context.Context, host *eng.Host, greeting func()) (string
 		return "", err
 	}
 	go greeting()
-	client := greetingv1parigot.NewGreetingHostClient(guests)
+	client := greetingv1parigot.NewGreetingClient(guests)
 	resp, err := client.Greet(ctx, &greetingv1.GreetRequest{Language: "it", Name: "host"})
 	return resp.GetText(), err
 }

@@ -240,7 +240,7 @@ func (c *guestChaos) call(n *chaosNode, word string, limit time.Duration) error 
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	start, resp := time.Now(), new(wrapperspb.StringValue)
-	err := c.guests.Dispatch(ctx, n.service, "Visit", wrapperspb.String(word), resp)
+	err := c.guests.Invoke(ctx, methodOf(n.service, "Visit"), wrapperspb.String(word), resp)
 	if took := time.Since(start); took > limit+chaosGrace {
 		c.t.Errorf("a call of %s took %s", n.service, took)
 	}

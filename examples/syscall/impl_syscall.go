@@ -20,7 +20,7 @@ import (
 // its own for each engine; the RPCs of the zero value fail with UNAVAILABLE. All
 // methods are safe for concurrent use.
 type SyscallPlugin struct {
-	syscallpbparigot.UnimplementedSyscallImpl
+	syscallpbparigot.UnimplementedSyscallServer
 
 	kernel *kernel // nil in the zero value
 	// whoCalls and mayDo are eng.CallerFromContext and eng.GrantsOf, or what a test
@@ -29,7 +29,7 @@ type SyscallPlugin struct {
 	mayDo    func(context.Context) *eng.Grants
 }
 
-var _ syscallpbparigot.SyscallImpl = (*SyscallPlugin)(nil)
+var _ syscallpbparigot.SyscallServer = (*SyscallPlugin)(nil)
 
 // ParigotInitialize is the plugin that a host initialises. It needs no
 // configuration; a [syscallpb.SyscallConfig] changes its limits.
@@ -61,7 +61,7 @@ func (*SyscallPlugin) Init(ctx context.Context, e eng.Engine) bool {
 // Describe says what Init will register and that it reads a [syscallpb.SyscallConfig].
 func (*SyscallPlugin) Describe() pluginsdk.Description {
 	return pluginsdk.Description{
-		Services: []pluginsdk.Service{syscallpbparigot.DescribeSyscall()},
+		Services: []pluginsdk.Service{syscallpbparigot.Syscall_ServiceDesc},
 		Config:   new(syscallpb.SyscallConfig),
 	}
 }
@@ -93,13 +93,15 @@ func errNotInitialised() error {
 //
 // Errors: BadId for a name that no service can have, PERMISSION_DENIED for a
 // service that the guest may not serve, NamespaceExhausted.
-func (p *SyscallPlugin) Register(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
+func (p *SyscallPlugin) Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
 	if p.kernel == nil {
-		return errNotInitialised()
+		return nil, errNotInitialised()
 	}
 	sid, err := p.kernel.register(ctx, p.whoCalls(ctx), p.mayDo(ctx), req)
-	resp.ServiceId = sid.Proto()
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return &syscallpb.RegisterResponse{ServiceId: sid.Proto()}, nil
 }
 
 // BindMethod gives an id to a method of a service that the guest has
@@ -108,14 +110,16 @@ func (p *SyscallPlugin) Register(ctx context.Context, req *syscallpb.RegisterReq
 //
 // Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
 // export the service, NamespaceExhausted.
-func (p *SyscallPlugin) BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
+func (p *SyscallPlugin) BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
 	h, err := p.host(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	mid, err := p.kernel.bind(h, id.FromProto[id.ServiceKind](req.GetServiceId()), req.GetMethodName())
-	resp.MethodId = mid.Proto()
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return &syscallpb.BindMethodResponse{MethodId: mid.Proto()}, nil
 }
 
 // Export says that the guest implements a service that it has registered. Calls
@@ -124,12 +128,15 @@ func (p *SyscallPlugin) BindMethod(ctx context.Context, req *syscallpb.BindMetho
 // Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
 // export it, or when this guest has left it with Exit, FAILED_PRECONDITION when its
 // messages do not fit those of a guest that has located the service.
-func (p *SyscallPlugin) Export(ctx context.Context, req *syscallpb.ExportRequest, _ *syscallpb.ExportResponse) error {
+func (p *SyscallPlugin) Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
 	h, err := p.host(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.kernel.export(ctx, h, id.FromProto[id.ServiceKind](req.GetServiceId()))
+	if err := p.kernel.export(ctx, h, id.FromProto[id.ServiceKind](req.GetServiceId())); err != nil {
+		return nil, err
+	}
+	return new(syscallpb.ExportResponse), nil
 }
 
 // Require says that a service that the guest has registered needs others. They
@@ -138,12 +145,15 @@ func (p *SyscallPlugin) Export(ctx context.Context, req *syscallpb.ExportRequest
 // Errors: BadId, PERMISSION_DENIED for a service that the guest may not call,
 // ServiceAlreadyRequired, DependencyCycle, whose message names the cycle,
 // NamespaceExhausted.
-func (p *SyscallPlugin) Require(ctx context.Context, req *syscallpb.RequireRequest, _ *syscallpb.RequireResponse) error {
+func (p *SyscallPlugin) Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
 	h, err := p.host(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.kernel.require(ctx, h, id.FromProto[id.ServiceKind](req.GetSource()), req.GetDest())
+	if err := p.kernel.require(ctx, h, id.FromProto[id.ServiceKind](req.GetSource()), req.GetDest()); err != nil {
+		return nil, err
+	}
+	return new(syscallpb.RequireResponse), nil
 }
 
 // Launch waits until everything that the service requires has started, and
@@ -153,12 +163,15 @@ func (p *SyscallPlugin) Require(ctx context.Context, req *syscallpb.RequireReque
 // RunTimeout, with the service that is missing, AbortRequest, DependencyCycle
 // when guests wait for each other, see RegisterRequest.single_flight and
 // LaunchRequest.single_flight.
-func (p *SyscallPlugin) Launch(ctx context.Context, req *syscallpb.LaunchRequest, _ *syscallpb.LaunchResponse) error {
+func (p *SyscallPlugin) Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
 	h, err := p.host(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.kernel.launch(ctx, h, id.FromProto[id.ServiceKind](req.GetServiceId()), req.GetSingleFlight())
+	if err := p.kernel.launch(ctx, h, id.FromProto[id.ServiceKind](req.GetServiceId()), req.GetSingleFlight()); err != nil {
+		return nil, err
+	}
+	return new(syscallpb.LaunchResponse), nil
 }
 
 // Locate finds a service that the guest requires and has launched for. Its ids
@@ -168,17 +181,16 @@ func (p *SyscallPlugin) Launch(ctx context.Context, req *syscallpb.LaunchRequest
 // when nobody exports it, NotReady when the guest was not launched, or the
 // service has not started, FAILED_PRECONDITION when the guest's messages do not fit
 // those of a guest that exports it.
-func (p *SyscallPlugin) Locate(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
+func (p *SyscallPlugin) Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
 	h, err := p.host(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s, err := p.kernel.locate(h, serviceName{req.GetService().GetPackageName(), req.GetService().GetServiceName()})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	resp.ServiceId, resp.Binding = s.Id().Proto(), s.Method()
-	return nil
+	return &syscallpb.LocateResponse{ServiceId: s.Id().Proto(), Binding: s.Method()}, nil
 }
 
 // Dispatch calls a method of a service that the guest has located. It does not
@@ -192,14 +204,16 @@ func (p *SyscallPlugin) Locate(ctx context.Context, req *syscallpb.LocateRequest
 // when nobody serves it now, BadCallId for a wrong parent, DependencyCycle when
 // calls on behalf of calls go too deep, RESOURCE_EXHAUSTED when the guest has
 // too many calls in flight or the target has too many waiting.
-func (p *SyscallPlugin) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
+func (p *SyscallPlugin) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
 	h, err := p.host(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cid, err := p.kernel.dispatch(ctx, h, req)
-	resp.CallId = cid.Proto()
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return &syscallpb.DispatchResponse{CallId: cid.Proto()}, nil
 }
 
 // ReadOne waits until there is something for the guest and returns it: calls to
@@ -209,12 +223,16 @@ func (p *SyscallPlugin) Dispatch(ctx context.Context, req *syscallpb.DispatchReq
 //
 // Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
 // guest in flight, ChannelClosed.
-func (p *SyscallPlugin) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
+func (p *SyscallPlugin) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
 	h, err := p.host(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.kernel.readOne(ctx, h, req, resp)
+	resp := new(syscallpb.ReadOneResponse)
+	if err := p.kernel.readOne(ctx, h, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
 
 // ReturnValue answers a call that ReadOne brought.
@@ -222,24 +240,30 @@ func (p *SyscallPlugin) ReadOne(ctx context.Context, req *syscallpb.ReadOneReque
 // Errors: BadCallId for a call that is not this guest's to answer, or is over:
 // it was answered, its caller does not wait any longer or has ended.
 // DataTooLarge: the call waits for another answer.
-func (p *SyscallPlugin) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest, _ *syscallpb.ReturnValueResponse) error {
+func (p *SyscallPlugin) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
 	h, err := p.host(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.kernel.returnValue(h, req)
+	if err := p.kernel.returnValue(h, req); err != nil {
+		return nil, err
+	}
+	return new(syscallpb.ReturnValueResponse), nil
 }
 
 // Cancel ends a call of the guest that has no result yet: none will come, and
 // the guest that serves it is told.
 //
 // Errors: BadCallId for a call that is not this guest's, or has its result.
-func (p *SyscallPlugin) Cancel(ctx context.Context, req *syscallpb.CancelRequest, _ *syscallpb.CancelResponse) error {
+func (p *SyscallPlugin) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
 	h, err := p.host(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.kernel.cancel(h, id.FromProto[id.CallKind](req.GetCallId()))
+	if err := p.kernel.cancel(h, id.FromProto[id.CallKind](req.GetCallId())); err != nil {
+		return nil, err
+	}
+	return new(syscallpb.CancelResponse), nil
 }
 
 // Exit withdraws all services of the guest, or asks all guests to end. It ends
@@ -248,52 +272,62 @@ func (p *SyscallPlugin) Cancel(ctx context.Context, req *syscallpb.CancelRequest
 //
 // Errors: ExitFailed for a code that is not from 0 to 255, PERMISSION_DENIED
 // when the host does not let this guest end the others.
-func (p *SyscallPlugin) Exit(ctx context.Context, req *syscallpb.ExitRequest, _ *syscallpb.ExitResponse) error {
+func (p *SyscallPlugin) Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
 	h, err := p.host(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.kernel.exit(h, req.GetCode(), req.GetEveryone())
+	if err := p.kernel.exit(h, req.GetCode(), req.GetEveryone()); err != nil {
+		return nil, err
+	}
+	return new(syscallpb.ExitResponse), nil
 }
 
 // ServiceByName tells about a service. Any guest may ask.
 //
 // Errors: NotFound.
-func (p *SyscallPlugin) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error {
+func (p *SyscallPlugin) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
 	if _, err := p.host(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	s := p.kernel.data.ServiceByName(ctx, req.GetService().GetPackageName(), req.GetService().GetServiceName())
-	return describe(s, &resp.Info)
+	if s == nil {
+		return nil, errUnknown()
+	}
+	return &syscallpb.ServiceByNameResponse{Info: describe(s)}, nil
 }
 
 // ServiceById tells about a service. Any guest may ask.
 //
 // Errors: NotFound.
-func (p *SyscallPlugin) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error {
+func (p *SyscallPlugin) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
 	if _, err := p.host(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	s := p.kernel.data.ServiceById(ctx, id.FromProto[id.ServiceKind](req.GetServiceId()))
-	return describe(s, &resp.Info)
+	if s == nil {
+		return nil, errUnknown()
+	}
+	return &syscallpb.ServiceByIdResponse{Info: describe(s)}, nil
 }
 
 // DependencyExists tells whether one service requires another, itself or by way
 // of others. Any guest may ask.
-func (p *SyscallPlugin) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error {
+func (p *SyscallPlugin) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
 	if _, err := p.host(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	resp.Exists = p.kernel.data.PathExists(ctx, fullName(req.GetSource()), fullName(req.GetTarget()))
-	return nil
+	exists := p.kernel.data.PathExists(ctx, fullName(req.GetSource()), fullName(req.GetTarget()))
+	return &syscallpb.DependencyExistsResponse{Exists: exists}, nil
 }
 
-// describe tells about a service, which may be nil.
-func describe(s Service, info **syscallpb.ServiceInfo) error {
-	if s == nil {
-		return status.Error(syscallpb.KernelErr_NotFound, "no such service is known")
-	}
-	*info = &syscallpb.ServiceInfo{
+func errUnknown() error {
+	return status.Error(syscallpb.KernelErr_NotFound, "no such service is known")
+}
+
+// describe tells about a service.
+func describe(s Service) *syscallpb.ServiceInfo {
+	return &syscallpb.ServiceInfo{
 		ServiceId:    s.Id().Proto(),
 		Service:      &syscallpb.FullyQualifiedService{PackageName: s.Package(), ServiceName: s.Name()},
 		IsClient:     s.Package() == clientPackage,
@@ -302,7 +336,6 @@ func describe(s Service, info **syscallpb.ServiceInfo) error {
 		Started:      s.Started(),
 		Binding:      s.Method(),
 	}
-	return nil
 }
 
 func fullName(s *syscallpb.FullyQualifiedService) string {

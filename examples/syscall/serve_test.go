@@ -359,11 +359,11 @@ func TestHostCallsGuests(t *testing.T) {
 func hostCallsGuests(t *testing.T, plugin pluginsdk.ParigotInit) {
 	var guests pluginsdk.Dispatcher
 	b := setupServeWith(t, plugin, pluginsdk.WithDispatcher(&guests))
-	client := kerneltestv1parigot.NewRelayHostClient(guests)
+	client := kerneltestv1parigot.NewRelayClient(guests)
 	b.serving(t.Context(), "both")
 	ctx := pluginsdk.WithMetadata(t.Context(), "traceparent", "00-def")
 	do := func(what, with string) (string, error) {
-		resp, err := future.Await(ctx, client.DoAsync(ctx, &kerneltestv1.DoRequest{What: what, With: with}))
+		resp, err := future.Await(ctx, future.Go(ctx, client.Do, &kerneltestv1.DoRequest{What: what, With: with}))
 		return resp.GetText(), err
 	}
 	got, err := do("metadata", "traceparent")

@@ -293,9 +293,9 @@ func TestServiceInfo(t *testing.T) {
 func TestPluginWithoutEngine(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	err := (&SyscallPlugin{}).Register(ctx, new(syscallpb.RegisterRequest), new(syscallpb.RegisterResponse))
+	_, err := (&SyscallPlugin{}).Register(ctx, new(syscallpb.RegisterRequest))
 	require.ErrorIs(t, err, status.Of(status.Unavailable))
-	err = (&SyscallPlugin{}).ReadOne(ctx, new(syscallpb.ReadOneRequest), new(syscallpb.ReadOneResponse))
+	_, err = (&SyscallPlugin{}).ReadOne(ctx, new(syscallpb.ReadOneRequest))
 	require.ErrorIs(t, err, status.Of(status.Unavailable))
 	require.NoError(t, (&SyscallPlugin{}).Close(ctx))
 

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
@@ -70,8 +69,7 @@ func (b *bundle) guest(name string) *guest {
 // with returns the guest with calls that have the context ctx.
 func (g *guest) with(ctx context.Context) *guest {
 	copied := *g
-	// Calls that may block have no budget.
-	copied.ctx = pluginsdk.WithBudget(context.WithValue(ctx, callerKey{}, g.caller), -1)
+	copied.ctx = context.WithValue(ctx, callerKey{}, g.caller)
 	return &copied
 }
 

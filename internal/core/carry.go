@@ -37,22 +37,13 @@ type carryServer struct {
 // Stack implements [Server].
 func (c *carryServer) Stack(ctx context.Context, m api.Module, stack []uint64) {
 	x := newExchange(ctx, &Outcome{Method: c.method}, stackEnds(m, stack))
-	w := work{carry: c.carry}
-	if x.Method.MayBlock && x.inst.Calls != nil {
-		stack[0] = overlap(ctx, x, w, nil)
-		return
-	}
-	stack[0] = x.serve(ctx, &w, nil)
+	stack[0] = serveOnHeap(ctx, x, work{carry: c.carry}, nil)
 }
 
 // Bytes implements [Server].
 func (c *carryServer) Bytes(ctx context.Context, request, room []byte) (code int32, body []byte) {
 	x := newExchange(ctx, &Outcome{Method: c.method}, bufferEnds(request, room))
-	code, size := abi.Split(x.serve(ctx, &work{carry: c.carry}, nil))
-	if int64(size) <= int64(len(room)) {
-		return code, room[:size]
-	}
-	return code, x.parked
+	return x.inRoom(x.serve(ctx, &work{carry: c.carry}, nil))
 }
 
 // carried is a call on its way through a [Carrier], and what came back.

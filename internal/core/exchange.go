@@ -126,12 +126,9 @@ func (x *exchange) open(ctx context.Context, w *work) (start time.Time, s *statu
 	if _, ok := x.into(); !ok {
 		return start, nil, false
 	}
-	if w.carry != nil || ctx.Err() == nil { // else it costs nothing, and begin refuses it
-		if s := x.take(w); s != nil {
-			return start, s, false
-		}
+	if start, s = x.begin(header); s == nil && !w.lazy {
+		s = x.take(w)
 	}
-	start, s = x.begin(header)
 	return start, s, s == nil
 }
 

@@ -45,7 +45,8 @@ const (
 // change its memory: a request that is carried is copied, and its answer, too.
 func overlap(ctx context.Context, x exchange, w work, run func(context.Context) int32) (result uint64) {
 	x.pends = true
-	f := &flight{exchange: x, work: w, run: run}
+	f := &flight{exchange: x, work: w}
+	f.run = intercepted(&f.exchange, &f.work, run)
 	guest := &x // what answers the guest while it waits
 	defer func() {
 		if p := recover(); p != nil {
@@ -140,6 +141,7 @@ func (f *flight) land() {
 		}
 	}
 	f.inst.Running.Land(&f.seen)
+	f.release() // what an interceptor put in the place of the request
 	f.finish(f.start)
 	f.stop()
 	if f.stage.CompareAndSwap(0, stageDone) {

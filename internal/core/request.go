@@ -29,19 +29,32 @@ func MaxDecoded(inst *instance.State) wirecost.Limit {
 
 // take takes the request: it decodes it, unless a carrier gets it as it is.
 func (x *exchange) take(w *work) *status.Status {
-	if x.req.size > x.inst.Limits.MaxRequest {
-		return refuse(status.ResourceExhausted, "%s: the request has %d bytes, the host takes %d",
-			x.name, x.req.size, x.inst.Limits.MaxRequest)
+	if s := x.tooLarge(x.req.size); s != nil {
+		return s
 	}
 	b, ok := x.from()
 	if !ok {
 		return refuse(status.InvalidArgument, "%s: the request is outside of the guest's memory: %d bytes at %#x",
 			x.name, x.req.size, x.req.ptr)
 	}
+	return x.takeBytes(w, b)
+}
+
+func (x *exchange) tooLarge(size uint32) *status.Status {
+	if size <= x.inst.Limits.MaxRequest {
+		return nil
+	}
+	return refuse(status.ResourceExhausted, "%s: the request has %d bytes, the host takes %d", x.name, size, x.inst.Limits.MaxRequest)
+}
+
+// takeBytes is take for a request that is in b.
+func (x *exchange) takeBytes(w *work, b []byte) *status.Status {
+	w.taken = true
 	if w.carry != nil {
 		w.carried.request = b
 		return nil
 	}
+	x.release() // of another one, see [Call.SetRequest]
 	if len(b) > wirecost.Tiny || x.pends {
 		if s := x.admit(b, w.request); s != nil {
 			return s

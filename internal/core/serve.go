@@ -15,16 +15,15 @@ import (
 func Stack[T, U proto.Message](ctx context.Context, name string, m api.Module, stack []uint64, fn func(context.Context, T, U) int32, t T, u U) {
 	o, holds := outcomeOf(u, name)
 	x := newExchange(ctx, o, stackEnds(m, stack))
-	req, resp := messageOf(t), message{}
+	w := work{request: messageOf(t)}
 	if !holds {
-		resp = messageOf(u)
+		w.response = messageOf(u)
 	}
-	if x.Method.MayBlock && x.inst.Calls != nil {
-		// What the goroutine needs is moved to the heap here, and only here.
-		stack[0] = overlap(ctx, x, work{request: req, response: resp}, func(ctx context.Context) int32 { return fn(ctx, t, u) })
+	if x.onHeap() {
+		stack[0] = serveOnHeap(ctx, x, w, func(ctx context.Context) int32 { return fn(ctx, t, u) })
 		return
 	}
-	stack[0] = x.serve(ctx, &work{request: req, response: resp}, func(ctx context.Context) int32 { return fn(ctx, t, u) })
+	stack[0] = x.serve(ctx, &w, func(ctx context.Context) int32 { return fn(ctx, t, u) })
 }
 
 // Bytes serves a call of any other carrier, as [Stack] does. ctx has the caller. The answer
@@ -37,11 +36,40 @@ func Bytes[T, U proto.Message](ctx context.Context, request, room []byte, fn fun
 	if !holds {
 		w.response = messageOf(u)
 	}
-	code, size := abi.Split(x.serve(ctx, &w, func(ctx context.Context) int32 { return fn(ctx, t, u) }))
-	if int64(size) <= int64(len(room)) {
-		return code, room[:size]
+	return x.inRoom(x.serve(ctx, &w, func(ctx context.Context) int32 { return fn(ctx, t, u) }))
+}
+
+// inRoom returns the answer of a call whose carrier has given it room.
+func (x *exchange) inRoom(result uint64) (code int32, body []byte) {
+	code, size := abi.Split(result)
+	if int64(size) <= int64(len(x.room)) {
+		return code, x.room[:size]
 	}
 	return code, x.parked
+}
+
+// onHeap reports whether others than this call's goroutine see it, as interceptors do, and
+// the goroutine of a call that goes on while its guest runs. Calls of other kinds are on the
+// stack, and allocate nothing.
+func (x *exchange) onHeap() bool { return x.inst.Intercept != nil || x.pending() }
+
+func (x *exchange) pending() bool { return x.Method.MayBlock && x.inst.Calls != nil }
+
+func serveOnHeap(ctx context.Context, x exchange, w work, run func(context.Context) int32) uint64 {
+	if x.pending() {
+		return overlap(ctx, x, w, run)
+	}
+	return x.serve(ctx, &w, intercepted(&x, &w, run))
+}
+
+// intercepted returns run with the interceptors around it. A run of nil means that the call is
+// carried.
+func intercepted(x *exchange, w *work, run func(context.Context) int32) func(context.Context) int32 {
+	if x.inst.Intercept == nil {
+		return run
+	}
+	w.lazy = !x.pends
+	return (&Call{x: x, w: w, run: run}).serve
 }
 
 // work is what a call takes and gives: messages, or bytes on the way to another server.
@@ -49,10 +77,13 @@ type work struct {
 	request, response message
 	carry             Carrier // nil: messages
 	carried           carried
+	lazy              bool // the request is decoded when somebody wants it
+	taken             bool // it is decoded
 }
 
-// serve does the call and returns its result; run is the server's function. The request is decoded before
-// anything is written, so that the buffers may overlap.
+// serve does the call and returns its result; run is the server's function, or nil for a call
+// that is carried. The request is decoded before anything is written, so that the buffers
+// may overlap.
 func (x *exchange) serve(ctx context.Context, w *work, run func(context.Context) int32) (result uint64) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -77,9 +108,9 @@ func (x *exchange) serve(ctx context.Context, w *work, run func(context.Context)
 	return result
 }
 
-// do calls the server.
+// do calls the server, or who carries the call to it.
 func (w *work) do(x *exchange, run func(context.Context) int32) int32 {
-	if w.carry != nil {
+	if run == nil {
 		return w.carried.carry(&x.ctx, x, w.carry)
 	}
 	return run(&x.ctx)

@@ -11,9 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/core/coretest"
 	"github.com/iansmith/parigot/internal/crashtest/testdata/crash"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
@@ -200,13 +201,7 @@ type other struct {
 }
 
 func (n *other) init(ctx context.Context, e eng.Engine) bool {
-	const name = "other.v1.Other"
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{Name: name, Impl: n, Methods: []pluginsdk.Method{{
-		Name: "Echo",
-		Bridge: func(ctx context.Context, m api.Module, stack []uint64) {
-			pluginsdk.InvokeImplFromStack(ctx, name+".Echo", m, stack, pluginsdk.Adapt(n, (*other).echo), new(wrapperspb.StringValue), new(wrapperspb.StringValue))
-		},
-	}}}) == nil
+	return coretest.Register(ctx, e, "other.v1.Other", n, coretest.Unary(core.Method{Name: "Echo"}, n.echo)) == nil
 }
 
 func (n *other) echo(_ context.Context, req, resp *wrapperspb.StringValue) error {

@@ -169,17 +169,13 @@ func noFile(err error, path string) string {
 
 // idle returns the functions of a service with nothing behind them.
 func (c *check) idle(s pluginsdk.Service) eng.HostModule {
-	m := eng.HostModule{Name: s.Module}
-	if m.Name == "" {
-		m.Name = s.Name
-	}
-	for _, method := range s.Methods {
-		f := eng.Function{Name: method.Func, Method: s.Name + "." + method.Name, Call: noCall, Descriptor: method.Descriptor}
-		if f.Name == "" {
-			f.Name = method.Name
-		}
-		c.methods[f.Method] = true
-		m.Functions = append(m.Functions, f)
+	m := eng.HostModule{Name: s.ImportModule()}
+	for i := range s.Methods {
+		method := s.Bound(i)
+		c.methods[method.FullName] = true
+		m.Functions = append(m.Functions, eng.Function{
+			Name: s.Methods[i].Import(), Method: method.FullName, Call: noCall, Descriptor: method.Descriptor,
+		})
 	}
 	return m
 }

@@ -162,15 +162,13 @@ func goRun(tb testing.TB, r wazero.Runtime, m wazero.CompiledModule, args ...str
 
 type echo struct{}
 
-func (echo) echo(_ context.Context, req, resp *wrapperspb.BytesValue) error {
+func (echo) echo(_ context.Context, req, resp *wrapperspb.BytesValue) int32 {
 	resp.Value = req.Value
-	return nil
+	return 0
 }
 
-var callEcho = pluginsdk.Adapt(echo{}, echo.echo)
-
 func bridgeEcho(ctx context.Context, m api.Module, stack []uint64) {
-	pluginsdk.InvokeImplFromStack(ctx, "test.v1.Test.Echo", m, stack, callEcho, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+	pluginsdk.InvokeImplFromStack(ctx, "test.v1.Test.Echo", m, stack, echo{}.echo, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
 }
 
 func goWorks(tb testing.TB) []byte { return guesttest.Build(tb, "testdata/work") }

@@ -9,20 +9,19 @@ import (
 type Method struct {
 	FullName      string
 	GoName        string
-	AsyncName     string
-	IntoName      string
 	Input, Output protogen.GoIdent
 }
 
 // Service is what a test needs to know to use the code of a service.
 type Service struct {
 	FullName            string
-	Impl, Register      protogen.GoIdent
+	Server, Register    protogen.GoIdent
+	Desc                protogen.GoIdent
 	NewLocal, NewClient protogen.GoIdent
 	HasHost, HasGuest   bool
 	// Zero for a native service.
-	Server, Serve, Locate, NewHostClient protogen.GoIdent
-	Methods                              []Method
+	Serve, Locate protogen.GoIdent
+	Methods       []Method
 }
 
 // Services returns the services that Generate writes code for.
@@ -37,20 +36,20 @@ func Services(request *pluginpb.CodeGeneratorRequest) ([]Service, error) {
 		for _, s := range file.Services {
 			one := Service{
 				FullName:  s.FullName,
-				Impl:      file.ImportPath.Ident(s.ImplName),
+				Server:    file.ImportPath.Ident(s.ServerName),
 				Register:  file.ImportPath.Ident(s.RegisterName),
+				Desc:      file.ImportPath.Ident(s.DescVar),
 				NewLocal:  file.ImportPath.Ident(s.NewLocalName),
 				NewClient: file.ImportPath.Ident(s.NewClientName),
 				HasHost:   params.side != sideGuest,
 				HasGuest:  params.side != sideHost,
 			}
 			if !s.IsNative {
-				one.Server, one.Serve = file.ImportPath.Ident(s.ServerName), file.ImportPath.Ident(s.ServeName)
-				one.Locate, one.NewHostClient = file.ImportPath.Ident(s.LocateName), file.ImportPath.Ident(s.NewHostClientName)
+				one.Serve, one.Locate = file.ImportPath.Ident(s.ServeName), file.ImportPath.Ident(s.LocateName)
 			}
 			for _, m := range s.Methods {
 				one.Methods = append(one.Methods, Method{
-					FullName: m.FullName, GoName: m.GoName, AsyncName: m.AsyncName, IntoName: m.IntoName,
+					FullName: m.FullName, GoName: m.GoName,
 					Input: m.Input.GoIdent, Output: m.Output.GoIdent,
 				})
 			}
@@ -64,5 +63,6 @@ func Services(request *pluginpb.CodeGeneratorRequest) ([]Service, error) {
 var (
 	FileStem = fileStem
 	Harmless = harmless
+	Locals   = locals
 	Snake    = snake
 )

@@ -149,7 +149,7 @@ func (g *generator) noteFile(view *fileView) {
 	case ignored(base):
 		g.note("%s: the go command leaves %s, the messages of this file, out of some builds or all, because of its name: rename the proto file", view.Desc.Path(), base)
 	}
-	if view.GoPackageName == "main" && view.usesOwnMessages() {
+	if view.importsMain() {
 		g.note("%s: its Go package is main, which the package %s cannot import: change go_package, or set package_suffix to nothing", view.Desc.Path(), view.PackageName)
 	}
 }
@@ -223,6 +223,6 @@ func (g *generator) response(skeletons []*pluginpb.CodeGeneratorResponse_File) *
 	return response
 }
 
-func sortedKeys[V any](m map[string]V) []string {
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	return slices.Sorted(maps.Keys(m))
 }

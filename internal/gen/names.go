@@ -13,30 +13,31 @@ import (
 // methods.
 type serviceNames struct {
 	ServiceNameConst  string // constant: full name of the service
-	ImplName          string // interface that an author implements
+	ServerName        string // interface that an author implements
 	UnimplementedName string // implements it with an error
-	ClientName        string // interface that callers use
-	DescribeName      string // host function that describes the service
-	RegisterName      string // host function that registers an implementation
-	NewLocalName      string // host function that makes a client without wasm
-	LocalType         string // what it returns
-	NewClientName     string // guest function that makes a client
-	CallsType         string // interface inside the client of a guest
-	GuestType         string // what implements it with calls to the host
+	ClientName        string // what callers use: an interface in the host, a struct in guests
+	NewClientName     string // function that makes one
 
-	// Of services that are not native.
-	ServerName        string // interface that a guest implements
-	ServeName         string // guest function that serves an implementation
-	LocateName        string // guest function that finds one that serves
-	LocatedType       string // the client that it returns
-	NewHostClientName string // host function that makes a client of what guests serve
-	HostClientType    string // what it returns
+	IntoServerName string // host interface whose methods fill responses
+	ClientType     string // host type: the client
+	NewLocalName   string // host function that makes a client without wasm
+	RegisterName   string // host function that registers an implementation
+	DescVar        string // host variable that describes the service
+
+	CallsType string // interface inside the client of a guest
+	GuestType string // what implements it with calls to the host
+
+	// Of services that are not native, in guests.
+	ServeName   string // function that serves an implementation
+	ServedName  string // function that says how
+	LocateName  string // function that finds one that serves
+	LocatedType string // what makes the calls of the client that it returns
 }
 
 // methodNames are all Go identifiers of a method besides its own name.
 type methodNames struct {
 	FullNameConst string // constant: full name of the method
-	BridgeName    string // host function that makes the bridge
+	BridgeName    string // host function: the bridge
 	ImportName    string // guest function that the host provides
 	MethodVar     string // guest variable with what the SDK knows of the method
 }
@@ -45,22 +46,21 @@ type methodNames struct {
 func namesOfService(goName string) serviceNames {
 	return serviceNames{
 		ServiceNameConst:  goName + "ServiceName",
-		ImplName:          goName + "Impl",
-		UnimplementedName: "Unimplemented" + goName + "Impl",
-		ClientName:        goName + "Client",
-		DescribeName:      "Describe" + goName,
-		RegisterName:      "Register" + goName,
-		NewLocalName:      "NewLocal" + goName + "Client",
-		LocalType:         "local" + goName + "Client",
-		NewClientName:     "New" + goName + "Client",
-		CallsType:         "calls" + goName + "Client",
-		GuestType:         "guest" + goName + "Client",
 		ServerName:        goName + "Server",
+		UnimplementedName: "Unimplemented" + goName + "Server",
+		ClientName:        goName + "Client",
+		NewClientName:     "New" + goName + "Client",
+		IntoServerName:    goName + "IntoServer",
+		ClientType:        "client" + goName,
+		NewLocalName:      "NewLocal" + goName + "Client",
+		RegisterName:      "Register" + goName,
+		DescVar:           goName + "_ServiceDesc",
+		CallsType:         "calls" + goName,
+		GuestType:         "imported" + goName,
 		ServeName:         "Serve" + goName,
+		ServedName:        "served" + goName,
 		LocateName:        "Locate" + goName,
-		LocatedType:       "located" + goName + "Client",
-		NewHostClientName: "New" + goName + "HostClient",
-		HostClientType:    "host" + goName + "Client",
+		LocatedType:       "located" + goName,
 	}
 }
 
@@ -76,46 +76,35 @@ func namesOfMethod(service, method string) methodNames {
 	}
 }
 
-// nameTwins names the twins of a service's methods. An rpc has the better right to its
-// name: where SendAsync is one, the async twin of Send is SendAsync_.
-func nameTwins(methods []*methodView) {
+// nameForms names the forms of a service's methods that fill a response. An rpc has the
+// better right to its name: where SendInto is one, the form of Send is SendInto_.
+func nameForms(methods []*methodView) {
 	rpcs := make(map[string]bool, len(methods))
 	for _, m := range methods {
 		rpcs[m.GoName] = true
 	}
-	free := func(name string) string {
-		for rpcs[name] {
-			name += "_"
-		}
-		return name
-	}
 	for _, m := range methods {
-		m.AsyncName, m.IntoName = free(m.GoName+"Async"), free(m.GoName+"Into")
+		for m.IntoName = m.GoName + "Into"; rpcs[m.IntoName]; {
+			m.IntoName += "_"
+		}
 	}
 }
 
 // shared, host and guest return the package-level names of each file.
 func (s *serviceView) shared() []string {
-	names := []string{s.ServiceNameConst, s.ImplName, s.UnimplementedName}
-	return s.unlessNative(names, s.ServerName)
+	return []string{s.ServiceNameConst, s.ServerName, s.UnimplementedName}
 }
 
 func (s *serviceView) host() []string {
-	names := []string{s.DescribeName, s.RegisterName, s.ClientName, s.NewLocalName, s.LocalType}
-	return s.unlessNative(names, s.NewHostClientName, s.HostClientType)
+	return []string{s.ClientName, s.NewClientName, s.ClientType, s.NewLocalName, s.IntoServerName, s.RegisterName, s.DescVar}
 }
 
 func (s *serviceView) guest() []string {
-	names := []string{s.ClientName, s.CallsType, s.NewClientName, s.GuestType}
-	return s.unlessNative(names, s.ServeName, s.LocateName, s.LocatedType)
-}
-
-// unlessNative adds the names of what lets guests serve.
-func (s *serviceView) unlessNative(names []string, more ...string) []string {
+	names := []string{s.ClientName, s.NewClientName, s.CallsType, s.GuestType}
 	if s.IsNative {
 		return names
 	}
-	return append(names, more...)
+	return append(names, s.ServeName, s.ServedName, s.LocateName, s.LocatedType)
 }
 
 // owner is what has claimed an identifier.

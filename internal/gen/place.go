@@ -34,14 +34,14 @@ func (r *skeletonRun) place(all []*skeletonView) error {
 // refuseNeighbours reports new services that would get their skeletons beside the
 // implementation of another, unless somebody chose the services for the directory.
 func (r *skeletonRun) refuseNeighbours() {
-	other := r.pkg.Asserts("Impl")
+	other := r.pkg.Asserts(r.parameters.packageSuffix, "Server")
 	if r.chosen || len(r.created) == 0 || other == "" {
 		return
 	}
 	first, added := r.created[0], fullNames(r.created)
 	by, all := ownerOf(first.Desc), append(fullNames(r.found), added...)
 	r.problems.add(by.at, "%s has no implementation in %s, where %s is that of another, so nothing is written: write types: [%s] into the entry with impl=%s to have it there, or without %s to have it elsewhere; with protoc, write a type into %s, with the line\n\tvar _ %s = (*%s)(nil)",
-		by.what, r.in, other, strings.Join(all, ", "), r.in, strings.Join(added, " and "), path.Join(r.in, first.fileName), first.implInterface(), first.Plugin)
+		by.what, r.in, other, strings.Join(all, ", "), r.in, strings.Join(added, " and "), path.Join(r.in, first.fileName), first.serverInterface(), first.Plugin)
 }
 
 func fullNames(views []*skeletonView) []string {

@@ -52,7 +52,7 @@ func goldenServices(t *testing.T) []gen.Service {
 		require.NoError(t, err)
 		for _, s := range services {
 			// Only its siblings may import an internal package.
-			hidden := strings.Contains(strings.TrimPrefix(string(s.Impl.GoImportPath), testdataPath), "/internal/")
+			hidden := strings.Contains(strings.TrimPrefix(string(s.Server.GoImportPath), testdataPath), "/internal/")
 			if s.HasHost && s.HasGuest && !hidden {
 				all = append(all, s)
 			}
@@ -106,18 +106,20 @@ func hostProgram(t *testing.T, services []gen.Service) string {
 // Seen is called with the full name of each method that is called.
 type Seen func(method string)
 
-// Dispatch makes Seen a kernel in which guests answer.
-func (s Seen) Dispatch(_ context.Context, service, method string, req, resp proto.Message) error {
-	return s.answer(service+"."+method, req, resp)
-}
-
-func (s Seen) answer(method string, req, resp proto.Message) error {
-	s(method)
+// Invoke makes Seen a connection to somebody who answers.
+func (s Seen) Invoke(_ context.Context, m *core.Method, req, resp proto.Message) error {
+	s(m.FullName)
 	fill.Fill(resp)
 	return fill.Check(req)
 }
 
-func check[T, U proto.Message](ctx context.Context, call func(context.Context, T) (U, error), twin func(context.Context, T) *future.Method[U, error], into func(context.Context, T, U) error, req T) error {
+func answer[U proto.Message](seen Seen, method string, req proto.Message, resp U) (U, error) {
+	seen(method)
+	fill.Fill(resp)
+	return resp, fill.Check(req)
+}
+
+func check[T, U proto.Message](ctx context.Context, call func(context.Context, T) (U, error), req T) error {
 	fill.Fill(req)
 	resp, err := call(ctx, req)
 	if err == nil {
@@ -126,13 +128,7 @@ func check[T, U proto.Message](ctx context.Context, call func(context.Context, T
 	if err != nil {
 		return err
 	}
-	if resp, err = future.Await(ctx, twin(ctx, req)); err != nil {
-		return err
-	}
-	if err = fill.Check(resp); err != nil {
-		return err
-	}
-	if err = into(ctx, req, resp); err != nil {
+	if resp, err = future.Await(ctx, future.Go(ctx, call, req)); err != nil {
 		return err
 	}
 	return fill.Check(resp)
@@ -141,8 +137,9 @@ func check[T, U proto.Message](ctx context.Context, call func(context.Context, T
 	for i, s := range services {
 		p.printf("\ntype impl%d struct{ seen Seen }\n\n", i)
 		for _, m := range s.Methods {
-			p.printf("func (i impl%d) %s(_ context.Context, req *%s, resp *%s) error { return i.seen.answer(%q, req, resp) }\n\n",
-				i, m.GoName, p.ident(m.Input), p.ident(m.Output), m.FullName)
+			out := p.ident(m.Output)
+			p.printf("func (i impl%d) %s(_ context.Context, req *%s) (*%s, error) { return answer(i.seen, %q, req, new(%s)) }\n\n",
+				i, m.GoName, p.ident(m.Input), out, m.FullName, out)
 		}
 	}
 	p.WriteString("// Methods are the full names of all methods.\nvar Methods = []string{\n")
@@ -151,36 +148,31 @@ func check[T, U proto.Message](ctx context.Context, call func(context.Context, T
 			p.printf("%q,\n", m.FullName)
 		}
 	}
-	p.WriteString("}\n\n// Served are those of the services that guests may serve.\nvar Served = []string{\n")
-	for _, s := range served(services) {
-		for _, m := range s.Methods {
-			p.printf("%q,\n", m.FullName)
-		}
+	p.WriteString("}\n\n// Described describe all services.\nvar Described = []*core.Service{\n")
+	for _, s := range services {
+		p.printf("&%s,\n", p.ident(s.Desc))
 	}
 	p.WriteString("}\n\n// Register registers an implementation of every service.\nfunc Register(ctx context.Context, e eng.Engine, seen Seen, opts ...pluginsdk.ServiceOption) error {\nreturn errors.Join(\n")
 	for i, s := range services {
 		p.printf("%s(ctx, e, impl%d{seen}, opts...),\n", p.ident(s.Register), i)
 	}
-	p.WriteString(")\n}\n\n// CallLocal calls every method through its local client, and its twin.\nfunc CallLocal(ctx context.Context, seen Seen) error {\nreturn errors.Join(\n")
+	p.WriteString(")\n}\n\n// CallLocal calls every method through its local client, twice.\nfunc CallLocal(ctx context.Context, seen Seen) error {\nreturn errors.Join(\n")
 	for i, s := range services {
 		for _, m := range s.Methods {
 			local := p.ident(s.NewLocal)
-			p.printf("check(ctx, %s(impl%d{seen}).%s, %s(impl%d{seen}).%s, %s(impl%d{seen}).%s, new(%s)),\n",
-				local, i, m.GoName, local, i, m.AsyncName, local, i, m.IntoName, p.ident(m.Input))
+			p.printf("check(ctx, %s(impl%d{seen}).%s, new(%s)),\n", local, i, m.GoName, p.ident(m.Input))
 		}
 	}
-	p.WriteString(")\n}\n\n// CallGuests calls every method that guests may serve, and its twin.\nfunc CallGuests(ctx context.Context, d pluginsdk.Dispatcher) error {\nreturn errors.Join(\n")
-	for _, s := range served(services) {
+	p.WriteString(")\n}\n\n// Call calls every method through conn, twice.\nfunc Call(ctx context.Context, conn core.Conn) error {\nreturn errors.Join(\n")
+	for _, s := range services {
 		for _, m := range s.Methods {
-			client := p.ident(s.NewHostClient)
-			p.printf("check(ctx, %s(d).%s, %s(d).%s, %s(d).%s, new(%s)),\n",
-				client, m.GoName, client, m.AsyncName, client, m.IntoName, p.ident(m.Input))
+			p.printf("check(ctx, %s(conn).%s, new(%s)),\n", p.ident(s.NewClient), m.GoName, p.ident(m.Input))
 		}
 	}
 	p.WriteString(")\n}\n")
 	return p.file(t, "// Code generated by the tests of package gen. DO NOT EDIT.\n\n//go:build !wasip1\n\n// Package allgoldens is the host's half of a test that calls every golden method.\npackage allgoldens",
 		"context", "errors", "google.golang.org/protobuf/proto",
-		testdataPath+"/allgoldens/fill", "github.com/iansmith/parigot/pluginsdk", "github.com/iansmith/parigot/pluginsdk/eng", "github.com/iansmith/parigot/pluginsdk/future")
+		testdataPath+"/allgoldens/fill", "github.com/iansmith/parigot/internal/core", "github.com/iansmith/parigot/pluginsdk", "github.com/iansmith/parigot/pluginsdk/eng", "github.com/iansmith/parigot/pluginsdk/future")
 }
 
 // served returns the services that guests may serve.
@@ -188,11 +180,13 @@ func served(services []gen.Service) []gen.Service {
 	return slices.DeleteFunc(slices.Clone(services), func(s gen.Service) bool { return s.Serve.GoName == "" })
 }
 
+var borrowed = protogen.GoImportPath("github.com/iansmith/parigot/pluginsdk/guest").Ident("Borrowed")
+
 func guestProgram(t *testing.T, services []gen.Service) string {
 	t.Helper()
 	p := &program{names: make(map[protogen.GoImportPath]string)}
 	p.WriteString(`
-func check[T, U proto.Message](method string, call func(context.Context, T) (U, error), twin func(context.Context, T) *future.Method[U, error], into func(context.Context, T, U) error, req T) {
+func check[T, U proto.Message](method string, call func(context.Context, T) (U, error), req T) {
 	ctx := context.Background()
 	fill.Fill(req)
 	resp, err := call(ctx, req)
@@ -200,13 +194,7 @@ func check[T, U proto.Message](method string, call func(context.Context, T) (U, 
 		err = fill.Check(resp)
 	}
 	if err == nil {
-		resp, err = future.Await(ctx, twin(ctx, req))
-	}
-	if err == nil {
-		err = fill.Check(resp)
-	}
-	if err == nil {
-		err = into(ctx, req, resp)
+		resp, err = future.Await(ctx, future.Go(ctx, call, req))
 	}
 	if err == nil {
 		err = fill.Check(resp)
@@ -252,8 +240,9 @@ func callHost() {
 	for _, s := range services {
 		for _, m := range s.Methods {
 			client := p.ident(s.NewClient)
-			p.printf("check(%q, %s().%s, %s().%s, %s(guest.Borrowed()).%s, new(%s))\n",
-				m.FullName, client, m.GoName, client, m.AsyncName, client, m.IntoName, p.ident(m.Input))
+			for _, option := range []string{"", p.ident(borrowed) + "()"} {
+				p.printf("check(%q, %s(%s).%s, new(%s))\n", m.FullName, client, option, m.GoName, p.ident(m.Input))
+			}
 		}
 		if len(s.Methods) == 0 {
 			p.printf("_ = %s()\n", p.ident(s.NewClient))
@@ -263,8 +252,7 @@ func callHost() {
 	for _, s := range served(services) {
 		locate := p.ident(s.Locate)
 		for _, m := range s.Methods {
-			p.printf("check(%q, located(%s).%s, located(%s).%s, located(%s).%s, new(%s))\n",
-				m.FullName, locate, m.GoName, locate, m.AsyncName, locate, m.IntoName, p.ident(m.Input))
+			p.printf("check(%q, located(%s).%s, new(%s))\n", m.FullName, locate, m.GoName, p.ident(m.Input))
 		}
 		if len(s.Methods) == 0 {
 			p.printf("_ = located(%s)\n", locate)
@@ -297,5 +285,5 @@ func serve() {
 	}
 	return p.file(t, "// Code generated by the tests of package gen. DO NOT EDIT.\n\n//go:build wasip1\n\n// This program is the guest's half of a test that calls every golden method: those\n// of the host or, with the argument \"locate\", those of a guest with the argument\n// \"serve\".\npackage main",
 		"context", "fmt", "os", "google.golang.org/protobuf/proto", testdataPath+"/allgoldens/fill", "github.com/iansmith/parigot/pluginsdk/future",
-		"github.com/iansmith/parigot/pluginsdk/guest", "github.com/iansmith/parigot/pluginsdk/guest/kernel")
+		"github.com/iansmith/parigot/pluginsdk/guest/kernel")
 }

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 
-	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/types/pluginpb"
 )
 
@@ -17,13 +15,8 @@ import (
 // for guests are as gofmt wants them already, so the files are finished here, and the
 // golden files prove that gofmt would change nothing.
 
-const (
-	// rawSuffix keeps protogen from parsing a file. It is not in the response.
-	rawSuffix = ".raw"
-	// importMark stands where the imports go. No other text of a file can hold
-	// it, see printable.
-	importMark = "\x00"
-)
+// rawSuffix keeps protogen from parsing a file. It is not in the response.
+const rawSuffix = ".raw"
 
 // canFinish reports whether a file may be finished here.
 func (g *generator) canFinish(file *outputFile, tmpl string) bool {
@@ -33,23 +26,8 @@ func (g *generator) canFinish(file *outputFile, tmpl string) bool {
 }
 
 // finish returns a file of a template as gofmt would have it.
-func finish(text []byte, imports map[string]protogen.GoImportPath) []byte {
-	before, after, _ := bytes.Cut(text, []byte(importMark))
-	text = slices.Concat(before, importBlock(imports), after)
+func finish(text []byte) []byte {
 	return append(bytes.TrimSpace(align(oneEmptyLine(text))), '\n')
-}
-
-// importBlock returns the import declaration, by path.
-func importBlock(imports map[string]protogen.GoImportPath) []byte {
-	names := sortedKeys(imports)
-	slices.SortStableFunc(names, func(a, b string) int { return strings.Compare(string(imports[a]), string(imports[b])) })
-	var b bytes.Buffer
-	b.WriteString("\nimport (\n")
-	for _, name := range names {
-		_, _ = fmt.Fprintf(&b, "\t%s %q\n", name, string(imports[name]))
-	}
-	b.WriteString(")\n")
-	return b.Bytes()
 }
 
 // oneEmptyLine leaves one of several empty lines.

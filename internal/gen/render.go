@@ -21,19 +21,20 @@ const (
 
 // packages are what {{go "name.Ident"}} in a template may refer to.
 var packages = map[string]protogen.GoImportPath{
-	"api":       "github.com/tetratelabs/wazero/api",
-	"context":   "context",
-	"eng":       sdkPath + "/eng",
-	"future":    sdkPath + "/future",
-	"guest":     sdkPath + "/guest",
-	"id":        sdkPath + "/id",
-	"kernel":    sdkPath + "/guest/kernel",
-	"parigotpb": sdkPath + "/parigotpb",
-	"pluginsdk": sdkPath,
-	"process":   sdkPath + "/process",
-	"proto":     "google.golang.org/protobuf/proto",
-	"status":    sdkPath + "/status",
-	"unsafe":    "unsafe",
+	"api":          "github.com/tetratelabs/wazero/api",
+	"context":      "context",
+	"eng":          sdkPath + "/eng",
+	"guest":        sdkPath + "/guest",
+	"id":           sdkPath + "/id",
+	"kernel":       sdkPath + "/guest/kernel",
+	"parigotimpl":  sdkPath + "/parigotimpl",
+	"parigotpb":    sdkPath + "/parigotpb",
+	"pluginsdk":    sdkPath,
+	"process":      sdkPath + "/process",
+	"protoreflect": "google.golang.org/protobuf/reflect/protoreflect",
+	"status":       sdkPath + "/status",
+	"time":         "time",
+	"unsafe":       "unsafe",
 }
 
 // The templates of the three files of a proto file.
@@ -55,14 +56,11 @@ type qualifier func(protogen.GoIdent) string
 // binding is what templates need to know about the file that they print.
 type binding struct {
 	qualify qualifier
-	imports map[string]protogen.GoImportPath // the packages that the file uses, by name
-	idents  map[protogen.GoIdent]string      // what was printed for each
-	locals  map[string]string
-	finish  bool // leave a mark for the imports
+	idents  map[protogen.GoIdent]string // what was printed for each
 }
 
 func newBinding(q qualifier) *binding {
-	return &binding{qualify: q, imports: make(map[string]protogen.GoImportPath), idents: make(map[protogen.GoIdent]string), locals: make(map[string]string)}
+	return &binding{qualify: q, idents: make(map[protogen.GoIdent]string)}
 }
 
 func (b *binding) funcs() template.FuncMap {
@@ -71,13 +69,21 @@ func (b *binding) funcs() template.FuncMap {
 		"commentOr": commentOr,
 		"go":        b.sdkIdent,
 		"ident":     b.ident,
-		"imports":   b.importsHere,
+		"imports":   func() string { return importMark },
+		"in":        func(m methodTypes) string { return b.ident(m.input()) },
 		"inside":    inside,
-		"local":     b.local,
+		"link":      b.link,
+		"out":       func(m methodTypes) string { return b.ident(m.output()) },
 	}
 }
 
-// sdkIdent prints an identifier such as "pluginsdk.Adapt".
+// methodTypes is a view of a method.
+type methodTypes interface {
+	input() protogen.GoIdent
+	output() protogen.GoIdent
+}
+
+// sdkIdent prints an identifier such as "pluginsdk.Register".
 func (b *binding) sdkIdent(name string) (string, error) {
 	pkg, ident, _ := strings.Cut(name, ".")
 	path, ok := packages[pkg]
@@ -87,71 +93,28 @@ func (b *binding) sdkIdent(name string) (string, error) {
 	return b.ident(path.Ident(ident)), nil
 }
 
-// importsHere prints nothing, or where the imports go.
-func (b *binding) importsHere() string {
-	if b.finish {
-		return importMark
-	}
-	return ""
+// link prints the identifier as doc comments refer to it.
+func (b *binding) link(name string) (string, error) {
+	text, err := b.sdkIdent(name)
+	return "[" + text + "]", err
 }
 
 func (b *binding) ident(id protogen.GoIdent) string {
-	if text, ok := b.idents[id]; ok {
-		return text
-	}
-	text := b.qualify(id)
-	b.idents[id] = text
-	if pkg, _, ok := strings.Cut(text, "."); ok {
-		b.imports[pkg] = id.GoImportPath
+	text, ok := b.idents[id]
+	if !ok {
+		text = b.qualify(id)
+		b.idents[id] = text
 	}
 	return text
 }
 
-// local prints the name of a parameter or variable. It gets underscores when
-// the file imports a package of that name, so that it hides nothing.
-func (b *binding) local(name string) string {
-	if chosen, ok := b.locals[name]; ok {
-		return chosen
-	}
-	chosen := name
-	for b.imports[chosen] != "" {
-		chosen += "_"
-	}
-	b.locals[name] = chosen
-	return chosen
-}
-
-// execute runs a template. Only after that all imports are known, which the names
-// of locals depend on: in the rare case that one hides an import, it runs again.
+// execute runs a template.
 func (b *binding) execute(w io.Writer, name string, data any) error {
 	bound, err := parsed.Clone()
 	if err != nil {
 		return err
 	}
-	bound.Funcs(b.funcs())
-	var text bytes.Buffer
-	if err := bound.ExecuteTemplate(&text, name, data); err != nil {
-		return err
-	}
-	if b.hidesImport() {
-		text.Reset()
-		clear(b.locals)
-		if err := bound.ExecuteTemplate(&text, name, data); err != nil {
-			return err
-		}
-	}
-	_, err = w.Write(text.Bytes())
-	return err
-}
-
-// hidesImport reports whether a local has the name of an imported package.
-func (b *binding) hidesImport() bool {
-	for _, chosen := range b.locals {
-		if b.imports[chosen] != "" {
-			return true
-		}
-	}
-	return false
+	return bound.Funcs(b.funcs()).ExecuteTemplate(w, name, data)
 }
 
 // outputFile is one file to print: the view of the proto file, and what the
@@ -171,21 +134,19 @@ func (g *generator) render(file *outputFile, name, tmpl string) error {
 	if finished {
 		name += rawSuffix
 	}
-	out := g.plugin.NewGeneratedFile(name, file.ImportPath)
-	b := newBinding(out.QualifiedGoIdent)
-	b.finish = finished
+	used := newImports(file.ImportPath, g.scopes.of(file.ImportPath))
 	var text bytes.Buffer
-	if err := b.execute(&text, tmpl, file); err != nil {
+	if err := newBinding(used.qualify).execute(&text, tmpl, file); err != nil {
 		return fmt.Errorf("%s: %w", file.Desc.Path(), err)
 	}
-	content := text.Bytes()
+	content := withImports(text.Bytes(), used.block())
 	if finished {
-		content = finish(content, b.imports)
+		content = finish(content)
 	}
+	out := g.plugin.NewGeneratedFile(name, file.ImportPath)
 	if _, err := out.Write(content); err != nil {
 		return err
 	}
-	g.checkImports(file.fileView, b)
 	annotate(out, file.fileView, tmpl)
 	return nil
 }
@@ -214,26 +175,11 @@ func annotate(out *protogen.GeneratedFile, file *fileView, tmpl string) {
 		for _, m := range s.Methods {
 			switch tmpl {
 			case sharedTemplate:
-				mark(m.Location, m.FullNameConst, s.ImplName+"."+m.GoName, s.UnimplementedName+"."+m.GoName)
-				mark(m.Location, s.unlessNative(nil, s.ServerName+"."+m.GoName)...)
+				mark(m.Location, m.FullNameConst, s.ServerName+"."+m.GoName, s.UnimplementedName+"."+m.GoName)
 			case hostTemplate:
-				mark(m.Location, s.ClientName+"."+m.GoName, s.ClientName+"."+m.AsyncName, s.ClientName+"."+m.IntoName)
-				mark(m.Location, m.BridgeName, s.LocalType+"."+m.GoName, s.LocalType+"."+m.AsyncName, s.LocalType+"."+m.IntoName)
-				mark(m.Location, s.unlessNative(nil, s.HostClientType+"."+m.GoName, s.HostClientType+"."+m.AsyncName, s.HostClientType+"."+m.IntoName)...)
+				mark(m.Location, s.ClientName+"."+m.GoName, s.ClientType+"."+m.GoName, s.IntoServerName+"."+m.IntoName, m.BridgeName)
 			case guestTemplate:
-				mark(m.Location, m.ImportName, m.MethodVar, s.ClientName+"."+m.GoName, s.ClientName+"."+m.AsyncName, s.ClientName+"."+m.IntoName)
-			}
-		}
-	}
-}
-
-// checkImports reports an imported package whose name is that of a declaration
-// in the same package. It takes an import path such as "ex.com/FileImpl".
-func (g *generator) checkImports(file *fileView, b *binding) {
-	for _, s := range g.scopes.of(file.ImportPath) {
-		for _, name := range sortedKeys(b.imports) {
-			if by, ok := s.taken[name]; ok {
-				g.problems.add(by.at, "%s and an imported package both need the Go name %s", by.what, name)
+				mark(m.Location, m.ImportName, m.MethodVar, s.ClientName+"."+m.GoName)
 			}
 		}
 	}

@@ -93,11 +93,12 @@ var rows = []struct {
 	69: {"services without error enums", "options same_type"},
 	70: {"a file that grows", "TestGrowingFile TestNoClash grown"},
 	71: {"debug_redact", "method_table"},
-	72: {"descriptors of methods", "method_table TestDescribeMethod"},
-	73: {"methods named like the twins of others", "async_names"},
+	72: {"descriptors of methods", "method_table TestDescriptors"},
+	73: {"methods named like the forms of others that fill a response", "into_names"},
 	74: {"services that guests do not serve", "native"},
 	75: {"services named like what serves and finds others", "TestClashes native"},
 	76: {"calls between guests, and from native code to guests", "TestEveryMethodBetweenGuests TestEveryMethodFromHost"},
+	77: {"Go packages named like parameters", "go_package_names service_names TestNoImportIsHidden"},
 }
 
 // TestRows: each row has its tests, and each golden directory its row, or is
@@ -116,7 +117,7 @@ func TestRows(t *testing.T) {
 			used[name] = true
 		}
 	}
-	require.Len(t, rows, 1+76)
+	require.Len(t, rows, 1+77)
 	for name := range have {
 		require.True(t, used[name] || !isGolden(name), "the golden directory %s belongs to no row", name)
 	}

@@ -21,9 +21,9 @@ const initialize = "ParigotInitialize"
 type skeletonView struct {
 	*serviceView
 	Plugin             string // the type
-	ImplIdent          protogen.GoIdent
+	ServerIdent        protogen.GoIdent
 	UnimplementedIdent protogen.GoIdent
-	DescribeIdent      protogen.GoIdent
+	DescIdent          protogen.GoIdent
 	RegisterIdent      protogen.GoIdent
 	EmbedUnimplemented bool
 	InitFunc           string          // instead of the method Init, which is an rpc
@@ -78,7 +78,7 @@ func (g *generator) skeletons(views []*fileView, where Workspace) ([]*pluginpb.C
 		return nil, err
 	}
 	for _, view := range all {
-		run.interfaces = append(run.interfaces, view.implInterface())
+		run.interfaces = append(run.interfaces, view.serverInterface())
 		if err := run.add(view); err != nil {
 			return nil, err
 		}
@@ -135,9 +135,9 @@ func newSkeleton(file *fileView, service *serviceView) *skeletonView {
 	view := &skeletonView{
 		serviceView:        service,
 		Plugin:             service.GoName + "Plugin",
-		ImplIdent:          file.ImportPath.Ident(service.ImplName),
+		ServerIdent:        file.ImportPath.Ident(service.ServerName),
 		UnimplementedIdent: file.ImportPath.Ident(service.UnimplementedName),
-		DescribeIdent:      file.ImportPath.Ident(service.DescribeName),
+		DescIdent:          file.ImportPath.Ident(service.DescVar),
 		RegisterIdent:      file.ImportPath.Ident(service.RegisterName),
 		EmbedUnimplemented: true,
 		fileName:           skeletonFile(string(service.Desc.Name())),
@@ -160,11 +160,11 @@ func newSkeleton(file *fileView, service *serviceView) *skeletonView {
 	return view
 }
 
-func (v *skeletonView) implInterface() merge.Interface {
+func (v *skeletonView) serverInterface() merge.Interface {
 	return merge.Interface{
-		ImportPath:  string(v.ImplIdent.GoImportPath),
+		ImportPath:  string(v.ServerIdent.GoImportPath),
 		PackageName: v.packageName,
-		Name:        v.ImplName,
+		Name:        v.ServerName,
 		Messages:    v.messages,
 	}
 }
@@ -223,14 +223,14 @@ func (v *skeletonView) stub(method *methodView, receiver, receiverType string) *
 		methodView:    method,
 		Receiver:      receiver,
 		ReceiverType:  receiverType,
-		FullNameIdent: v.ImplIdent.GoImportPath.Ident(method.FullNameConst),
+		FullNameIdent: v.ServerIdent.GoImportPath.Ident(method.FullNameConst),
 	}
 }
 
 // add completes the implementation that the package has, or notes that it has
 // none.
 func (r *skeletonRun) add(view *skeletonView) error {
-	target, err := r.pkg.Find(view.implInterface(), view.fileName, view.Plugin)
+	target, err := r.pkg.Find(view.serverInterface(), view.fileName, view.Plugin)
 	if err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func (r *skeletonRun) add(view *skeletonView) error {
 	r.noteStray(view, target)
 	missing := target.Missing(view.methodNames())
 	r.refuseFields(view, target, missing)
-	fallback := view.implInterface()
+	fallback := view.serverInterface()
 	fallback.Name = view.UnimplementedName
 	if hidden := target.Hidden(fallback); len(missing) > 0 && hidden != "" {
 		r.note("%s: %s embeds %s, which may have the methods %s: nothing is added for them", target.Place(), target.Type, hidden, strings.Join(view.fullNames(missing), ", "))
@@ -260,10 +260,10 @@ func (r *skeletonRun) add(view *skeletonView) error {
 // noteStray tells about methods that the service does not have any more. They
 // are the author's: nothing deletes them.
 func (r *skeletonRun) noteStray(view *skeletonView, target *merge.Target) {
-	if target.Type == "" || target.AlsoImplements(view.implInterface(), "Impl") {
+	if target.Type == "" || target.AlsoImplements(view.serverInterface(), "Server") {
 		return
 	}
-	for _, stray := range target.Stray(view.implInterface(), view.methodNames()) {
+	for _, stray := range target.Stray(view.serverInterface(), view.methodNames()) {
 		if stray.Refers != "" {
 			r.note("%s is no method of %s any more, and does not compile, because %s is gone: move its code to the method that took its place, if any, and delete it", stray.At, view.FullName, stray.Refers)
 			continue
@@ -291,6 +291,7 @@ func (r *skeletonRun) append(view *skeletonView, target *merge.Target, editor *m
 	for _, name := range missing {
 		wanted[name] = true
 	}
+	editor.Hide(target.Receiver)
 	b := newBinding(r.qualifier(view, editor))
 	for _, method := range view.Methods {
 		if !wanted[method.GoName] {
@@ -307,7 +308,7 @@ func (r *skeletonRun) append(view *skeletonView, target *merge.Target, editor *m
 
 // qualifier returns how an edited file refers to identifiers of others.
 func (r *skeletonRun) qualifier(view *skeletonView, editor *merge.Editor) qualifier {
-	names := map[protogen.GoImportPath]string{view.ImplIdent.GoImportPath: view.packageName}
+	names := map[protogen.GoImportPath]string{view.ServerIdent.GoImportPath: view.packageName}
 	for _, file := range r.plugin.Files {
 		if _, ok := names[file.GoImportPath]; !ok {
 			names[file.GoImportPath] = string(file.GoPackageName)
@@ -336,6 +337,7 @@ func (r *skeletonRun) create() error {
 			view.Stubs = append(view.Stubs, view.stub(method, "p", "*"+view.Plugin))
 		}
 		editor := r.pkg.New(view.fileName, r.reserved(initialize)...)
+		editor.Hide("p")
 		var text strings.Builder
 		if err := newBinding(r.qualifier(view, editor)).execute(&text, "skeleton", view); err != nil {
 			return err

@@ -60,11 +60,11 @@ import (
 
 // QueuePlugin keeps its messages in memory.
 type QueuePlugin struct {
-	queuev1parigot.UnimplementedQueueImpl
+	queuev1parigot.UnimplementedQueueServer
 	words []*queuev1.Word
 }
 
-var _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)
+var _ queuev1parigot.QueueServer = (*QueuePlugin)(nil)
 
 var ParigotInitialize pluginsdk.ParigotInit = &QueuePlugin{}
 
@@ -72,13 +72,13 @@ func (*QueuePlugin) Init(ctx context.Context, e eng.Engine) bool {
 	return queuev1parigot.RegisterQueue(ctx, e, &QueuePlugin{}) == nil
 }
 
-func (q *QueuePlugin) Send(_ context.Context, req, _ *queuev1.Word) error {
+func (q *QueuePlugin) Send(_ context.Context, req *queuev1.Word) (*queuev1.Word, error) {
 	q.words = append(q.words, req)
-	return nil
+	return nil, nil
 }
 
-func (q *QueuePlugin) Purge(ctx context.Context, req *queuev1.Word, resp *queuev1.Word) error {
-	return nil
+func (q *QueuePlugin) Purge(ctx context.Context, req *queuev1.Word) (*queuev1.Word, error) {
+	return nil, nil
 }
 `
 
@@ -90,9 +90,9 @@ func TestSkeletonGrows(t *testing.T) {
 	imports, rest, ok := strings.Cut(written, "eng\"\n")
 	require.True(t, ok)
 	require.Equal(t, imports+"eng\"\n\t\"github.com/iansmith/parigot/pluginsdk/status\"\n"+rest+`
-// Receive handles queue.v1.Queue.Receive.
-func (q *QueuePlugin) Receive(ctx context.Context, req *queuev1.Word, resp *queuev1.Word) error {
-	return status.Error(status.Unimplemented, queuev1parigot.Queue_Receive_FullName+" is not implemented")
+// Receive serves queue.v1.Queue.Receive.
+func (q *QueuePlugin) Receive(ctx context.Context, req *queuev1.Word) (*queuev1.Word, error) {
+	return nil, status.Error(status.Unimplemented, queuev1parigot.Queue_Receive_FullName+" is not implemented")
 }
 `, got["impl_queue.go"])
 	require.Equal(t, []string{"queue/impl_queue.go:31: QueuePlugin.Purge is no method of queue.v1.Queue; delete it when nothing needs it", "queue/impl_queue.go: 1 method added"}, notes)
@@ -157,7 +157,7 @@ func TestSkeletonSecondService(t *testing.T) {
 	protos := map[string]string{"two.proto": queue["queue.proto"] + "service Topic { rpc Init(Word) returns (Word); }\nservice Log {}\n"}
 	got, _, text := skeleton(t, "impl=queue", map[string]string{"queue/impl_queue.go": written}, protos, "two.proto")
 	require.Empty(t, got)
-	require.Equal(t, "two.proto:9:1: service queue.v1.Topic has no implementation in queue, where queue/impl_queue.go:18 is that of another, so nothing is written: write types: [queue.v1.Queue, queue.v1.Topic, queue.v1.Log] into the entry with impl=queue to have it there, or without queue.v1.Topic and queue.v1.Log to have it elsewhere; with protoc, write a type into queue/impl_topic.go, with the line\n\tvar _ queuev1parigot.TopicImpl = (*TopicPlugin)(nil)", text)
+	require.Equal(t, "two.proto:9:1: service queue.v1.Topic has no implementation in queue, where queue/impl_queue.go:18 is that of another, so nothing is written: write types: [queue.v1.Queue, queue.v1.Topic, queue.v1.Log] into the entry with impl=queue to have it there, or without queue.v1.Topic and queue.v1.Log to have it elsewhere; with protoc, write a type into queue/impl_topic.go, with the line\n\tvar _ queuev1parigot.TopicServer = (*TopicPlugin)(nil)", text)
 
 	chosen := map[string]string{"queue/impl_queue.go": written, "buf.gen.yaml": templateFor("queue") + "    types: [queue.v1]\n"}
 	got, notes, text := skeleton(t, "impl=queue", chosen, protos, "two.proto")
@@ -182,11 +182,11 @@ func TestSkeletonSecondService(t *testing.T) {
 
 func TestSkeletonHidesNothing(t *testing.T) {
 	t.Parallel()
-	decorated := strings.ReplaceAll(written, "queuev1parigot.UnimplementedQueueImpl", "queuev1parigot.QueueImpl")
+	decorated := strings.ReplaceAll(written, "queuev1parigot.UnimplementedQueueServer", "queuev1parigot.QueueServer")
 	got, notes, text := skeleton(t, "impl=queue", map[string]string{"queue/impl_queue.go": decorated}, queue, "queue.proto")
 	require.Empty(t, text)
 	require.Empty(t, got)
-	require.Contains(t, notes, "queue/impl_queue.go:1: QueuePlugin embeds ex.com/gen/queue/v1/queuev1parigot.QueueImpl, which may have the methods queue.v1.Queue.Receive: nothing is added for them")
+	require.Contains(t, notes, "queue/impl_queue.go:1: QueuePlugin embeds ex.com/gen/queue/v1/queuev1parigot.QueueServer, which may have the methods queue.v1.Queue.Receive: nothing is added for them")
 }
 
 func TestSkeletonPackageName(t *testing.T) {
@@ -235,8 +235,8 @@ import (
 type both struct{}
 
 var (
-	_ av1parigot.AlphaImpl = (*both)(nil)
-	_ bv1parigot.BetaImpl  = (*both)(nil)
+	_ av1parigot.AlphaServer = (*both)(nil)
+	_ bv1parigot.BetaServer  = (*both)(nil)
 )
 `
 
@@ -318,7 +318,7 @@ func TestSkeletonFieldLikeMethod(t *testing.T) {
 
 	// All of them are reported, and no other service gets anything.
 	protos := map[string]string{"two.proto": queue["queue.proto"] + "service Topic { rpc Total(Word) returns (Word); rpc Words(Word) returns (Word); rpc Ask(Word) returns (Word); }\n"}
-	both := field + "\nvar _ queuev1parigot.TopicImpl = &topic{}\n\ntype topic struct{ QueuePlugin; Ask func() }\n\nfunc (topic) Words() {}\n"
+	both := field + "\nvar _ queuev1parigot.TopicServer = &topic{}\n\ntype topic struct{ QueuePlugin; Ask func() }\n\nfunc (topic) Words() {}\n"
 	got, _, text = skeleton(t, "impl=queue", map[string]string{"queue/any.go": both}, protos, "two.proto")
 	require.Equal(t, 2, strings.Count(text, "so nothing is written"), text)
 	require.Contains(t, text, "rpc queue.v1.Queue.Receive cannot")

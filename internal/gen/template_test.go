@@ -119,15 +119,15 @@ func TestSkeletonLosesNothing(t *testing.T) {
 		{name: "a program beside the package", files: map[string]string{"queue/make.go": "//go:build ignore\n\npackage main\n", "queue/a.go": "package queue\n"}},
 		{
 			name: "a name in other case", files: map[string]string{"queue/Impl_Queue.GO": "mine"},
-			err: "queue/Impl_Queue.GO does not say which type implements queuev1parigot.QueueImpl, so nothing is written: add the line\n\tvar _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)\nwith the name of the type, or move the file away",
+			err: "queue/Impl_Queue.GO does not say which type implements queuev1parigot.QueueServer, so nothing is written: add the line\n\tvar _ queuev1parigot.QueueServer = (*QueuePlugin)(nil)\nwith the name of the type, or move the file away",
 		},
 		{
 			name: "a folder of that name", files: map[string]string{"queue/impl_queue.go/a.txt": "mine"},
-			err: "queue/impl_queue.go does not say which type implements queuev1parigot.QueueImpl, so nothing is written: add the line\n\tvar _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)\nwith the name of the type, or move the file away",
+			err: "queue/impl_queue.go does not say which type implements queuev1parigot.QueueServer, so nothing is written: add the line\n\tvar _ queuev1parigot.QueueServer = (*QueuePlugin)(nil)\nwith the name of the type, or move the file away",
 		},
 		{
 			name: "a renamed folder", files: map[string]string{"mail/impl_queue.go": written},
-			err: "mail/impl_queue.go:18 implements queue.v1.Queue, and queue does not, so nothing is written: if that is the implementation, set impl to its directory; for a second one, write a type into queue/impl_queue.go yourself, with the line\n\tvar _ queuev1parigot.QueueImpl = (*QueuePlugin)(nil)",
+			err: "mail/impl_queue.go:18 implements queue.v1.Queue, and queue does not, so nothing is written: if that is the implementation, set impl to its directory; for a second one, write a type into queue/impl_queue.go yourself, with the line\n\tvar _ queuev1parigot.QueueServer = (*QueuePlugin)(nil)",
 		},
 		{name: "a fake of a test", files: map[string]string{"mail/fake_test.go": written}},
 		{
@@ -139,12 +139,12 @@ func TestSkeletonLosesNothing(t *testing.T) {
 		{name: "a checkout below", files: map[string]string{"tree/.git": "gitdir: x\n", "tree/queue/impl_queue.go": written}},
 		{
 			name: "the Go package moved", files: map[string]string{"queue/impl_queue.go": written}, proto: moved,
-			err: "queue/impl_queue.go:18 implements the QueueImpl of ex.com/gen/queue/v1/queuev1parigot, but this one is in ex.com/api/queue/v1/queuev1parigot, so nothing is written: if the package moved, change\n" +
+			err: "queue/impl_queue.go:18 implements the QueueServer of ex.com/gen/queue/v1/queuev1parigot, but this one is in ex.com/api/queue/v1/queuev1parigot, so nothing is written: if the package moved, change\n" +
 				"\tqueue/impl_queue.go:6 to queuev1 \"ex.com/api/queue/v1\"\n\tqueue/impl_queue.go:7 to \"ex.com/api/queue/v1/queuev1parigot\"\nor set impl to another directory",
 		},
 		{
 			name: "the Go package moved from under a file of another name", files: map[string]string{"queue/mine.go": strings.ReplaceAll(written, "QueuePlugin", "store")}, proto: moved,
-			err: "queue/mine.go:18 implements the QueueImpl of ex.com/gen/queue/v1/queuev1parigot, but this one is in ex.com/api/queue/v1/queuev1parigot, so nothing is written: if the package moved, change\n" +
+			err: "queue/mine.go:18 implements the QueueServer of ex.com/gen/queue/v1/queuev1parigot, but this one is in ex.com/api/queue/v1/queuev1parigot, so nothing is written: if the package moved, change\n" +
 				"\tqueue/mine.go:6 to queuev1 \"ex.com/api/queue/v1\"\n\tqueue/mine.go:7 to \"ex.com/api/queue/v1/queuev1parigot\"\nor set impl to another directory",
 		},
 	}

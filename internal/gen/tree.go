@@ -148,9 +148,9 @@ func (t *tree) refuseSecond(impl string, created []*skeletonView) error {
 			return err
 		}
 		for _, view := range created {
-			if line, _ := merge.Implements(text, view.implInterface()); line != 0 {
+			if line, _ := merge.Implements(text, view.serverInterface()); line != 0 {
 				return fmt.Errorf("%s:%d implements %s, and %s does not, so nothing is written: if that is the implementation, set impl to its directory; for a second one, write a type into %s yourself, with the line\n\tvar _ %s = (*%s)(nil)",
-					name, line, view.FullName, impl, path.Join(impl, view.fileName), view.implInterface(), view.Plugin)
+					name, line, view.FullName, impl, path.Join(impl, view.fileName), view.serverInterface(), view.Plugin)
 			}
 		}
 	}

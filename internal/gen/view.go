@@ -14,33 +14,44 @@ import (
 // fileView is a proto file with services, as the templates see it.
 type fileView struct {
 	*protogen.File
-	ImportPath   protogen.GoImportPath // of the package that the files belong to
-	PackageName  string                // its name
-	Stem         string                // of the file names, with the directory
-	Source       string                // the path of the proto file, fit for a comment
-	License      string                // comments above the syntax line
-	SharedDoc    string                // the comment of the sub-package
-	IsDeprecated bool
-	IDs          []*idView
-	Services     []*serviceView
+	ImportPath    protogen.GoImportPath // of the package that the files belong to
+	PackageName   string                // its name
+	Stem          string                // of the file names, with the directory
+	Source        string                // the path of the proto file, fit for a comment
+	License       string                // comments above the syntax line
+	SharedDoc     string                // the comment of the sub-package
+	IsDeprecated  bool
+	HasDescriptor bool // the files can refer to its descriptor
+	IDs           []*idView
+	Services      []*serviceView
 }
 
 // isEmpty reports whether there is nothing to write for the file.
 func (f *fileView) isEmpty() bool { return len(f.IDs) == 0 && len(f.Services) == 0 }
 
-// usesOwnMessages reports whether the files import the package of the proto
+// usesOwnMessages reports whether an rpc has a message of the Go package of the proto
 // file.
 func (f *fileView) usesOwnMessages() bool {
 	for _, service := range f.Services {
 		for _, method := range service.Methods {
-			for _, message := range []*protogen.Message{method.Input, method.Output} {
-				if message.GoIdent.GoImportPath == f.GoImportPath && f.ImportPath != f.GoImportPath {
-					return true
-				}
+			if method.input().GoImportPath == f.GoImportPath || method.output().GoImportPath == f.GoImportPath {
+				return true
 			}
 		}
 	}
 	return false
+}
+
+// importsMain reports whether the files would have to import a package main.
+func (f *fileView) importsMain() bool {
+	return f.GoPackageName == "main" && f.ImportPath != f.GoImportPath && f.usesOwnMessages()
+}
+
+// hasDescriptor reports whether the files can refer to the descriptor that protoc-gen-go
+// writes for the proto file. They import no package for it alone: it need not be there.
+func (f *fileView) hasDescriptor() bool {
+	base := path.Base(f.GeneratedFilenamePrefix) + ".pb.go"
+	return f.usesOwnMessages() && !refused(base) && !ignored(base)
 }
 
 // serviceView is one service.
@@ -61,8 +72,7 @@ type methodView struct {
 	*protogen.Method
 	methodNames
 	Name        string // as in the proto file
-	AsyncName   string // of the twin that returns a future
-	IntoName    string // of the twin that fills a response of its caller
+	IntoName    string // of the form that fills a response
 	FullName    string
 	Func        string // wasm function name
 	Carried     string
@@ -70,10 +80,13 @@ type methodView struct {
 	HasBudget   bool
 	BudgetCount int64
 	BudgetUnit  protogen.GoIdent
-	Idempotency string // of package pluginsdk, empty when unknown
+	Idempotency string // of package parigotimpl, empty when unknown
 	IsRedacted  bool
 	MayBlock    bool
 }
+
+func (m *methodView) input() protogen.GoIdent  { return m.Input.GoIdent }
+func (m *methodView) output() protogen.GoIdent { return m.Output.GoIdent }
 
 // viewer makes the view model of a request and notes what is wrong with it.
 type viewer struct {
@@ -104,6 +117,7 @@ func (v *viewer) file(f *protogen.File) *fileView {
 	for _, s := range f.Services {
 		view.Services = append(view.Services, v.service(view, s))
 	}
+	view.HasDescriptor = view.hasDescriptor()
 	if v.parameters.packageSuffix != "" {
 		view.SharedDoc = packageDoc(view)
 	}
@@ -132,7 +146,7 @@ func (v *viewer) service(file *fileView, s *protogen.Service) *serviceView {
 		}
 		view.Methods = append(view.Methods, v.method(file, view, m))
 	}
-	nameTwins(view.Methods)
+	nameForms(view.Methods)
 	return view
 }
 
@@ -148,10 +162,10 @@ func (v *viewer) leftOut(m protoreflect.MethodDescriptor) bool {
 	return true
 }
 
-// idempotencies are the constants of package pluginsdk.
+// idempotencies are the constants of package parigotimpl.
 var idempotencies = map[descriptorpb.MethodOptions_IdempotencyLevel]string{
-	descriptorpb.MethodOptions_NO_SIDE_EFFECTS: "pluginsdk.NoSideEffects",
-	descriptorpb.MethodOptions_IDEMPOTENT:      "pluginsdk.Idempotent",
+	descriptorpb.MethodOptions_NO_SIDE_EFFECTS: "parigotimpl.NoSideEffects",
+	descriptorpb.MethodOptions_IDEMPOTENT:      "parigotimpl.Idempotent",
 }
 
 func (v *viewer) method(file *fileView, s *serviceView, m *protogen.Method) *methodView {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
 
@@ -24,7 +24,8 @@ func registerPlugin(t *testing.T, host *eng.Host) {
 		body, err := room(8 << 20)
 		return 0, body, err
 	}
+	server := core.Carry(&core.Method{FullName: pluginModule + ".Call", MayBlock: true}, call)
 	require.NoError(t, host.Register(t.Context(), eng.HostModule{Name: pluginModule, Functions: []eng.Function{
-		pluginsdk.Forward(pluginModule, eng.Function{Name: "Call", MayBlock: true}, call),
+		{Name: "Call", Call: server.Stack, MayBlock: true},
 	}}))
 }

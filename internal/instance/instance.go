@@ -54,6 +54,10 @@ type State struct {
 	// Contract is what the guest was built for, or nil when it does not say.
 	Contract *contract.Contract
 
+	// Intercept calls the interceptors of the engine around a call, which is a *core.Call;
+	// nil if there are none. Package core makes it.
+	Intercept func(ctx context.Context, call any, next func(context.Context) error) error
+
 	// Remote is set in a plugin's own process, where calls arrive with what is left
 	// of their budgets, and the host tells when one takes too long.
 	Remote bool

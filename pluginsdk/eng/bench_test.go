@@ -22,21 +22,36 @@ import (
 // echoImpl implements echo.v1 and plainImpl plain.v1: what comes back is what was sent.
 type (
 	echoImpl struct {
-		echov1parigot.UnimplementedEchoImpl
+		echov1parigot.UnimplementedEchoServer
 	}
 	plainImpl struct {
-		plainv1parigot.UnimplementedPlainImpl
+		plainv1parigot.UnimplementedPlainServer
 	}
 )
 
-func (echoImpl) Send(_ context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error {
-	resp.Id, resp.Payload, resp.Seq, resp.Tags = "0123456789abcdef", req.Payload, req.Seq, req.Tags
+func (echoImpl) Send(_ context.Context, req *echov1.SendRequest) (*echov1.SendResponse, error) {
+	resp := new(echov1.SendResponse)
+	echo(req, resp)
+	return resp, nil
+}
+
+// echoIntoImpl is echoImpl with the form that fills a response.
+type echoIntoImpl struct {
+	echoImpl
+	echov1parigot.EchoIntoServer // of the other methods, which nobody calls
+}
+
+func (echoIntoImpl) SendInto(_ context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error {
+	echo(req, resp)
 	return nil
 }
 
-func (plainImpl) Send(_ context.Context, req *plainv1.SendRequest, resp *plainv1.SendResponse) error {
+func echo(req *echov1.SendRequest, resp *echov1.SendResponse) {
 	resp.Id, resp.Payload, resp.Seq, resp.Tags = "0123456789abcdef", req.Payload, req.Seq, req.Tags
-	return nil
+}
+
+func (plainImpl) Send(_ context.Context, req *plainv1.SendRequest) (*plainv1.SendResponse, error) {
+	return &plainv1.SendResponse{Id: "0123456789abcdef", Payload: req.Payload, Seq: req.Seq, Tags: req.Tags}, nil
 }
 
 // newEcho returns a host with the two services, and the guest that calls them.
@@ -44,12 +59,12 @@ func newEcho(tb testing.TB, borrowed bool, opts ...eng.GuestOption) *eng.Guest {
 	tb.Helper()
 	ctx := context.Background()
 	h := plugintest.Engine(tb)
-	var o []pluginsdk.ServiceOption
 	if borrowed {
-		o = append(o, pluginsdk.Borrowed())
+		require.NoError(tb, echov1parigot.RegisterEcho(ctx, h, echoIntoImpl{}, pluginsdk.Borrowed(), pluginsdk.Into()))
+	} else {
+		require.NoError(tb, echov1parigot.RegisterEcho(ctx, h, echoImpl{}))
 	}
-	require.NoError(tb, echov1parigot.RegisterEcho(ctx, h, echoImpl{}, o...))
-	require.NoError(tb, plainv1parigot.RegisterPlain(ctx, h, plainImpl{}, o...))
+	require.NoError(tb, plainv1parigot.RegisterPlain(ctx, h, plainImpl{}))
 	g, err := h.Compile(ctx, "echo", guesttest.Build(tb, "testdata/echo"), opts...)
 	require.NoError(tb, err)
 	return g

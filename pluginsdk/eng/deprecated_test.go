@@ -8,7 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/core/coretest"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/plugintest"
 )
@@ -19,13 +20,9 @@ func TestDeprecatedImports(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	h := plugintest.Engine(t, eng.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-	require.NoError(t, pluginsdk.RegisterService(t.Context(), h, pluginsdk.Service{
-		Name: "test.v1.Test", Impl: testImpl{},
-		Methods: []pluginsdk.Method{
-			{Name: "Echo", Bridge: bridgeEcho, Deprecated: true},
-			{Name: "Unused", Bridge: bridgeEcho, Deprecated: true},
-		},
-	}))
+	require.NoError(t, coretest.Register(t.Context(), h, "test.v1.Test", nil,
+		coretest.Unary(core.Method{Name: "Echo", Deprecated: true}, testImpl{}.echo),
+		coretest.Unary(core.Method{Name: "Unused", Deprecated: true}, testImpl{}.echo)))
 	for starts := range 3 {
 		require.Equal(t, starts, strings.Count(log.String(), "deprecated"), log.String())
 		run(t, h, "world")

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -330,6 +331,8 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 		Grants:   g.config.grants,
 		Contract: g.contract,
 		Account:  account,
+
+		Intercept: core.Chain(h.config.interceptors),
 	}
 	if g.outline.serves {
 		s.Wanted = instance.NewWanted()

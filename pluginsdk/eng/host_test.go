@@ -17,6 +17,8 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/core/coretest"
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
@@ -28,20 +30,11 @@ import (
 func newHost(tb testing.TB, opts ...eng.Option) *eng.Host {
 	tb.Helper()
 	h := plugintest.Engine(tb, append([]eng.Option{eng.WithCallBudget(time.Minute)}, opts...)...)
-	require.NoError(tb, pluginsdk.RegisterService(tb.Context(), h, pluginsdk.Service{
-		Name: "test.v1.Test", Impl: testImpl{},
-		Methods: []pluginsdk.Method{{Name: "Echo", Bridge: bridgeEcho}},
-	}))
+	require.NoError(tb, coretest.Register(tb.Context(), h, "test.v1.Test", nil, coretest.Unary(core.Method{Name: "Echo"}, testImpl{}.echo)))
 	return h
 }
 
 type testImpl struct{}
-
-var callEcho = pluginsdk.Adapt(testImpl{}, testImpl.echo)
-
-func bridgeEcho(ctx context.Context, m api.Module, stack []uint64) {
-	pluginsdk.InvokeImplFromStack(ctx, "test.v1.Test.Echo", m, stack, callEcho, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
-}
 
 func (testImpl) echo(ctx context.Context, req, resp *wrapperspb.BytesValue) error {
 	resp.Value = req.Value

@@ -14,7 +14,7 @@ import (
 // after others of other sizes.
 func TestLargeResponses(t *testing.T) {
 	t.Parallel()
-	for _, call := range []string{"plain", "default", "into"} {
+	for _, call := range []string{"plain", "default", "borrowed"} {
 		t.Run(call, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer

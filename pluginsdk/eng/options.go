@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/internal/lograte"
 )
@@ -65,6 +66,7 @@ type hostConfig struct {
 	given       *slog.Logger     // what records writes to
 
 	compileMemory int64
+	interceptors  []core.Interceptor
 }
 
 type hostOption func(*hostConfig)
@@ -76,6 +78,13 @@ func (o hostOption) applyHost(c *hostConfig) { o(c) }
 // [slog.Default].
 func WithLogger(l *slog.Logger) Option {
 	return hostOption(func(c *hostConfig) { c.logger = l })
+}
+
+// WithInterceptors calls interceptors around each call of a guest to a plugin, the first
+// outermost, after those of earlier options. Package pluginsdk says what they can do. The
+// default is none, which costs nothing.
+func WithInterceptors(interceptors ...core.Interceptor) Option {
+	return hostOption(func(c *hostConfig) { c.interceptors = append(c.interceptors, interceptors...) })
 }
 
 // WithCacheDir keeps rewritten and compiled guests in dir, so that the next process need not do

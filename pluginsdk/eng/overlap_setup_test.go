@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/core/coretest"
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
@@ -125,21 +126,9 @@ func (o *overlapImpl) plain(_ context.Context, req, resp *wrapperspb.BytesValue)
 
 func (o *overlapImpl) register(tb testing.TB, h *eng.Host) {
 	tb.Helper()
-	bridge := func(name string, method func(context.Context, *wrapperspb.BytesValue, *wrapperspb.BytesValue) error) eng.HostFunc {
-		call := pluginsdk.Adapt(o, func(_ *overlapImpl, ctx context.Context, req, resp *wrapperspb.BytesValue) error {
-			return method(ctx, req, resp)
-		})
-		return func(ctx context.Context, m api.Module, stack []uint64) {
-			pluginsdk.InvokeImplFromStack(ctx, "test.v1.Overlap."+name, m, stack, call, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
-		}
-	}
-	require.NoError(tb, pluginsdk.RegisterService(tb.Context(), h, pluginsdk.Service{
-		Name: "test.v1.Overlap", Impl: o,
-		Methods: []pluginsdk.Method{
-			{Name: "Work", Bridge: bridge("Work", o.work), MayBlock: true},
-			{Name: "Plain", Bridge: bridge("Plain", o.plain)},
-		},
-	}))
+	require.NoError(tb, coretest.Register(tb.Context(), h, "test.v1.Overlap", o,
+		coretest.Unary(core.Method{Name: "Work", MayBlock: true}, o.work),
+		coretest.Unary(core.Method{Name: "Plain"}, o.plain)))
 }
 
 // overlapBundle is an engine, and a guest whose calls overlap.

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/core/coretest"
 	"github.com/iansmith/parigot/internal/guesttest"
-	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -65,16 +65,11 @@ func TestHungCallIsLogged(t *testing.T) {
 	h, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithLogger(log), eng.WithCallBudget(time.Millisecond))
 	require.NoError(t, err)
 	gate := make(chan struct{})
-	deaf := pluginsdk.Adapt(0, func(int, context.Context, *wrapperspb.BytesValue, *wrapperspb.BytesValue) error {
-		<-gate
-		return nil
-	})
-	require.NoError(t, pluginsdk.RegisterService(t.Context(), h, pluginsdk.Service{
-		Name: "test.v1.Test", Impl: 0,
-		Methods: []pluginsdk.Method{{Name: "Echo", Bridge: func(ctx context.Context, m api.Module, stack []uint64) {
-			pluginsdk.InvokeImplFromStack(ctx, "test.v1.Test.Echo", m, stack, deaf, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
-		}}},
-	}))
+	require.NoError(t, coretest.Register(t.Context(), h, "test.v1.Test", nil,
+		coretest.Unary(core.Method{Name: "Echo"}, func(context.Context, *wrapperspb.BytesValue, *wrapperspb.BytesValue) error {
+			<-gate
+			return nil
+		})))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	guest := compile(t, h)

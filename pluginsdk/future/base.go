@@ -1,13 +1,13 @@
-// Package future has values that come later: what the async twins of generated
-// client methods return.
+// Package future has values that come later, such as the outcomes of calls. [Go] makes any
+// method of a generated client asynchronous:
 //
-//	sent := queue.SendAsync(ctx, req)
+//	sent := future.Go(ctx, queue.Send, req)
 //	sent.Success(func(resp *queuev1.SendResponse) { … })
 //	sent.Failure(func(err error) { … })
 //
-// or, for who would rather wait:
+// To wait for the outcome:
 //
-//	resp, err := future.Await(ctx, queue.SendAsync(ctx, req))
+//	resp, err := future.Await(ctx, sent)
 //
 // A future completes once, or is cancelled, and stays as it is then. Handlers run in
 // the order they were added, on the goroutine that completes the future; one that is

@@ -137,9 +137,13 @@ func Then[T, U, E any](m *Method[T, E], next func(T) *Method[U, E]) *Method[U, E
 	return whole
 }
 
-// Go runs call with req on a goroutine of its own and returns its future. call gets
-// a context that ends with ctx and when the future is cancelled. req must not change
-// until the future has completed. Generated local clients use it.
+// Go runs call, such as a method of a generated client, with req on a goroutine of its own
+// and returns its future. call gets a context that ends with ctx and when the future is
+// cancelled. req must not change until the future has completed.
+//
+// In a guest, where one goroutine runs at a time, call begins before Go returns, unless other
+// goroutines are waiting for their turn. A method that may block then goes on in the host
+// while the guest does other things; any other is over.
 func Go[T, R any](ctx context.Context, call func(context.Context, T) (R, error), req T) *Method[R, error] {
 	ctx, cancel := context.WithCancel(ctx)
 	m := new(Method[R, error])
@@ -154,5 +158,6 @@ func Go[T, R any](ctx context.Context, call func(context.Context, T) (R, error),
 		}()
 		resp, err = call(ctx, req)
 	}()
+	yield()
 	return m
 }

@@ -1,5 +1,7 @@
 package guest
 
+import "google.golang.org/protobuf/proto"
+
 // ClientOption changes what a generated client does. See [Borrowed].
 type ClientOption interface{ applyClient(c *Client) }
 
@@ -7,22 +9,22 @@ type clientOption func(c *Client)
 
 func (o clientOption) applyClient(c *Client) { o(c) }
 
-// Borrowed makes a client whose responses are good until its next call, and no longer:
-// where a response has the method UnmarshalVTUnsafe of vtprotobuf, its strings and bytes
-// are parts of the client's receive buffer, which the next call of the same client, of
-// whatever method, overwrites. What is to live longer has to be copied before, with
-// [strings.Clone] or [proto.Clone] say. Nothing in a response may be changed.
+// Borrowed makes a client whose responses are good until its next call, of whatever method,
+// and no longer. Each method has one response, which its next call fills again. If that has
+// the method UnmarshalVTUnsafe of vtprotobuf, its strings and bytes are parts of the
+// client's receive buffer, which every call overwrites. Copy what is to live longer before,
+// with [strings.Clone] or [proto.Clone] say. Do not change a response.
 //
-// Such a client is for one goroutine at a time; each goroutine may have its own. With the
-// Into twins of its methods and messages of vtprotobuf its calls allocate nothing.
-// Responses of methods that may block, and errors, own their data in any case.
+// Such a client is for one goroutine at a time; each goroutine may have its own. If the
+// messages have the methods of vtprotobuf, its calls allocate nothing. Responses of methods
+// that may block are new ones and own their data, and so do errors.
 func Borrowed() ClientOption {
-	return clientOption(func(c *Client) { c.receive = new(buffer) })
+	return clientOption(func(c *Client) { c.borrowed = new(borrowing) })
 }
 
 // Client is what a generated client consists of. The zero value is one without options.
 type Client struct {
-	receive *buffer // nil: responses own their data
+	borrowed *borrowing // nil: responses own their data
 }
 
 // NewClient returns a client with the given options. Generated code calls it.
@@ -32,4 +34,33 @@ func NewClient(opts ...ClientOption) Client {
 		o.applyClient(&c)
 	}
 	return c
+}
+
+// borrowing is what a client with the option [Borrowed] uses for all of its calls.
+type borrowing struct {
+	receive   buffer
+	responses []proto.Message // by the number of the method
+}
+
+// response returns the response that calls of m fill, or nil if there was none yet.
+func (b *borrowing) response(m *Method) proto.Message {
+	if m.number < len(b.responses) {
+		return b.responses[m.number]
+	}
+	return nil
+}
+
+// lastNumber counts the methods that have a number.
+var lastNumber int
+
+// keep makes resp that response.
+func (b *borrowing) keep(m *Method, resp proto.Message) {
+	if m.number == 0 {
+		lastNumber++
+		m.number = lastNumber
+	}
+	for len(b.responses) <= m.number {
+		b.responses = append(b.responses, nil)
+	}
+	b.responses[m.number] = resp
 }

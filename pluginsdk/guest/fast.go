@@ -15,57 +15,59 @@ type express struct {
 	req, resp buffer
 }
 
-// call makes a call of a method that does not block.
+// call makes a call of m with req, and decodes the response into resp. Without receive, resp
+// is empty and owns its data afterwards. Otherwise it borrows from receive, and what it had
+// is gone; after a call that failed it is undefined.
 //
 // What a call costs in a guest is mostly how much code it runs through: the machine code
 // that comes of Go by way of WebAssembly is so long that all of a call's does not fit into
 // the processor's first cache, and each function that is called moves its parameters
 // through memory. So the usual call is made here, with as little code as there can be: one
-// without a deadline and metadata, by a method that was called before, with messages that
-// have the methods of vtprotobuf and are small, as the last response was. All others go
-// through roundTrip, which does the same.
+// without a deadline and metadata, of a method that cannot block and was called before, with
+// messages that have the methods of vtprotobuf and are small, as the last response was. All
+// others go through roundTrip, which does the same.
 //
 // It is without the lock: nothing can wait between the import and the end of its answer,
 // and busy keeps others away while messages are encoded and decoded. When that panics it
 // stays so, and all calls go the other way.
-func (w *wire) call(ctx context.Context, m *Method, f form, req, resp proto.Message) error {
+func (w *wire) call(ctx context.Context, m *Method, receive *buffer, req, resp proto.Message) error {
 	e := &w.express
 	if !m.usual || e.busy || !saysNothing(ctx) {
-		return w.slow(ctx, m, f, req, resp)
+		return w.slow(ctx, m, receive, req, resp)
 	}
 	c := m.resp
 	x := m.req.Marshaler(req)
 	size := x.SizeVT()
 	if size > len(e.req.b) && !e.grow(size) {
-		return w.slow(ctx, m, f, req, resp)
+		return w.slow(ctx, m, receive, req, resp)
 	}
 	e.busy = true
 	b := e.req.b[:size]
 	n, err := x.MarshalToSizedBufferVT(b)
 	e.busy = false
 	room := e.resp.b
-	if f.receive != nil {
-		room = f.receive.b
+	if receive != nil {
+		room = receive.b
 	}
 	if n != size || err != nil || len(room) > small || !w.mu.free() {
-		return w.slow(ctx, m, f, req, resp) // says what is wrong, and lets go of large buffers
+		return w.slow(ctx, m, receive, req, resp) // says what is wrong, and lets go of large buffers
 	}
 	result := uint64(m.Import(
 		unsafe.Pointer(unsafe.SliceData(b)), uint32(size),
 		unsafe.Pointer(unsafe.SliceData(room)), uint32(len(room))))
 	if result > uint64(len(room)) { // a code, or a response that does not fit
-		return w.settle(m, f, result, resp)
+		return w.settle(m, receive, result, resp)
 	}
 	e.busy = true
 	switch {
-	case f.receive == nil && !f.used:
+	case receive == nil:
 		breathe(int(result))
 		err = c.Own(room[:result], resp)
-	case f.receive != nil && f.used && c.Recycles:
+	case c.Recycles:
 		c.Resetter(resp).ResetVT()
 		err = c.Borrower(resp).UnmarshalVTUnsafe(room[:result])
 	default:
-		err = f.decode(c, room[:result], resp)
+		err = decode(c, room[:result], receive, resp)
 	}
 	e.busy = false
 	if err != nil {
@@ -77,12 +79,12 @@ func (w *wire) call(ctx context.Context, m *Method, f form, req, resp proto.Mess
 // slow is call for all calls.
 //
 //go:noinline
-func (w *wire) slow(ctx context.Context, m *Method, f form, req, resp proto.Message) error {
+func (w *wire) slow(ctx context.Context, m *Method, receive *buffer, req, resp proto.Message) error {
 	header, err := prepare(ctx)
 	if err != nil {
 		return err
 	}
-	p, err := w.roundTrip(m, header, f, req, resp)
+	p, err := w.roundTrip(m, header, receive, req, resp)
 	if p != nil {
 		return w.finish(ctx, p)
 	}
@@ -105,24 +107,23 @@ func (e *express) grow(size int) bool {
 // settle is the rest of a call whose answer is not the usual one.
 //
 //go:noinline
-func (w *wire) settle(m *Method, f form, result uint64, resp proto.Message) error {
-	p, err := w.settleLocked(m, f, result, resp)
+func (w *wire) settle(m *Method, receive *buffer, result uint64, resp proto.Message) error {
+	p, err := w.settleLocked(m, receive, result, resp)
 	if p != nil {
 		return w.finish(context.Background(), p)
 	}
 	return err
 }
 
-func (w *wire) settleLocked(m *Method, f form, result uint64, resp proto.Message) (*pendingCall, error) {
+func (w *wire) settleLocked(m *Method, receive *buffer, result uint64, resp proto.Message) (*pendingCall, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	code, n := abi.Split(result)
-	b := f.receive
-	if b == nil {
-		b = &w.express.resp
-		defer w.express.shrink()
+	if receive != nil {
+		return w.outcome(m, receive, receive, code, n, resp)
 	}
-	return w.outcome(m, f, b, code, n, resp)
+	defer w.express.shrink()
+	return w.outcome(m, nil, &w.express.resp, code, n, resp)
 }
 
 // shrink lets go of a large buffer: the other way has one for these.

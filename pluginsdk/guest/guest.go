@@ -9,7 +9,8 @@
 // The host gets the deadline of ctx. What comes back as err is a
 // [status.Status]; ask it with [errors.Is] and [status.Of].
 //
-// A call of a method that may block stops the goroutine that makes it and no other.
+// A call of a method that may block stops the goroutine that makes it and no other. To go on
+// meanwhile, use [future.Go].
 // In a library, goroutines run while one of its exports does.
 package guest
 

@@ -11,25 +11,26 @@ import (
 // Import is an imported method of ABI v1.
 type Import = func(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-// Method is an imported method whose calls are over when the import returns. Generated
-// code has a variable for each, which holds what its calls need to know of the messages:
-// they are of the same two types each time. Its methods are safe for concurrent use.
+// Method is an imported method. Generated code has a variable for each, which holds what its
+// calls need to know of the messages: they are of the same two types each time. [Call] calls
+// it.
 type Method struct {
+	// Import is the function of the host. It must not be nil.
 	Import Import
-	types
-	usual bool // whether its next call may be, see [wire.call]
+	// MayBlock says that the method has the option may_block: its calls may go on in the host
+	// while the guest does other things.
+	MayBlock bool
+
+	req    *codec.Codec
+	resp   *codec.Owner
+	usual  bool // whether its next call may be, see [wire.call]
+	number int  // see [borrowing]; 0 is none
 }
 
-// types are how a method's messages are encoded and decoded, once it was called.
-type types struct {
-	req  *codec.Codec
-	resp *codec.Owner
-}
-
-// find asks the messages. The caller holds the lock of the wire.
-func (t *types) find(req, resp proto.Message) types {
-	if t.resp == nil {
-		t.req, t.resp = codec.Of(req), codec.OwnerOf(resp)
+// find asks the messages how they are encoded and decoded. The caller holds the lock of the
+// wire.
+func (m *Method) find(req, resp proto.Message) {
+	if m.resp == nil {
+		m.req, m.resp = codec.Of(req), codec.OwnerOf(resp)
 	}
-	return *t
 }

@@ -171,7 +171,7 @@ func (w *wire) deliver(r abi.Record, body []byte, err error) {
 	}
 	p.err = err
 	if err == nil {
-		p.err = form{}.answer(r.Code, body, p.codec, p.resp)
+		p.err = answer(r.Code, body, p.codec, nil, p.resp)
 	}
 	close(p.done)
 }

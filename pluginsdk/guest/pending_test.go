@@ -233,7 +233,8 @@ func TestAwaitEnd(t *testing.T) {
 		w := h.wire()
 		require.False(t, w.awaitEnd(w.ends()), "no call is pending")
 		for range 3 {
-			p, err := w.start(t.Context(), h.method, new(types), wrapperspb.String("x"), new(wrapperspb.StringValue))
+			m := &Method{Import: h.method, MayBlock: true}
+			p, err := w.roundTrip(m, nil, nil, wrapperspb.String("x"), new(wrapperspb.StringValue))
 			require.NoError(t, err)
 			require.NotNil(t, p)
 		}

@@ -41,32 +41,25 @@ type wire struct {
 	arrival chan struct{}
 }
 
-// form is what becomes of a response.
-type form struct {
-	receive *buffer // what it borrows from; nil: it owns its data
-	used    bool    // the message may hold an earlier one
-}
-
-// roundTrip is call with the lock. It returns a pending call only where the host has
-// another opinion of the method than the guest.
-func (w *wire) roundTrip(m *Method, header []byte, f form, req, resp proto.Message) (*pendingCall, error) {
+// roundTrip is call with the lock. It returns a pending call if the call goes on in the host.
+func (w *wire) roundTrip(m *Method, header []byte, receive *buffer, req, resp proto.Message) (*pendingCall, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := m.find(req, resp)
-	b := f.receive
+	m.find(req, resp)
+	b := receive
 	if b == nil {
 		b = &w.resp
 	}
-	code, n, err := w.send(m.Import, header, b, t.req, req)
+	code, n, err := w.send(m, header, b, req)
 	if err != nil {
 		return nil, err
 	}
-	return w.outcome(m, f, b, code, n, resp)
+	return w.outcome(m, receive, b, code, n, resp)
 }
 
 // outcome returns what became of a call that the host has answered, with n bytes in b or
 // parked. The caller holds w.mu.
-func (w *wire) outcome(m *Method, f form, b *buffer, code int32, n uint32, resp proto.Message) (*pendingCall, error) {
+func (w *wire) outcome(m *Method, receive, b *buffer, code int32, n uint32, resp proto.Message) (*pendingCall, error) {
 	if code == abi.Pending {
 		proto.Reset(resp)
 		return w.pend(n, m.resp, resp), nil
@@ -76,33 +69,8 @@ func (w *wire) outcome(m *Method, f form, b *buffer, code int32, n uint32, resp 
 		return nil, err
 	}
 	b.used(len(body))
-	m.usual = m.req.Fast && m.resp.Fast && len(body) <= small
-	return nil, f.answer(code, body, m.resp, resp)
-}
-
-// start makes a call, up to where it is over or pending: then it returns what finish
-// waits for. resp, which is empty, owns its data afterwards.
-func (w *wire) start(ctx context.Context, method Import, t *types, req, resp proto.Message) (*pendingCall, error) {
-	header, err := prepare(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	found := t.find(req, resp)
-	code, n, err := w.send(method, header, &w.resp, found.req, req)
-	if err != nil {
-		return nil, err
-	}
-	if code == abi.Pending {
-		return w.pend(n, found.resp, resp), nil
-	}
-	body, err := w.receive(n, &w.resp)
-	if err != nil {
-		return nil, err
-	}
-	w.resp.used(len(body))
-	return nil, form{}.answer(code, body, found.resp, resp)
+	m.usual = m.req.Fast && m.resp.Fast && len(body) <= small && !m.MayBlock
+	return nil, answer(code, body, m.resp, receive, resp)
 }
 
 // prepare returns the encoded header of a call with ctx, or nil when it needs none.
@@ -121,24 +89,24 @@ func prepare(ctx context.Context) ([]byte, error) {
 	return b, nil
 }
 
-// send gives the host a request, and room for the response in a buffer. The caller holds
+// send gives the host a request, and room for the response in b. The caller holds
 // w.mu.
-func (w *wire) send(method Import, header []byte, receive *buffer, c *codec.Codec, req proto.Message) (code int32, n uint32, err error) {
-	size := c.Size(req)
-	b, ok := w.req.makeRoom(size)
+func (w *wire) send(m *Method, header []byte, b *buffer, req proto.Message) (code int32, n uint32, err error) {
+	size := m.req.Size(req)
+	body, ok := w.req.makeRoom(size)
 	if !ok {
 		return 0, 0, noMemory("request", size)
 	}
-	b = b[:size]
-	if err := c.Encode(b, req); err != nil {
+	body = body[:size]
+	if err := m.req.Encode(body, req); err != nil {
 		return 0, 0, status.Wrap(status.InvalidArgument, err, "encode the request")
 	}
-	room := receive.room(firstResponse)
+	room := b.room(firstResponse)
 	if header != nil {
 		w.header(unsafe.Pointer(unsafe.SliceData(header)), uint32(len(header)))
 	}
-	code, n = abi.Split(uint64(method(
-		unsafe.Pointer(unsafe.SliceData(b)), uint32(size),
+	code, n = abi.Split(uint64(m.Import(
+		unsafe.Pointer(unsafe.SliceData(body)), uint32(size),
 		unsafe.Pointer(unsafe.SliceData(room)), uint32(len(room)))))
 	w.req.used(size)
 	return code, n, nil
@@ -171,14 +139,14 @@ func statusOf(err error) error {
 }
 
 // answer returns the outcome of a call, whose response or status is in body.
-func (f form) answer(code int32, body []byte, c *codec.Owner, resp proto.Message) error {
+func answer(code int32, body []byte, c *codec.Owner, receive *buffer, resp proto.Message) error {
 	if code != 0 {
 		return failure(code, body)
 	}
 	if !fits(len(body)) { // what it is decoded to
 		return noMemory("response", len(body))
 	}
-	if err := f.decode(c, body, resp); err != nil {
+	if err := decode(c, body, receive, resp); err != nil {
 		return undecodable(resp, err)
 	}
 	return nil
@@ -189,16 +157,11 @@ func noMemory(what string, size int) error {
 	return status.Errorf(status.ResourceExhausted, "the %s has %d bytes, and the guest has no memory for it: raise its memory_limit", what, size)
 }
 
-// decode decodes the response in body.
-func (f form) decode(c *codec.Owner, body []byte, resp proto.Message) error {
-	if f.receive != nil {
-		if f.used {
-			c.Recycle(resp)
-		}
+// decode decodes the response in body, which is in receive if that is not nil.
+func decode(c *codec.Owner, body []byte, receive *buffer, resp proto.Message) error {
+	if receive != nil {
+		c.Recycle(resp)
 		return c.Borrow(body, resp)
-	}
-	if f.used {
-		c.Reset(resp) // and not Recycle: what resp had may be borrowed
 	}
 	breathe(len(body))
 	return c.Own(body, resp)

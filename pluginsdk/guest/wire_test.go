@@ -36,16 +36,12 @@ func (h *fakeHost) wire() *wire { return &wire{take: h.take, header: h.header} }
 
 // do makes a call as a generated client does.
 func (w *wire) do(ctx context.Context, method Import, req, resp proto.Message) error {
-	return w.call(ctx, &Method{Import: method}, form{}, req, resp)
+	return w.call(ctx, &Method{Import: method}, nil, req, resp)
 }
 
 // doBlocking is do for a method that may block.
 func (w *wire) doBlocking(ctx context.Context, method Import, req, resp proto.Message) error {
-	p, err := w.start(ctx, method, new(types), req, resp)
-	if p == nil {
-		return err
-	}
-	return w.finish(ctx, p)
+	return w.call(ctx, &Method{Import: method, MayBlock: true}, nil, req, resp)
 }
 
 func (h *fakeHost) method(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64 {
@@ -124,16 +120,16 @@ func TestOwnedResponses(t *testing.T) {
 			w := h.wire()
 			m := &Method{Import: h.method}
 			req := &echov1.SendRequest{Queue: "q"}
-			fresh, used := want.ProtoReflect().New().Interface(), proto.Clone(want)
-			require.NoError(t, w.call(t.Context(), m, form{}, req, fresh))
-			require.NoError(t, w.call(t.Context(), m, form{used: true}, req, used))
+			first, second := want.ProtoReflect().New().Interface(), want.ProtoReflect().New().Interface()
+			require.NoError(t, w.call(t.Context(), m, nil, req, first))
+			require.NoError(t, w.call(t.Context(), m, nil, req, second))
 
 			h.code, h.answer = 5, encode(t, &spb.Status{Code: 5, Message: text})
-			failed := w.call(t.Context(), m, form{}, req, proto.Clone(want))
+			failed := w.call(t.Context(), m, nil, req, want.ProtoReflect().New().Interface())
 			poison(w.req.b)
 			poison(w.resp.b)
-			require.True(t, proto.Equal(want, fresh))
-			require.True(t, proto.Equal(want, used))
+			require.True(t, proto.Equal(want, first))
+			require.True(t, proto.Equal(want, second))
 			require.ErrorContains(t, failed, text)
 		})
 	}
@@ -150,7 +146,7 @@ func TestBorrowedResponses(t *testing.T) {
 	call := func(b *buffer, id string) *echov1.SendResponse {
 		h.answer = encode(t, &echov1.SendResponse{Id: id, Tags: []string{id, id}})
 		resp := new(echov1.SendResponse)
-		require.NoError(t, w.call(t.Context(), m, form{receive: b}, new(echov1.SendRequest), resp))
+		require.NoError(t, w.call(t.Context(), m, b, new(echov1.SendRequest), resp))
 		require.Equal(t, id, resp.GetId())
 		return resp
 	}
@@ -164,7 +160,7 @@ func TestBorrowedResponses(t *testing.T) {
 
 	resp := call(first, "again")
 	h.answer = encode(t, &echov1.SendResponse{Seq: 7})
-	require.NoError(t, w.call(t.Context(), m, form{receive: first, used: true}, new(echov1.SendRequest), resp))
+	require.NoError(t, w.call(t.Context(), m, first, new(echov1.SendRequest), resp))
 	require.True(t, proto.Equal(&echov1.SendResponse{Seq: 7}, resp), "nothing of the earlier one shows")
 }
 

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/tetratelabs/wazero/experimental/wazerotest"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -56,7 +55,7 @@ func echo(b *testing.B, h *host, size int) (call func()) {
 	require.NoError(b, err)
 	g.mem.Write(0, req)
 	ctx := instance.NewContext(context.Background(), g.state)
-	m := &callModule{memory: wazerotest.Memory{Bytes: g.mem.Bytes}}
+	m := &guestModule{memory: g.mem}
 	f := g.byName["Do"].Call
 	stack := make([]uint64, 4)
 	return func() {

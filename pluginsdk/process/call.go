@@ -129,7 +129,7 @@ type room = func(size uint32) ([]byte, error)
 
 func anyRoom(size uint32) ([]byte, error) { return make([]byte, size), nil }
 
-// call calls a function. It is a [pluginsdk.Carrier] once it has a function.
+// call calls a function. It is a [core.Carrier] once it has a function.
 func (p *proc) call(ctx context.Context, function uint32, request []byte, room room) (result, error) {
 	if uint64(len(request)) > uint64(p.maxRequest) {
 		return result{}, status.Errorf(status.ResourceExhausted, "the request has %d bytes, the plugin takes %d", len(request), p.maxRequest)

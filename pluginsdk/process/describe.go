@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/frame"
 	"github.com/iansmith/parigot/internal/guard"
 	"github.com/iansmith/parigot/pluginsdk"
@@ -144,9 +145,10 @@ func encodeDescription(plugin pluginsdk.ParigotInit) (frame.Kind, []byte, error)
 	}
 	for _, s := range d.Services {
 		service := &processpb.ProcessService{Name: s.Name, Module: s.Module}
-		for _, m := range s.Methods {
+		for i, d := range s.Methods {
+			m := s.Bound(i)
 			service.Methods = append(service.Methods, &processpb.ProcessMethod{
-				Name: m.Name, Func: m.Func, BudgetNs: int64(m.Budget), MayBlock: m.MayBlock,
+				Name: m.Name, Func: d.Func, BudgetNs: int64(m.Budget), MayBlock: m.MayBlock,
 				Deprecated: m.Deprecated, Idempotency: int32(m.Idempotency), Redacted: m.Redacted,
 			})
 			if m.Descriptor == nil {
@@ -194,11 +196,11 @@ func decodeDescription(kind frame.Kind, payload []byte) (d pluginsdk.Description
 	for _, s := range p.GetServices() {
 		service := pluginsdk.Service{Name: s.GetName(), Module: s.GetModule()}
 		for _, m := range s.GetMethods() {
-			service.Methods = append(service.Methods, pluginsdk.Method{
-				Name: m.GetName(), Func: m.GetFunc(), Budget: time.Duration(m.GetBudgetNs()), MayBlock: m.GetMayBlock(),
-				Deprecated: m.GetDeprecated(), Idempotency: pluginsdk.Idempotency(m.GetIdempotency()), Redacted: m.GetRedacted(),
+			service.Methods = append(service.Methods, core.MethodDesc{Func: m.GetFunc(), Method: core.Method{
+				Name: m.GetName(), Budget: time.Duration(m.GetBudgetNs()), MayBlock: m.GetMayBlock(),
+				Deprecated: m.GetDeprecated(), Idempotency: core.Idempotency(m.GetIdempotency()), Redacted: m.GetRedacted(),
 				Descriptor: methodIn(files, s.GetName()+"."+m.GetName()),
-			})
+			}})
 		}
 		d.Services = append(d.Services, service)
 	}

@@ -64,8 +64,9 @@ func (e *engine) check(m eng.HostModule) error {
 		switch {
 		case f.Name == "":
 			return status.Errorf(status.InvalidArgument, "function %d has no name", i)
-		case f.Call == nil:
-			return status.Errorf(status.InvalidArgument, "function %q has no Call", f.Name)
+		case f.Server == nil:
+			return status.Errorf(status.InvalidArgument,
+				"function %q has no Server, so it is called by guests' imports alone, and this plugin runs in a process of its own: register a generated service", f.Name)
 		case slices.ContainsFunc(e.functions, func(g function) bool { return g.module == m.Name && g.Name == f.Name }),
 			slices.ContainsFunc(m.Functions[:i], func(g eng.Function) bool { return g.Name == f.Name }):
 			return status.Errorf(status.AlreadyExists, "function %q is registered already", f.Name)

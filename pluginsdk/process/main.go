@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/frame"
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk"
@@ -206,7 +207,7 @@ func (s *server) initialise(plugin pluginsdk.ParigotInit, order *processpb.Proce
 	}
 	init := func(ctx context.Context, e eng.Engine) bool {
 		ok := plugin.Init(ctx, e)
-		s.dispatcher = pluginsdk.Offered(ctx)
+		s.dispatcher = core.Offered(ctx)
 		return ok
 	}
 	return pluginsdk.Start(ctx, s.engine, pluginsdk.InitFunc(init), pluginsdk.WithConfig(config))

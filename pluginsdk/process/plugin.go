@@ -1,16 +1,16 @@
 package process
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
-	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/frame"
 	"github.com/iansmith/parigot/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk"
@@ -51,7 +51,7 @@ func (p *plugin) start(ctx context.Context, e eng.Engine) (*supervisor, error) {
 		return nil, supported
 	}
 	log := e.Logger().With("plugin", p.settings.name)
-	start, err := startOrder(p.settings, log, pluginsdk.ConfigOf(ctx))
+	start, err := startOrder(p.settings, log, core.ConfigOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -125,10 +125,12 @@ func (v *supervisor) function(number uint32, f *processpb.ProcessFunction, descr
 		r, err := p.call(ctx, number, request, room)
 		return r.code, r.body, err
 	}
-	return pluginsdk.Forward(f.GetModule(), eng.Function{
-		Name: f.GetName(), Method: f.GetMethod(), Deprecated: f.GetDeprecated(),
-		Budget: time.Duration(f.GetBudgetNs()), MayBlock: f.GetMayBlock(), Descriptor: descriptor,
-	}, carry)
+	m := &core.Method{FullName: cmp.Or(f.GetMethod(), f.GetModule()+"."+f.GetName()), Budget: time.Duration(f.GetBudgetNs()), MayBlock: f.GetMayBlock()}
+	server := core.Carry(m, carry)
+	return eng.Function{
+		Name: f.GetName(), Method: f.GetMethod(), Deprecated: f.GetDeprecated(), Call: server.Stack, Server: server,
+		Budget: m.Budget, MayBlock: m.MayBlock, Descriptor: descriptor,
+	}
 }
 
 // dispatcher calls guests by way of a plugin.
@@ -136,8 +138,8 @@ type dispatcher struct{ *supervisor }
 
 var _ pluginsdk.Dispatcher = dispatcher{}
 
-// Dispatch implements [pluginsdk.Dispatcher].
-func (d dispatcher) Dispatch(ctx context.Context, service, method string, req, resp proto.Message) error {
+// Invoke implements [pluginsdk.Dispatcher].
+func (d dispatcher) Invoke(ctx context.Context, m *core.Method, req, resp proto.Message) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -150,27 +152,11 @@ func (d dispatcher) Dispatch(ctx context.Context, service, method string, req, r
 		return status.Wrap(status.InvalidArgument, err, "encode the request")
 	}
 	r, err := p.ask(ctx, frame.Dispatch, &processpb.ProcessDispatch{
-		Service: service, Method: method, Request: request,
+		Service: m.Service, Method: m.Name, Request: request,
 		Header: &parigotpb.CallHeader{TimeoutNs: int64(timeoutOf(ctx)), Metadata: pluginsdk.Metadata(ctx)},
 	})
 	if err != nil {
 		return err
 	}
-	return r.decode(resp, wirecost.Limit{Bytes: d.maxDecoded, Name: "max_decoded"})
-}
-
-// decode decodes the result of a dispatch, which comes from a guest: it is hostile.
-func (r result) decode(resp proto.Message, limit wirecost.Limit) error {
-	if r.code != 0 {
-		failure := new(spb.Status)
-		if limit.Unmarshal(r.body, failure, "the error") != nil {
-			failure = nil // the code is what counts
-		}
-		return status.FromProto(r.code, failure)
-	}
-	err := limit.Unmarshal(r.body, resp, "the response")
-	if errors.Is(err, status.Of(status.InvalidArgument)) {
-		err = status.Wrap(status.Internal, err, "decode what the guest answered")
-	}
-	return err
+	return core.Result(r.code, r.body, resp, wirecost.Limit{Bytes: d.maxDecoded, Name: "max_decoded"})
 }

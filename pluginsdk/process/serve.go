@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
 
-	"github.com/tetratelabs/wazero/experimental/wazerotest"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/frame"
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk"
@@ -139,8 +138,8 @@ func (n *connection) answer(head frame.ResultHead, body []byte) error {
 	return err
 }
 
-// call runs a host function, with the frame and the room behind it for memory: the
-// response is written there, right behind what makes a frame of it.
+// call serves a call, with the room behind its frame for the response: it is written there,
+// right behind what makes a frame of it.
 func (n *connection) call(payload []byte) error {
 	head, request, err := frame.ReadCall(payload)
 	if err != nil {
@@ -155,80 +154,55 @@ func (n *connection) call(payload []byte) error {
 	if err != nil {
 		return err
 	}
-	c := &hostCall{connection: n, head: head, state: state, mem: mem, gap: len(payload)}
-	reqPtr := uint32(len(payload) - len(request))
-	return c.call(reqPtr, uint32(len(request)))
+	defer state.Unpark()
+	c := &hostCall{connection: n, head: head, state: state, result: mem[len(payload):]}
+	return c.serve(mem[len(payload)-len(request) : len(payload)])
 }
 
-// hostCall is one call of a host function.
+// hostCall is one call of a function.
 type hostCall struct {
 	*connection
-	head  frame.CallHead
-	state *instance.State
-	mem   []byte
-	gap   int // where in mem the frame of the result starts
+	head   frame.CallHead
+	state  *instance.State
+	result []byte // room for the frame of the result
 }
 
-func (c *hostCall) call(reqPtr, reqLen uint32) (err error) {
+func (c *hostCall) serve(request []byte) (err error) {
 	f := c.server.functions[c.head.Function]
 	ctx := c.begin(instance.NewContext(context.Background(), c.state), c.head.Seq)
 	defer c.end()
 	returned := false
 	defer func() {
-		p := recover()
-		if returned {
-			return
+		if !returned { // no panic comes through
+			code, body := core.Failure(core.NewContext(ctx, f.Method), errors.New("the implementation ended its goroutine"))
+			err = c.answer(c.resultHead(code), body)
 		}
-		// The bridge lets no panic of an implementation through. This is a host
-		// function without it, or a call of runtime.Goexit.
-		cause := errors.New("the implementation ended its goroutine")
-		if p != nil {
-			cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-		name := f.Method
-		if name == "" {
-			name = f.module + "." + f.Name
-		}
-		code, body := codeOf(pluginsdk.ManufactureHostContext(ctx, name), cause)
-		err = c.answer(c.result(code), body)
 	}()
-	respPtr := uint32(c.gap + frame.HeaderSize + frame.ResultSize)
-	stack := [4]uint64{uint64(reqPtr), uint64(reqLen), uint64(respPtr), responseRoom}
-	f.Call(ctx, &callModule{name: c.state.Name, memory: wazerotest.Memory{Bytes: c.mem}}, stack[:])
+	code, body := f.Server.Bytes(ctx, request, c.result[frame.HeaderSize+frame.ResultSize:])
 	returned = true
-	code, size := abi.Split(stack[0])
-	return c.write(code, size)
+	return c.write(code, body)
 }
 
-// result is the head of the result with the given code.
-func (c *hostCall) result(code int32) frame.ResultHead {
+func (c *hostCall) resultHead(code int32) frame.ResultHead {
 	return frame.ResultHead{Seq: c.head.Seq, Code: code, Incidents: uint32(c.state.Counters.Incidents.Load())}
 }
 
-// write writes the result of a call that has left size bytes in the room for it, or
-// parked.
-func (c *hostCall) write(code int32, size uint32) error {
-	if size <= responseRoom {
-		b := c.mem[c.gap:]
-		frame.PutHeader(b, frame.Result, frame.ResultSize+int(size))
-		c.result(code).Put(b[frame.HeaderSize:])
-		_, err := c.conn.Write(b[:frame.HeaderSize+frame.ResultSize+int(size)])
+// write writes the result of a call, with body in the room for it or, if it is larger,
+// anywhere.
+func (c *hostCall) write(code int32, body []byte) error {
+	const head = frame.HeaderSize + frame.ResultSize
+	frame.PutHeader(c.result, frame.Result, frame.ResultSize+len(body))
+	c.resultHead(code).Put(c.result[frame.HeaderSize:])
+	if len(body) <= len(c.result)-head {
+		_, err := c.conn.Write(c.result[:head+len(body)])
 		return err
 	}
-	body := c.state.Parked
-	defer c.state.Unpark()
-	if uint64(len(body)) != uint64(size) {
-		return c.answer(c.result(-int32(status.Internal)), nil)
-	}
-	b := c.mem[c.gap : c.gap+frame.HeaderSize+frame.ResultSize]
-	frame.PutHeader(b, frame.Result, frame.ResultSize+len(body))
-	c.result(code).Put(b[frame.HeaderSize:])
-	buffers := net.Buffers{b, body}
+	buffers := net.Buffers{c.result[:head], body}
 	_, err := buffers.WriteTo(c.conn)
 	return err
 }
 
-// caller returns what the bridge has to know of the guest that makes a call. It is new
+// caller returns what the core has to know of the guest that makes a call. It is new
 // for each call: an implementation may keep the context.
 func (s *server) caller(head frame.CallHead) (*instance.State, error) {
 	if uint64(head.Function) >= uint64(len(s.functions)) {
@@ -310,45 +284,27 @@ func (s *server) dispatch(ctx context.Context, payload []byte) (code int32, body
 		ctx, stop = context.WithTimeout(ctx, time.Duration(timeout))
 		defer stop()
 	}
+	m := core.Method{Service: d.GetService(), Name: d.GetMethod(), FullName: d.GetService() + "." + d.GetMethod()}
+	ctx = core.NewContext(instance.NewContext(ctx, s.state()), m.FullName)
 	// Messages of no fields keep what they do not know.
 	req, resp := new(emptypb.Empty), new(emptypb.Empty)
 	if err := proto.Unmarshal(d.GetRequest(), req); err != nil {
-		code, body = codeOf(ctx, status.Wrap(status.InvalidArgument, err, "the request does not decode"))
+		code, body = core.Failure(ctx, status.Wrap(status.InvalidArgument, err, "the request does not decode"))
 		return code, body, nil
 	}
-	if err := s.dispatchTo(ctx, d, req, resp); err != nil {
-		incident := pluginsdk.ManufactureHostContext(instance.NewContext(ctx, s.state()), d.GetService()+"."+d.GetMethod())
-		code, body = codeOf(incident, err)
+	if err := s.invoke(ctx, &m, req, resp); err != nil {
+		code, body = core.Failure(ctx, err)
 		return code, body, nil
 	}
 	body, err = proto.Marshal(resp)
 	return 0, body, err
 }
 
-func (s *server) dispatchTo(ctx context.Context, d *processpb.ProcessDispatch, req, resp proto.Message) (err error) {
+func (s *server) invoke(ctx context.Context, m *core.Method, req, resp proto.Message) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return s.dispatcher.Dispatch(ctx, d.GetService(), d.GetMethod(), req, resp)
-}
-
-// codeOf returns how err crosses: its code and an encoded status. One without a code
-// becomes INTERNAL and an incident in the log.
-func codeOf(ctx context.Context, err error) (code int32, body []byte) {
-	s, ok := status.From(err)
-	if ok {
-		_, ok = s.WireCode()
-	}
-	if !ok {
-		s, _ = status.From(pluginsdk.Incident(ctx, status.Internal, err))
-	}
-	code, _ = s.WireCode()
-	body, err = proto.Marshal(s.Proto())
-	if err != nil {
-		_, _ = fmt.Fprintf(os.Stderr, "a status cannot be sent: %v\n", err)
-		return code, nil
-	}
-	return code, body
+	return s.dispatcher.Invoke(ctx, m, req, resp)
 }

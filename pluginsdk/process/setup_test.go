@@ -24,10 +24,13 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/core/coretest"
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -82,16 +85,10 @@ func (testPlugin) CheckConfig(ctx context.Context) error {
 }
 
 func service(s *state) pluginsdk.Service {
-	bridge := func(name string, method func(*state, context.Context, text, text) error) eng.HostFunc {
-		return func(ctx context.Context, m api.Module, stack []uint64) {
-			pluginsdk.InvokeImplFromStack(ctx, "test.v1.Test."+name, m, stack, pluginsdk.Adapt(s, method),
-				new(wrapperspb.StringValue), new(wrapperspb.StringValue))
-		}
-	}
-	return pluginsdk.Service{Name: "test.v1.Test", Impl: s, Methods: []pluginsdk.Method{
-		{Name: "Do", Bridge: bridge("Do", (*state).do)},
-		{Name: "Block", Bridge: bridge("Block", (*state).do), MayBlock: true},
-		{Name: "Quick", Bridge: bridge("Quick", (*state).do), Budget: 50 * time.Millisecond},
+	return pluginsdk.Service{Name: "test.v1.Test", Methods: []core.MethodDesc{
+		coretest.Unary(core.Method{Name: "Do"}, s.do),
+		coretest.Unary(core.Method{Name: "Block", MayBlock: true}, s.do),
+		coretest.Unary(core.Method{Name: "Quick", Budget: 50 * time.Millisecond}, s.do),
 	}}
 }
 
@@ -133,7 +130,7 @@ func (testPlugin) Init(ctx context.Context, e eng.Engine) bool {
 		defer s.mu.Unlock()
 		s.ended = append(s.ended, c.Name)
 	})
-	return pluginsdk.RegisterService(ctx, e, sv) == nil
+	return parigotimpl.Register(ctx, e, &sv, s) == nil
 }
 
 // do does what the request says.
@@ -296,7 +293,7 @@ func (g *guest) call(ctx context.Context, function, request string, respCap uint
 	require.NoError(g.t, err)
 	require.True(g.t, g.mem.Write(0, req))
 	stack := []uint64{0, uint64(len(req)), respAt, uint64(respCap)}
-	g.byName[function].Call(instance.NewContext(ctx, g.state), &callModule{memory: wazerotest.Memory{Bytes: g.mem.Bytes}}, stack)
+	g.byName[function].Call(instance.NewContext(ctx, g.state), &guestModule{memory: g.mem}, stack)
 	code, n := abi.Split(stack[0])
 	body := g.state.Parked
 	if n <= respCap {
@@ -358,7 +355,7 @@ func (g *guest) raw(function, request string) int32 {
 	require.NoError(g.t, err)
 	require.True(g.t, g.mem.Write(0, req))
 	stack := []uint64{0, uint64(len(req)), respAt, 0}
-	g.byName[function].Call(instance.NewContext(context.Background(), g.state), &callModule{memory: wazerotest.Memory{Bytes: g.mem.Bytes}}, stack)
+	g.byName[function].Call(instance.NewContext(context.Background(), g.state), &guestModule{memory: g.mem}, stack)
 	code, _ := abi.Split(stack[0])
 	return code
 }
@@ -386,6 +383,14 @@ func (h *host) busyLinks(n int) {
 // functionOf returns the first function of a service, as it is registered.
 func functionOf(s pluginsdk.Service) eng.Function {
 	e := new(engine)
-	_ = pluginsdk.RegisterService(context.Background(), e, s)
+	_ = parigotimpl.Register(context.Background(), e, &s, struct{}{})
 	return e.functions[0].Function
 }
+
+// guestModule is the module of a guest that has a memory and nothing else.
+type guestModule struct {
+	api.Module
+	memory *wazerotest.Memory
+}
+
+func (m *guestModule) Memory() api.Memory { return m.memory }

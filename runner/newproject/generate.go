@@ -60,7 +60,7 @@ func (p Project) fill(all map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	head, tail, found := bytes.Cut(all[name], []byte("\treturn status.Error(status.Unimplemented,"))
+	head, tail, found := bytes.Cut(all[name], []byte("\treturn nil, status.Error(status.Unimplemented,"))
 	_, tail, ended := bytes.Cut(tail, []byte("\n"))
 	if !found || !ended {
 		return fmt.Errorf("the generator made no method to fill in in %s", name)

@@ -23,11 +23,10 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/plugintest"
 )
 
-// withTwins returns the methods as a log has them when each was called, and then its
-// twins.
-func withTwins(methods []string) (all []string) {
+// times returns the methods as a log has them when each was called n times.
+func times(n int, methods []string) (all []string) {
 	for _, m := range methods {
-		all = append(all, m, m, m)
+		all = append(all, slices.Repeat([]string{m}, n)...)
 	}
 	return all
 }
@@ -44,8 +43,8 @@ func (l *log) add(method string) {
 	l.methods = append(l.methods, method)
 }
 
-// TestEveryMethodFromGuest runs one guest that calls every golden method, and its twins,
-// through stub, bridge and implementation. Both ends check what they get. Without options
+// TestEveryMethodFromGuest runs one guest that calls every golden method, also with a
+// borrowed client and as a future, through stub, bridge and implementation. Both ends check what they get. Without options
 // and with Borrowed everything is the same.
 func TestEveryMethodFromGuest(t *testing.T) {
 	t.Parallel()
@@ -57,7 +56,7 @@ func TestEveryMethodFromGuest(t *testing.T) {
 			require.NoError(t, guest.CheckImports())
 			require.Empty(t, run(t, guest))
 			require.NoError(t, host.Close(t.Context()))
-			require.Equal(t, withTwins(allgoldens.Methods), calls.methods)
+			require.Equal(t, times(4, allgoldens.Methods), calls.methods)
 		})
 	}
 }
@@ -84,7 +83,7 @@ func run(t *testing.T, guest *eng.Guest, args ...string) string {
 }
 
 // TestEveryMethodBetweenGuests runs one guest that serves every golden service, and one
-// that calls every method, and its twins. Both check what they get.
+// that calls every method. Both check what they get.
 func TestEveryMethodBetweenGuests(t *testing.T) {
 	t.Parallel()
 	_, guest := setup(t, func(method string) { t.Errorf("%s was called in the host", method) })
@@ -98,14 +97,12 @@ func TestEveryMethodBetweenGuests(t *testing.T) {
 	require.Zero(t, <-served)
 }
 
-// TestEveryMethodFromHost calls every golden method that guests may serve through its
-// host client.
+// TestEveryMethodFromHost calls every golden method through a connection.
 func TestEveryMethodFromHost(t *testing.T) {
 	t.Parallel()
 	var calls log
-	require.NoError(t, allgoldens.CallGuests(t.Context(), allgoldens.Seen(calls.add)))
-	require.Equal(t, withTwins(allgoldens.Served), calls.methods)
-	require.Less(t, len(allgoldens.Served), len(allgoldens.Methods), "some services are native")
+	require.NoError(t, allgoldens.Call(t.Context(), allgoldens.Seen(calls.add)))
+	require.Equal(t, times(2, allgoldens.Methods), calls.methods)
 }
 
 // TestEveryMethodLocally calls every golden method through its local client.
@@ -113,7 +110,27 @@ func TestEveryMethodLocally(t *testing.T) {
 	t.Parallel()
 	var calls log
 	require.NoError(t, allgoldens.CallLocal(t.Context(), calls.add))
-	require.Equal(t, withTwins(allgoldens.Methods), calls.methods)
+	require.Equal(t, times(2, allgoldens.Methods), calls.methods)
+}
+
+// TestDescriptors: the description of a service has the descriptors of the generated Go
+// code, if the code imports that for its messages.
+func TestDescriptors(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, s := range allgoldens.Described {
+		if s.Descriptor == nil {
+			continue
+		}
+		found++
+		require.Equal(t, s.Name, string(s.Descriptor().FullName()))
+		for i := range s.Methods {
+			m := s.Bound(i)
+			require.Equal(t, m.FullName, string(m.Descriptor().FullName()))
+		}
+	}
+	require.Greater(t, found, 40)
+	require.Less(t, found, len(allgoldens.Described))
 }
 
 // TestGoldensVet builds and vets all golden packages, for the host and for the

@@ -13,31 +13,28 @@ import (
 	"github.com/iansmith/parigot/internal/gen/testdata/not_regenerated/kv/kvparigot"
 	"github.com/iansmith/parigot/internal/gen/testdata/not_regenerated/kv_impl"
 	"github.com/iansmith/parigot/internal/guesttest"
-	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // store implements the service of an earlier generator, but for Clear.
 type store struct {
-	kvparigot.UnimplementedStoreImpl
+	kvparigot.UnimplementedStoreServer
 	values map[string]string
 }
 
-func (s *store) Get(_ context.Context, req *kv.GetRequest, resp *kv.GetResponse) error {
+func (s *store) Get(_ context.Context, req *kv.GetRequest) (*kv.GetResponse, error) {
 	value, ok := s.values[req.GetKey()]
 	if !ok {
-		return status.Error(kv.StoreErr_STORE_ERR_NO_KEY, "no such key")
+		return nil, status.Error(kv.StoreErr_STORE_ERR_NO_KEY, "no such key")
 	}
-	resp.Value = value
-	return nil
+	return &kv.GetResponse{Value: value}, nil
 }
 
-func (s *store) Put(_ context.Context, req *kv.PutRequest, resp *kv.PutResponse) error {
+func (s *store) Put(_ context.Context, req *kv.PutRequest) (*kv.PutResponse, error) {
 	s.values[req.GetKey()] = req.GetValue()
 	id, err := kvparigot.ParseEntryId("e-00000000000000010000000000000002")
-	resp.Id = id.Proto()
-	return err
+	return &kv.PutResponse{Id: id.Proto()}, err
 }
 
 // TestNotRegenerated: code that an earlier generator wrote works with the SDK as
@@ -74,5 +71,5 @@ func TestNotRegeneratedOnTheHost(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, host.Close(ctx)) }()
 	require.True(t, kv_impl.ParigotInitialize.Init(ctx, host), "%v", host.Failures())
-	require.Equal(t, "not_regenerated.Store.Get", string(pluginsdk.DescribeMethod(kvparigot.Store_Get_FullName)().FullName()))
+	require.EqualValues(t, kvparigot.StoreServiceName, kvparigot.Store_ServiceDesc.Descriptor().FullName())
 }

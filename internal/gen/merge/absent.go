@@ -84,13 +84,17 @@ func importOf(f *file, spec *ast.ValueSpec, name string) string {
 }
 
 // Asserts returns the first place where the package asserts that a type implements an
-// interface of another package whose name ends in suffix, or "".
-func (p *Package) Asserts(suffix string) string {
+// interface whose name ends in suffix, of a package whose import path ends in
+// packageSuffix, or "".
+func (p *Package) Asserts(packageSuffix, suffix string) string {
 	at := ""
 	for _, f := range p.files {
 		f.eachVar(func(spec *ast.ValueSpec) {
 			sel, ok := spec.Type.(*ast.SelectorExpr)
-			if at == "" && ok && spec.Names[0].Name == "_" && strings.HasSuffix(sel.Sel.Name, suffix) {
+			if at != "" || !ok || spec.Names[0].Name != "_" || !strings.HasSuffix(sel.Sel.Name, suffix) {
+				return
+			}
+			if pkg, ok := sel.X.(*ast.Ident); ok && strings.HasSuffix(importedAs(f.syntax, pkg.Name), packageSuffix) {
 				at = p.place(f, spec.Pos())
 			}
 		})

@@ -37,7 +37,7 @@ func TestAliases(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			before := head + "var _ filev1parigot.FileImpl = (" + tt.anchor + ")(nil)\n"
+			before := head + "var _ filev1parigot.FileServer = (" + tt.anchor + ")(nil)\n"
 			target, got, err := complete(t, map[string]string{"impl_file.go": before, "more.go": "package file\n\n" + tt.before})
 			require.NoError(t, err)
 			require.Equal(t, tt.missing, target.Missing(methods))
@@ -46,7 +46,7 @@ func TestAliases(t *testing.T) {
 		})
 	}
 	target, got, err := complete(t, map[string]string{
-		"impl_file.go": strings.Replace(head, "filev1parigot.UnimplementedFileImpl", "base", 1) + anchor,
+		"impl_file.go": strings.Replace(head, "filev1parigot.UnimplementedFileServer", "base", 1) + anchor,
 		"base.go":      foreign + "type base = *other.Base[int]\n",
 	})
 	require.NoError(t, err)

@@ -111,7 +111,7 @@ func anchorsIn(f *file, spec *ast.ValueSpec, i Interface) []anchor {
 		}
 		value := spec.Values[n]
 		if spec.Type == nil {
-			// var _ = filev1parigot.FileImpl((*FilePlugin)(nil))
+			// var _ = filev1parigot.FileServer((*FilePlugin)(nil))
 			call, ok := ast.Unparen(value).(*ast.CallExpr)
 			if !ok || len(call.Args) != 1 || !refersTo(f, call.Fun, i) {
 				continue

@@ -22,6 +22,7 @@ type Editor struct {
 	isNew    bool
 	names    map[string]string // import path → name in this file
 	taken    map[string]bool   // names that no new import may have
+	hidden   map[string]bool   // names that mean something else inside what is added
 	added    []spec
 	appended strings.Builder
 }
@@ -53,7 +54,8 @@ func (p *Package) editorOf(f *file) *Editor {
 }
 
 func (p *Package) newEditor(f *file) *Editor {
-	e := &Editor{pkg: p, file: f, names: make(map[string]string), taken: make(map[string]bool)}
+	e := &Editor{pkg: p, file: f, names: make(map[string]string), taken: make(map[string]bool), hidden: make(map[string]bool)}
+	e.Hide(locals...)
 	for _, name := range types.Universe.Names() {
 		e.taken[name] = true
 	}
@@ -74,6 +76,14 @@ func (p *Package) newEditor(f *file) *Editor {
 	return e
 }
 
+// Hide takes names for receivers and parameters of what is added. A package that the file
+// knows by such a name is imported once more, by another.
+func (e *Editor) Hide(names ...string) {
+	for _, name := range names {
+		e.taken[name], e.hidden[name] = true, true
+	}
+}
+
 // Qualify returns how the file refers to an identifier of another package, and
 // makes the file import that package if it does not.
 func (e *Editor) Qualify(importPath, packageName, ident string) string {
@@ -90,7 +100,7 @@ func (e *Editor) Qualify(importPath, packageName, ident string) string {
 
 func (e *Editor) importName(importPath, packageName string) string {
 	for _, i := range e.file.syntax.Imports {
-		if name := localName(i, packageName); pathOf(i) == importPath && name != "_" {
+		if name := localName(i, packageName); pathOf(i) == importPath && name != "_" && !e.hidden[name] {
 			return name
 		}
 	}

@@ -17,9 +17,9 @@ import (
 )
 
 // impl is the interface of all these tests. Its methods are Open and Close.
-var impl = merge.Interface{ImportPath: "ex.com/gen/filev1parigot", PackageName: "filev1parigot", Name: "FileImpl"}
+var impl = merge.Interface{ImportPath: "ex.com/gen/filev1parigot", PackageName: "filev1parigot", Name: "FileServer"}
 
-var fallback = merge.Interface{ImportPath: impl.ImportPath, PackageName: impl.PackageName, Name: "UnimplementedFileImpl"}
+var fallback = merge.Interface{ImportPath: impl.ImportPath, PackageName: impl.PackageName, Name: "UnimplementedFileServer"}
 
 var methods = []string{"Open", "Close"}
 
@@ -56,10 +56,10 @@ func stub(e *merge.Editor, target *merge.Target, name string) string {
 	resp := e.Qualify("ex.com/gen/file/v1", "filev1", name+"Response")
 	errorf := e.Qualify("github.com/iansmith/parigot/pluginsdk/status", "status", "Error")
 	return "// " + name + " is missing.\nfunc (" + target.Receiver + " " + target.ReceiverType + ") " + name +
-		"(ctx " + ctx + ", req *" + req + ", resp *" + resp + ") error {\n\t\treturn " + errorf + "()\n}\n"
+		"(ctx " + ctx + ", req *" + req + ") (*" + resp + ", error) {\n\t\treturn nil, " + errorf + "()\n}\n"
 }
 
-const openMethod = "\nfunc (p *FilePlugin) Open(ctx context.Context, req *filev1.OpenRequest, resp *filev1.OpenResponse) error { return nil }\n"
+const openMethod = "\nfunc (p *FilePlugin) Open(ctx context.Context, req *filev1.OpenRequest) (*filev1.OpenResponse, error) { return nil, nil }\n"
 
 const head = `package file
 
@@ -71,16 +71,16 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
-type FilePlugin struct{ filev1parigot.UnimplementedFileImpl }
+type FilePlugin struct{ filev1parigot.UnimplementedFileServer }
 
 `
 
-const anchor = "var _ filev1parigot.FileImpl = (*FilePlugin)(nil)\n"
+const anchor = "var _ filev1parigot.FileServer = (*FilePlugin)(nil)\n"
 
 const closeStub = `
 // Close is missing.
-func (p *FilePlugin) Close(ctx context.Context, req *filev1.CloseRequest, resp *filev1.CloseResponse) error {
-	return status.Error()
+func (p *FilePlugin) Close(ctx context.Context, req *filev1.CloseRequest) (*filev1.CloseResponse, error) {
+	return nil, status.Error()
 }
 `
 
@@ -110,27 +110,27 @@ func TestAppend(t *testing.T) {
 		},
 		{
 			name:   "a method comes from an embedded type of the package",
-			before: head + "type base struct{}\nfunc (*base) Close() {}\ntype FileStore struct{ *base }\nvar _ filev1parigot.FileImpl = &FileStore{}\n" + strings.ReplaceAll(openMethod, "FilePlugin", "FileStore"),
+			before: head + "type base struct{}\nfunc (*base) Close() {}\ntype FileStore struct{ *base }\nvar _ filev1parigot.FileServer = &FileStore{}\n" + strings.ReplaceAll(openMethod, "FilePlugin", "FileStore"),
 			after:  "+",
 		},
 		{
 			name:   "a method comes from an embedded interface of the package",
-			before: head + "type closer interface{ Close() }\ntype FileStore struct{ closer }\nvar _ filev1parigot.FileImpl = &FileStore{}\n" + strings.ReplaceAll(openMethod, "FilePlugin", "FileStore"),
+			before: head + "type closer interface{ Close() }\ntype FileStore struct{ closer }\nvar _ filev1parigot.FileServer = &FileStore{}\n" + strings.ReplaceAll(openMethod, "FilePlugin", "FileStore"),
 			after:  "+",
 		},
 		{
 			name:   "the type is an alias",
-			before: head + "type store struct{}\nfunc (store) Open() {}\nfunc (store) Close() {}\ntype FileStore = store\nvar _ filev1parigot.FileImpl = FileStore{}\n",
+			before: head + "type store struct{}\nfunc (store) Open() {}\nfunc (store) Close() {}\ntype FileStore = store\nvar _ filev1parigot.FileServer = FileStore{}\n",
 			after:  "+",
 		},
 		{
 			name:   "an embedded type of another module may have it",
-			before: strings.ReplaceAll(head, "filev1parigot.UnimplementedFileImpl", "status.Base") + anchor + openMethod,
+			before: strings.ReplaceAll(head, "filev1parigot.UnimplementedFileServer", "status.Base") + anchor + openMethod,
 			after:  "+",
 		},
 		{
 			name:   "an embedded mutex does not",
-			before: strings.ReplaceAll(strings.ReplaceAll(head, "filev1parigot.UnimplementedFileImpl", "sync.Mutex"), `"context"`, "\"context\"\n\t\"sync\"") + anchor + openMethod,
+			before: strings.ReplaceAll(strings.ReplaceAll(head, "filev1parigot.UnimplementedFileServer", "sync.Mutex"), `"context"`, "\"context\"\n\t\"sync\"") + anchor + openMethod,
 			after:  "+" + closeStub,
 		},
 		{
@@ -155,7 +155,7 @@ func TestAppend(t *testing.T) {
 		},
 		{
 			name:   "a value in the anchor",
-			before: head + "var _ filev1parigot.FileImpl = FilePlugin{}\n" + strings.ReplaceAll(openMethod, "p *FilePlugin", "FilePlugin"),
+			before: head + "var _ filev1parigot.FileServer = FilePlugin{}\n" + strings.ReplaceAll(openMethod, "p *FilePlugin", "FilePlugin"),
 			after:  "+" + strings.ReplaceAll(closeStub, "*FilePlugin", "FilePlugin"),
 		},
 		{
@@ -165,7 +165,7 @@ func TestAppend(t *testing.T) {
 		},
 		{
 			name:   "type parameters",
-			before: head + "type Store[K comparable, V any] struct{}\nvar _ filev1parigot.FileImpl = (*Store[int, string])(nil)\nfunc (s *Store[K, V]) Open() {}\n",
+			before: head + "type Store[K comparable, V any] struct{}\nvar _ filev1parigot.FileServer = (*Store[int, string])(nil)\nfunc (s *Store[K, V]) Open() {}\n",
 			after:  "+" + strings.ReplaceAll(closeStub, "p *FilePlugin", "s *Store[_, _]"),
 		},
 		{
@@ -263,7 +263,7 @@ func TestField(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			files := fstest.MapFS{
-				"file/impl_file.go": {Data: []byte("package file\n\nimport \"ex.com/gen/filev1parigot\"\n\nvar _ filev1parigot.FileImpl = (*FilePlugin)(nil)\n")},
+				"file/impl_file.go": {Data: []byte("package file\n\nimport \"ex.com/gen/filev1parigot\"\n\nvar _ filev1parigot.FileServer = (*FilePlugin)(nil)\n")},
 				"file/type.go":      {Data: []byte("package file; " + tt.text)},
 			}
 			pkg, err := merge.Load(files, "file", "")
@@ -295,17 +295,17 @@ func requireKept(tb testing.TB, before, after string) {
 func TestAnchors(t *testing.T) {
 	t.Parallel()
 	for name, assertion := range map[string]string{
-		"nil pointer":        "var _ filev1parigot.FileImpl = (*FilePlugin)(nil)",
-		"address":            "var _ filev1parigot.FileImpl = &FilePlugin{}",
-		"new":                "var _ filev1parigot.FileImpl = new(FilePlugin)",
-		"value":              "var _ filev1parigot.FileImpl = FilePlugin{}",
-		"conversion":         "var _ = filev1parigot.FileImpl((*FilePlugin)(nil))",
-		"converted value":    "var _ filev1parigot.FileImpl = FilePlugin(struct{}{})",
-		"parentheses":        "var _ (filev1parigot.FileImpl) = ((*FilePlugin)(nil))",
-		"group":              "var (\n\tx = 1\n\t_ filev1parigot.FileImpl = (*FilePlugin)(nil)\n)",
-		"several in one":     "var _, _ filev1parigot.FileImpl = other.New(), (*FilePlugin)(nil)",
-		"type arguments":     "var _ filev1parigot.FileImpl = (*FilePlugin[int])(nil)",
-		"two type arguments": "var _ filev1parigot.FileImpl = &FilePlugin[int, string]{}",
+		"nil pointer":        "var _ filev1parigot.FileServer = (*FilePlugin)(nil)",
+		"address":            "var _ filev1parigot.FileServer = &FilePlugin{}",
+		"new":                "var _ filev1parigot.FileServer = new(FilePlugin)",
+		"value":              "var _ filev1parigot.FileServer = FilePlugin{}",
+		"conversion":         "var _ = filev1parigot.FileServer((*FilePlugin)(nil))",
+		"converted value":    "var _ filev1parigot.FileServer = FilePlugin(struct{}{})",
+		"parentheses":        "var _ (filev1parigot.FileServer) = ((*FilePlugin)(nil))",
+		"group":              "var (\n\tx = 1\n\t_ filev1parigot.FileServer = (*FilePlugin)(nil)\n)",
+		"several in one":     "var _, _ filev1parigot.FileServer = other.New(), (*FilePlugin)(nil)",
+		"type arguments":     "var _ filev1parigot.FileServer = (*FilePlugin[int])(nil)",
+		"two type arguments": "var _ filev1parigot.FileServer = &FilePlugin[int, string]{}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -332,16 +332,16 @@ func TestNoAnchor(t *testing.T) {
 		{name: "tests and hidden files only", files: map[string]string{
 			"a_test.go": head + anchor, "_a.go": "no Go", ".a.go": "no Go", "a.txt": "no Go",
 		}},
-		{name: "other services", files: map[string]string{"impl_other.go": "package file\n\nvar _ x.FileImpl = (*Other)(nil)\n"}},
+		{name: "other services", files: map[string]string{"impl_other.go": "package file\n\nvar _ x.FileServer = (*Other)(nil)\n"}},
 		{
 			name:  "no assertion",
 			files: map[string]string{"impl_file.go": head},
-			err:   "file/impl_file.go does not say which type implements filev1parigot.FileImpl, so nothing is written: add the line\n\tvar _ filev1parigot.FileImpl = (*FilePlugin)(nil)\nwith the name of the type, or move the file away",
+			err:   "file/impl_file.go does not say which type implements filev1parigot.FileServer, so nothing is written: add the line\n\tvar _ filev1parigot.FileServer = (*FilePlugin)(nil)\nwith the name of the type, or move the file away",
 		},
 		{
 			name:  "the type is elsewhere",
 			files: map[string]string{"plugin.go": head},
-			err:   "file/plugin.go:11: there is a FilePlugin that is not said to implement filev1parigot.FileImpl, so nothing is written: add the line\n\tvar _ filev1parigot.FileImpl = (*FilePlugin)(nil)\nor rename the type",
+			err:   "file/plugin.go:11: there is a FilePlugin that is not said to implement filev1parigot.FileServer, so nothing is written: add the line\n\tvar _ filev1parigot.FileServer = (*FilePlugin)(nil)\nor rename the type",
 		},
 		{
 			name:  "a file does not parse",
@@ -372,7 +372,7 @@ func TestNoAnchor(t *testing.T) {
 func TestSeveralImplementations(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{
-		"a_cache.go":   "package file\n\nimport \"ex.com/gen/filev1parigot\"\n\ntype cache struct{ filev1parigot.FileImpl }\n\nvar _ filev1parigot.FileImpl = cache{}\n",
+		"a_cache.go":   "package file\n\nimport \"ex.com/gen/filev1parigot\"\n\ntype cache struct{ filev1parigot.FileServer }\n\nvar _ filev1parigot.FileServer = cache{}\n",
 		"impl_file.go": head + anchor + openMethod,
 	}
 	target, got, err := complete(t, files)
@@ -385,17 +385,17 @@ func TestSeveralImplementations(t *testing.T) {
 // TestDecorator: a type that embeds the interface itself has all methods.
 func TestDecorator(t *testing.T) {
 	t.Parallel()
-	before := "package file\n\nimport \"ex.com/gen/filev1parigot\"\n\ntype cache struct{ filev1parigot.FileImpl }\n\nvar _ filev1parigot.FileImpl = cache{}\n"
+	before := "package file\n\nimport \"ex.com/gen/filev1parigot\"\n\ntype cache struct{ filev1parigot.FileServer }\n\nvar _ filev1parigot.FileServer = cache{}\n"
 	target, got, err := complete(t, map[string]string{"cache.go": before})
 	require.NoError(t, err)
 	require.Equal(t, before, got)
-	require.Equal(t, impl.ImportPath+".FileImpl", target.Hidden(fallback))
+	require.Equal(t, impl.ImportPath+".FileServer", target.Hidden(fallback))
 }
 
 // TestForeignType: there is nothing to add to a type of another package.
 func TestForeignType(t *testing.T) {
 	t.Parallel()
-	before := "package file\n\nimport \"ex.com/gen/filev1parigot\"\n\nvar _ filev1parigot.FileImpl = (*other.Plugin)(nil)\n"
+	before := "package file\n\nimport \"ex.com/gen/filev1parigot\"\n\nvar _ filev1parigot.FileServer = (*other.Plugin)(nil)\n"
 	target, got, err := complete(t, map[string]string{"file.go": before})
 	require.NoError(t, err)
 	require.Equal(t, before, got)
@@ -417,7 +417,7 @@ func TestStray(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []merge.Stray{{At: "file/more.go:3: FilePlugin.Gone"}}, target.Stray(impl, methods))
 	require.Equal(t, head+anchor+openMethod+closeStub, got)
-	require.False(t, target.AlsoImplements(impl, "Impl"))
+	require.False(t, target.AlsoImplements(impl, "Server"))
 }
 
 func TestPackageName(t *testing.T) {
@@ -500,10 +500,10 @@ func TestAppendedTextThatDoesNotParse(t *testing.T) {
 // nothing is added twice.
 func FuzzMerge(f *testing.F) {
 	f.Add(head+anchor+openMethod, "")
-	f.Add("package file;import\"ex.com/gen/filev1parigot\";type T[A any]struct{};var _ filev1parigot.FileImpl=new(T[int])", "package file\nfunc (T[A]) Open() {}")
+	f.Add("package file;import\"ex.com/gen/filev1parigot\";type T[A any]struct{};var _ filev1parigot.FileServer=new(T[int])", "package file\nfunc (T[A]) Open() {}")
 	f.Add(strings.ReplaceAll(head+anchor, "\n", "\r\n"), "package main")
-	f.Add("\uFEFF// a\n\n/* b */ package file /* c\n */ import (\n. \"ex.com/gen/filev1parigot\" /* d */\n)\nvar _ FileImpl = X{} // e", "package file\ntype X struct { y }\ntype y = X")
-	f.Add("package file\n\nimport \"C\"\nimport _ \"context\"\nimport f \"ex.com/gen/filev1parigot\"\n\ntype FilePlugin struct{}\n//line a.go:1\nvar _ f.FileImpl = &FilePlugin{}\n", "")
+	f.Add("\uFEFF// a\n\n/* b */ package file /* c\n */ import (\n. \"ex.com/gen/filev1parigot\" /* d */\n)\nvar _ FileServer = X{} // e", "package file\ntype X struct { y }\ntype y = X")
+	f.Add("package file\n\nimport \"C\"\nimport _ \"context\"\nimport f \"ex.com/gen/filev1parigot\"\n\ntype FilePlugin struct{}\n//line a.go:1\nvar _ f.FileServer = &FilePlugin{}\n", "")
 	f.Add("package file\n\nimport (\n\t\"bytes\"\n\t\"os\" // for files\n\n\t\"ex.com/gen/filev1parigot\"\n\t// last\n\t\"ex.com/z\"\n)\n\ntype FilePlugin struct{}\n\n"+anchor, "")
 	f.Fuzz(func(t *testing.T, source, other string) {
 		files := map[string]string{"impl_file.go": source}

@@ -139,21 +139,30 @@ func (t *Target) asserted(f *file, spec *ast.ValueSpec, i Interface, suffix stri
 }
 
 // isCall reports whether a signature is that of a service's method:
-// (context.Context, *Request, *Response) error.
+// (context.Context, *Request) (*Response, error).
 func isCall(typ *ast.FuncType) bool {
-	var params []ast.Expr
-	for _, field := range typ.Params.List {
-		for range max(1, len(field.Names)) {
-			params = append(params, field.Type)
-		}
-	}
-	if len(params) != 3 || typ.Results == nil || len(typ.Results.List) != 1 {
+	params, results := typesOf(typ.Params), typesOf(typ.Results)
+	if len(params) != 2 || len(results) != 2 {
 		return false
 	}
 	context, ok := params[0].(*ast.SelectorExpr)
-	_, pointer1 := params[1].(*ast.StarExpr)
-	_, pointer2 := params[2].(*ast.StarExpr)
-	return ok && context.Sel.Name == "Context" && pointer1 && pointer2 && baseName(typ.Results.List[0].Type) == "error"
+	_, request := params[1].(*ast.StarExpr)
+	_, response := results[0].(*ast.StarExpr)
+	return ok && context.Sel.Name == "Context" && request && response && baseName(results[1]) == "error"
+}
+
+// typesOf returns the type of each parameter or result.
+func typesOf(fields *ast.FieldList) []ast.Expr {
+	var all []ast.Expr
+	if fields == nil {
+		return nil
+	}
+	for _, field := range fields.List {
+		for range max(1, len(field.Names)) {
+			all = append(all, field.Type)
+		}
+	}
+	return all
 }
 
 // Field returns where the type has a field of this name, embedded ones
@@ -335,7 +344,10 @@ func (t *Target) chooseReceiver(a anchor) {
 	}
 }
 
+// locals are the parameters of the declarations that are added.
+var locals = []string{"ctx", "req", "e"}
+
 // usable reports whether a receiver's name leaves room for the parameters.
 func usable(name string) bool {
-	return !slices.Contains([]string{"_", "ctx", "req", "resp"}, name)
+	return name != "_" && !slices.Contains(locals, name)
 }

@@ -4,7 +4,7 @@
 // [Load] reads the package in a directory. [Package.Find] looks for the type
 // that implements an interface, by the assertion
 //
-//	var _ filev1parigot.FileImpl = (*FilePlugin)(nil)
+//	var _ filev1parigot.FileServer = (*FilePlugin)(nil)
 //
 // in any of its files. The [Editor] of a file then takes new declarations, and
 // gives them the import names of that file. Nothing here writes a file.

@@ -10,9 +10,6 @@ import (
 	"os"
 	"sync"
 
-	"google.golang.org/protobuf/proto"
-
-	"github.com/iansmith/parigot/pluginsdk/future"
 	parigot "github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
@@ -74,12 +71,6 @@ func Serve(ctx context.Context, s Service, requires ...string) error {
 // While several services are located that are not there, each waits for all of them.
 func Locate(ctx context.Context, service string, methods ...string) (*Remote, error) {
 	return self().locate(ctx, service, methods)
-}
-
-// CallAsync is [Remote.Call] that does not wait: the request is on its way when it
-// returns, and the future becomes resp or the error. Cancelling it cancels the call.
-func CallAsync[R proto.Message](ctx context.Context, r *Remote, method int, req proto.Message, resp R) *future.Method[R, error] {
-	return callAsync(ctx, r, method, req, resp)
 }
 
 // Exit asks all guests of the engine to end, this one included, with an exit code from 0 to

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/pluginsdk/future"
 	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -27,7 +28,7 @@ import (
 
 // fakeKernel is a kernel whose guest is the test's. What it does not say is success.
 type fakeKernel struct {
-	syscallpbparigot.UnimplementedSyscallImpl
+	syscallpbparigot.UnimplementedSyscallServer
 
 	reads    chan any // what ReadOne returns: a response, or an error
 	answers  chan *syscallpb.ReturnValueRequest
@@ -63,27 +64,25 @@ func (k *fakeKernel) runtime(stderr *bytes.Buffer) *runtime {
 
 func number(n uint64) *parigotpb.Id { return &parigotpb.Id{Low: n} }
 
-func (k *fakeKernel) Register(_ context.Context, _ *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
-	resp.ServiceId = number(1)
-	return nil
+func (k *fakeKernel) Register(_ context.Context, _ *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
+	return &syscallpb.RegisterResponse{ServiceId: number(1)}, nil
 }
 
-func (k *fakeKernel) BindMethod(_ context.Context, _ *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
-	resp.MethodId = number(7)
-	return nil
+func (k *fakeKernel) BindMethod(_ context.Context, _ *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
+	return &syscallpb.BindMethodResponse{MethodId: number(7)}, nil
 }
 
-func (k *fakeKernel) Export(context.Context, *syscallpb.ExportRequest, *syscallpb.ExportResponse) error {
-	return nil
+func (k *fakeKernel) Export(context.Context, *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
+	return new(syscallpb.ExportResponse), nil
 }
 
-func (k *fakeKernel) Launch(_ context.Context, req *syscallpb.LaunchRequest, _ *syscallpb.LaunchResponse) error {
+func (k *fakeKernel) Launch(_ context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
 	k.alone = append(k.alone, req.GetSingleFlight())
-	return next(&k.launches)
+	return new(syscallpb.LaunchResponse), next(&k.launches)
 }
 
-func (k *fakeKernel) Require(context.Context, *syscallpb.RequireRequest, *syscallpb.RequireResponse) error {
-	return next(&k.requires)
+func (k *fakeKernel) Require(context.Context, *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
+	return new(syscallpb.RequireResponse), next(&k.requires)
 }
 
 // next returns the first of some errors, and takes it from them; nil after the last.
@@ -94,58 +93,56 @@ func next(errs *[]error) (err error) {
 	return err
 }
 
-func (k *fakeKernel) Exit(context.Context, *syscallpb.ExitRequest, *syscallpb.ExitResponse) error {
+func (k *fakeKernel) Exit(context.Context, *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.exits++
-	return nil
+	return new(syscallpb.ExitResponse), nil
 }
 
-func (k *fakeKernel) Locate(_ context.Context, _ *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
+func (k *fakeKernel) Locate(_ context.Context, _ *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	resp.ServiceId, resp.Binding = number(1), k.methods
-	return next(&k.locates)
+	return &syscallpb.LocateResponse{ServiceId: number(1), Binding: k.methods}, next(&k.locates)
 }
 
-func (k *fakeKernel) Dispatch(_ context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
+func (k *fakeKernel) Dispatch(_ context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.dispatch != nil {
 		if err := k.dispatch(req); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	k.lastCall++
-	resp.CallId = number(k.lastCall)
-	return nil
+	return &syscallpb.DispatchResponse{CallId: number(k.lastCall)}, nil
 }
 
-func (k *fakeKernel) Cancel(_ context.Context, req *syscallpb.CancelRequest, _ *syscallpb.CancelResponse) error {
+func (k *fakeKernel) Cancel(_ context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.cancelled = append(k.cancelled, req.GetCallId().GetLow())
-	return nil
+	return new(syscallpb.CancelResponse), nil
 }
 
-func (k *fakeKernel) ReadOne(ctx context.Context, _ *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
+func (k *fakeKernel) ReadOne(ctx context.Context, _ *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
 	switch next := (<-k.reads).(type) {
 	case error:
-		return next
+		return nil, next
 	case *syscallpb.ReadOneResponse:
-		proto.Merge(resp, next)
+		return next, ctx.Err()
 	}
-	return ctx.Err()
+	return nil, ctx.Err()
 }
 
-func (k *fakeKernel) ReturnValue(_ context.Context, req *syscallpb.ReturnValueRequest, _ *syscallpb.ReturnValueResponse) error {
+func (k *fakeKernel) ReturnValue(_ context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
 	if k.answer != nil {
 		if err := k.answer(req); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	k.answers <- proto.Clone(req).(*syscallpb.ReturnValueRequest)
-	return nil
+	return new(syscallpb.ReturnValueResponse), nil
 }
 
 func bytesOf(n int) *wrapperspb.BytesValue { return wrapperspb.Bytes(make([]byte, n)) }
@@ -175,6 +172,14 @@ func remote(t *testing.T, r *runtime, k *fakeKernel) *Remote {
 	return m
 }
 
+// begin makes a call as a generated client does.
+func begin(t *testing.T, m *Remote) *future.Method[*wrapperspb.BytesValue, error] {
+	t.Helper()
+	return future.Go(t.Context(), func(ctx context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
+		return Call[wrapperspb.BytesValue](ctx, m, 0, req)
+	}, bytesOf(1))
+}
+
 func TestResults(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -183,8 +188,7 @@ func TestResults(t *testing.T) {
 		room := make(chan uint64)
 		k.calling.awaitEnd = func(n uint64) bool { room <- n; return true }
 		m := remote(t, k.runtime(nil), k)
-		got := new(wrapperspb.BytesValue)
-		f := callAsync(t.Context(), m, 0, bytesOf(1), got)
+		f := begin(t, m)
 		k.reads <- result(t, 99, bytesOf(9)) // a call that nobody waits for
 		k.reads <- status.Error(status.ResourceExhausted, "too many calls are pending")
 		require.EqualValues(t, 7, <-room)
@@ -206,7 +210,7 @@ func TestPumpThatFails(t *testing.T) {
 		r := k.runtime(nil)
 		m := remote(t, r, k)
 		gone := status.Error(syscallpb.KernelErr_ChannelClosed, "the engine is closing")
-		f := callAsync(t.Context(), m, 0, bytesOf(1), new(wrapperspb.BytesValue))
+		f := begin(t, m)
 		served := make(chan error)
 		go func() { served <- r.serve(t.Context(), service(nil), nil) }()
 		synctest.Wait()

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/iansmith/parigot/pluginsdk/future"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -128,10 +127,23 @@ func (m *Remote) method(ctx context.Context, index int) (*parigotpb.Id, error) {
 	return nil, status.Errorf(status.Unimplemented, "those who serve %s have no method %s", m.name, m.names[index])
 }
 
+// Call calls the method of r with the given index with req and returns the response, a *T.
+// Generated clients call it. See [Remote.Call].
+func Call[T any, P interface {
+	*T
+	proto.Message
+}](ctx context.Context, r *Remote, method int, req proto.Message) (*T, error) {
+	resp := new(T)
+	if err := r.Call(ctx, method, req, P(resp)); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
 // Call calls the method with the given index with req, and decodes the response into
-// resp; what that had is gone, and after a call that failed it is undefined. Generated
-// clients call it. It sends the deadline and the
-// metadata of ctx along. When ctx ends the call does, and the context of who serves it.
+// resp; what that had is gone, and after a call that failed it is undefined. It sends the
+// deadline and the metadata of ctx along. When ctx ends the call does, and the context of who
+// serves it.
 //
 // Errors are a [status.Status]: the service's own, or a canonical one.
 func (m *Remote) Call(ctx context.Context, method int, req, resp proto.Message) error {
@@ -140,24 +152,6 @@ func (m *Remote) Call(ctx context.Context, method int, req, resp proto.Message) 
 		return err
 	}
 	return m.runtime.finishCall(ctx, c, resp)
-}
-
-func callAsync[R proto.Message](ctx context.Context, m *Remote, method int, req proto.Message, resp R) *future.Method[R, error] {
-	ctx, cancel := context.WithCancel(ctx)
-	f := new(future.Method[R, error])
-	f.OnCancel(cancel)
-	c, err := m.start(ctx, method, req)
-	if err != nil {
-		cancel()
-		f.Reject(err)
-		return f
-	}
-	go func() {
-		defer cancel()
-		err := m.runtime.finishCall(ctx, c, resp)
-		future.Settle(f, resp, err)
-	}()
-	return f
 }
 
 // start sends a call on its way.

@@ -13,7 +13,6 @@ package syscallpbparigot
 
 import (
 	context "context"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	syscallpb "github.com/iansmith/parigot/pluginsdk/syscallpb"
 	unsafe "unsafe"
@@ -25,122 +24,11 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importSyscall_Register is the host's function for syscall.v1.Syscall.Register.
-//
-//go:wasmimport syscall.v1.Syscall Register
-//go:noescape
-func importSyscall_Register(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_Register = guest.Method{Import: importSyscall_Register}
-
-// importSyscall_BindMethod is the host's function for syscall.v1.Syscall.BindMethod.
-//
-//go:wasmimport syscall.v1.Syscall BindMethod
-//go:noescape
-func importSyscall_BindMethod(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_BindMethod = guest.Method{Import: importSyscall_BindMethod}
-
-// importSyscall_Export is the host's function for syscall.v1.Syscall.Export.
-//
-//go:wasmimport syscall.v1.Syscall Export
-//go:noescape
-func importSyscall_Export(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_Export = guest.Method{Import: importSyscall_Export}
-
-// importSyscall_Require is the host's function for syscall.v1.Syscall.Require.
-//
-//go:wasmimport syscall.v1.Syscall Require
-//go:noescape
-func importSyscall_Require(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_Require = guest.Method{Import: importSyscall_Require}
-
-// importSyscall_Launch is the host's function for syscall.v1.Syscall.Launch.
-//
-//go:wasmimport syscall.v1.Syscall Launch
-//go:noescape
-func importSyscall_Launch(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_Launch = guest.BlockingMethod{Import: importSyscall_Launch}
-
-// importSyscall_Locate is the host's function for syscall.v1.Syscall.Locate.
-//
-//go:wasmimport syscall.v1.Syscall Locate
-//go:noescape
-func importSyscall_Locate(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_Locate = guest.Method{Import: importSyscall_Locate}
-
-// importSyscall_Dispatch is the host's function for syscall.v1.Syscall.Dispatch.
-//
-//go:wasmimport syscall.v1.Syscall Dispatch
-//go:noescape
-func importSyscall_Dispatch(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_Dispatch = guest.Method{Import: importSyscall_Dispatch}
-
-// importSyscall_ReadOne is the host's function for syscall.v1.Syscall.ReadOne.
-//
-//go:wasmimport syscall.v1.Syscall ReadOne
-//go:noescape
-func importSyscall_ReadOne(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_ReadOne = guest.BlockingMethod{Import: importSyscall_ReadOne}
-
-// importSyscall_ReturnValue is the host's function for syscall.v1.Syscall.ReturnValue.
-//
-//go:wasmimport syscall.v1.Syscall ReturnValue
-//go:noescape
-func importSyscall_ReturnValue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_ReturnValue = guest.Method{Import: importSyscall_ReturnValue}
-
-// importSyscall_Cancel is the host's function for syscall.v1.Syscall.Cancel.
-//
-//go:wasmimport syscall.v1.Syscall Cancel
-//go:noescape
-func importSyscall_Cancel(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_Cancel = guest.Method{Import: importSyscall_Cancel}
-
-// importSyscall_Exit is the host's function for syscall.v1.Syscall.Exit.
-//
-//go:wasmimport syscall.v1.Syscall Exit
-//go:noescape
-func importSyscall_Exit(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_Exit = guest.Method{Import: importSyscall_Exit}
-
-// importSyscall_ServiceByName is the host's function for syscall.v1.Syscall.ServiceByName.
-//
-//go:wasmimport syscall.v1.Syscall ServiceByName
-//go:noescape
-func importSyscall_ServiceByName(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_ServiceByName = guest.Method{Import: importSyscall_ServiceByName}
-
-// importSyscall_ServiceById is the host's function for syscall.v1.Syscall.ServiceById.
-//
-//go:wasmimport syscall.v1.Syscall ServiceById
-//go:noescape
-func importSyscall_ServiceById(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_ServiceById = guest.Method{Import: importSyscall_ServiceById}
-
-// importSyscall_DependencyExists is the host's function for syscall.v1.Syscall.DependencyExists.
-//
-//go:wasmimport syscall.v1.Syscall DependencyExists
-//go:noescape
-func importSyscall_DependencyExists(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_DependencyExists = guest.Method{Import: importSyscall_DependencyExists}
-
 // SyscallClient calls the service syscall.v1.Syscall. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
 //
 // Syscall lets the guests of one engine serve each other.
 //
@@ -161,56 +49,7 @@ var methodSyscall_DependencyExists = guest.Method{Import: importSyscall_Dependen
 // says what a guest may do (eng.WithGrants), Register of a service that it may not
 // serve, Require of one that it may not call and Dispatch of a method that it may
 // not call are PERMISSION_DENIED.
-type SyscallClient struct {
-	calls callsSyscallClient
-}
-
-// callsSyscallClient makes the calls of a SyscallClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsSyscallClient interface {
-	callRegister(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error)
-	callRegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error]
-	callRegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error
-	callBindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error)
-	callBindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error]
-	callBindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error
-	callExport(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error)
-	callExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error]
-	callExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error
-	callRequire(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error)
-	callRequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error]
-	callRequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error
-	callLaunch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error)
-	callLaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error]
-	callLaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error
-	callLocate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error)
-	callLocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error]
-	callLocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error
-	callDispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error)
-	callDispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error]
-	callDispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error
-	callReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
-	callReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error]
-	callReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error
-	callReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error)
-	callReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error]
-	callReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error
-	callCancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error)
-	callCancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error]
-	callCancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error
-	callExit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error)
-	callExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error]
-	callExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error
-	callServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error)
-	callServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error]
-	callServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error
-	callServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error)
-	callServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error]
-	callServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error
-	callDependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error)
-	callDependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error]
-	callDependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error
-}
+type SyscallClient struct{ calls callsSyscall }
 
 // Register makes the guest known and gives it the id of a service: the one that
 // it names and is going to export, or, for a client, one that stands for the
@@ -220,18 +59,6 @@ type callsSyscallClient interface {
 // Errors: BadId for a name that no service can have, NamespaceExhausted.
 func (c SyscallClient) Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
 	return c.calls.callRegister(ctx, req)
-}
-
-// RegisterAsync is Register without the wait: it returns the future of the
-// response.
-func (c SyscallClient) RegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error] {
-	return c.calls.callRegisterAsync(ctx, req)
-}
-
-// RegisterInto is Register into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c SyscallClient) RegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
-	return c.calls.callRegisterInto(ctx, req, resp)
 }
 
 // BindMethod gives an id to a method of a service that the guest has
@@ -244,18 +71,6 @@ func (c SyscallClient) BindMethod(ctx context.Context, req *syscallpb.BindMethod
 	return c.calls.callBindMethod(ctx, req)
 }
 
-// BindMethodAsync is BindMethod without the wait: it returns the future of the
-// response.
-func (c SyscallClient) BindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error] {
-	return c.calls.callBindMethodAsync(ctx, req)
-}
-
-// BindMethodInto is BindMethod into resp, a response to use again: what it had
-// is gone. After a call that failed it is undefined.
-func (c SyscallClient) BindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
-	return c.calls.callBindMethodInto(ctx, req, resp)
-}
-
 // Export says that the guest implements a service that it has registered. Calls
 // come once it is launched.
 //
@@ -265,18 +80,6 @@ func (c SyscallClient) Export(ctx context.Context, req *syscallpb.ExportRequest)
 	return c.calls.callExport(ctx, req)
 }
 
-// ExportAsync is Export without the wait: it returns the future of the
-// response.
-func (c SyscallClient) ExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error] {
-	return c.calls.callExportAsync(ctx, req)
-}
-
-// ExportInto is Export into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c SyscallClient) ExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error {
-	return c.calls.callExportInto(ctx, req, resp)
-}
-
 // Require says that a service that the guest has registered needs others. They
 // need not be known yet. All of them are added, or none.
 //
@@ -284,18 +87,6 @@ func (c SyscallClient) ExportInto(ctx context.Context, req *syscallpb.ExportRequ
 // the cycle, NamespaceExhausted.
 func (c SyscallClient) Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
 	return c.calls.callRequire(ctx, req)
-}
-
-// RequireAsync is Require without the wait: it returns the future of the
-// response.
-func (c SyscallClient) RequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error] {
-	return c.calls.callRequireAsync(ctx, req)
-}
-
-// RequireInto is Require into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c SyscallClient) RequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error {
-	return c.calls.callRequireInto(ctx, req, resp)
 }
 
 // Launch waits until everything that the service requires has started, and
@@ -309,18 +100,6 @@ func (c SyscallClient) Launch(ctx context.Context, req *syscallpb.LaunchRequest)
 	return c.calls.callLaunch(ctx, req)
 }
 
-// LaunchAsync is Launch without the wait: it returns the future of the
-// response.
-func (c SyscallClient) LaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error] {
-	return c.calls.callLaunchAsync(ctx, req)
-}
-
-// LaunchInto is Launch into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c SyscallClient) LaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error {
-	return c.calls.callLaunchInto(ctx, req, resp)
-}
-
 // Locate finds a service that the guest requires and has launched for. Its ids
 // stay true when the guests that export it end and others come.
 //
@@ -329,18 +108,6 @@ func (c SyscallClient) LaunchInto(ctx context.Context, req *syscallpb.LaunchRequ
 // service has not started.
 func (c SyscallClient) Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
 	return c.calls.callLocate(ctx, req)
-}
-
-// LocateAsync is Locate without the wait: it returns the future of the
-// response.
-func (c SyscallClient) LocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error] {
-	return c.calls.callLocateAsync(ctx, req)
-}
-
-// LocateInto is Locate into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c SyscallClient) LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
-	return c.calls.callLocateInto(ctx, req, resp)
 }
 
 // Dispatch calls a method of a service that the guest has located. It does not
@@ -357,18 +124,6 @@ func (c SyscallClient) Dispatch(ctx context.Context, req *syscallpb.DispatchRequ
 	return c.calls.callDispatch(ctx, req)
 }
 
-// DispatchAsync is Dispatch without the wait: it returns the future of the
-// response.
-func (c SyscallClient) DispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error] {
-	return c.calls.callDispatchAsync(ctx, req)
-}
-
-// DispatchInto is Dispatch into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c SyscallClient) DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
-	return c.calls.callDispatchInto(ctx, req, resp)
-}
-
 // ReadOne waits until there is something for the guest and returns it: calls to
 // answer, results of its own calls, and notices. What is there already comes
 // in one response. Several ReadOne may wait at once; each thing goes to one of
@@ -380,18 +135,6 @@ func (c SyscallClient) ReadOne(ctx context.Context, req *syscallpb.ReadOneReques
 	return c.calls.callReadOne(ctx, req)
 }
 
-// ReadOneAsync is ReadOne without the wait: it returns the future of the
-// response.
-func (c SyscallClient) ReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error] {
-	return c.calls.callReadOneAsync(ctx, req)
-}
-
-// ReadOneInto is ReadOne into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c SyscallClient) ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
-	return c.calls.callReadOneInto(ctx, req, resp)
-}
-
 // ReturnValue answers a call that ReadOne brought.
 //
 // Errors: BadCallId for a call that is not this guest's to answer, or is over:
@@ -401,36 +144,12 @@ func (c SyscallClient) ReturnValue(ctx context.Context, req *syscallpb.ReturnVal
 	return c.calls.callReturnValue(ctx, req)
 }
 
-// ReturnValueAsync is ReturnValue without the wait: it returns the future of
-// the response.
-func (c SyscallClient) ReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error] {
-	return c.calls.callReturnValueAsync(ctx, req)
-}
-
-// ReturnValueInto is ReturnValue into resp, a response to use again: what it
-// had is gone. After a call that failed it is undefined.
-func (c SyscallClient) ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error {
-	return c.calls.callReturnValueInto(ctx, req, resp)
-}
-
 // Cancel ends a call of the guest that has no result yet: none will come, and
 // the guest that serves it is told.
 //
 // Errors: BadCallId for a call that is not this guest's, or has its result.
 func (c SyscallClient) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
 	return c.calls.callCancel(ctx, req)
-}
-
-// CancelAsync is Cancel without the wait: it returns the future of the
-// response.
-func (c SyscallClient) CancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error] {
-	return c.calls.callCancelAsync(ctx, req)
-}
-
-// CancelInto is Cancel into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c SyscallClient) CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error {
-	return c.calls.callCancelInto(ctx, req, resp)
 }
 
 // Exit withdraws all services of the guest, or asks all guests to end. It ends
@@ -443,34 +162,11 @@ func (c SyscallClient) Exit(ctx context.Context, req *syscallpb.ExitRequest) (*s
 	return c.calls.callExit(ctx, req)
 }
 
-// ExitAsync is Exit without the wait: it returns the future of the response.
-func (c SyscallClient) ExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error] {
-	return c.calls.callExitAsync(ctx, req)
-}
-
-// ExitInto is Exit into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c SyscallClient) ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error {
-	return c.calls.callExitInto(ctx, req, resp)
-}
-
 // ServiceByName tells about a service. Any guest may ask.
 //
 // Errors: NotFound.
 func (c SyscallClient) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
 	return c.calls.callServiceByName(ctx, req)
-}
-
-// ServiceByNameAsync is ServiceByName without the wait: it returns the future
-// of the response.
-func (c SyscallClient) ServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error] {
-	return c.calls.callServiceByNameAsync(ctx, req)
-}
-
-// ServiceByNameInto is ServiceByName into resp, a response to use again: what
-// it had is gone. After a call that failed it is undefined.
-func (c SyscallClient) ServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error {
-	return c.calls.callServiceByNameInto(ctx, req, resp)
 }
 
 // ServiceById tells about a service. Any guest may ask.
@@ -480,269 +176,177 @@ func (c SyscallClient) ServiceById(ctx context.Context, req *syscallpb.ServiceBy
 	return c.calls.callServiceById(ctx, req)
 }
 
-// ServiceByIdAsync is ServiceById without the wait: it returns the future of
-// the response.
-func (c SyscallClient) ServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error] {
-	return c.calls.callServiceByIdAsync(ctx, req)
-}
-
-// ServiceByIdInto is ServiceById into resp, a response to use again: what it
-// had is gone. After a call that failed it is undefined.
-func (c SyscallClient) ServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error {
-	return c.calls.callServiceByIdInto(ctx, req, resp)
-}
-
 // DependencyExists tells whether one service requires another, itself or by way
 // of others. Any guest may ask.
 func (c SyscallClient) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
 	return c.calls.callDependencyExists(ctx, req)
 }
 
-// DependencyExistsAsync is DependencyExists without the wait: it returns the
-// future of the response.
-func (c SyscallClient) DependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error] {
-	return c.calls.callDependencyExistsAsync(ctx, req)
+// callsSyscall makes the calls of a SyscallClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSyscall interface {
+	callRegister(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error)
+	callBindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error)
+	callExport(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error)
+	callRequire(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error)
+	callLaunch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error)
+	callLocate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error)
+	callDispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error)
+	callReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
+	callReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error)
+	callCancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error)
+	callExit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error)
+	callServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error)
+	callServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error)
+	callDependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error)
 }
 
-// DependencyExistsInto is DependencyExists into resp, a response to use again:
-// what it had is gone. After a call that failed it is undefined.
-func (c SyscallClient) DependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error {
-	return c.calls.callDependencyExistsInto(ctx, req, resp)
-}
-
-// NewSyscallClient returns a client of syscall.v1.Syscall that calls the host.
+// NewSyscallClient returns a client that calls syscall.v1.Syscall in the host.
 // A guest that links it runs only in a host that has the module
-// "syscall.v1.Syscall". With [guest.Borrowed] responses are good until the
-// next call.
+// "syscall.v1.Syscall".
 func NewSyscallClient(opts ...guest.ClientOption) SyscallClient {
-	return SyscallClient{&guestSyscallClient{client: guest.NewClient(opts...)}}
+	return SyscallClient{importedSyscall{guest.NewClient(opts...)}}
 }
 
-// guestSyscallClient calls the host.
-type guestSyscallClient struct {
-	client guest.Client
+// importedSyscall calls the host.
+type importedSyscall struct{ client guest.Client }
+
+//go:wasmimport syscall.v1.Syscall Register
+//go:noescape
+func importSyscall_Register(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Register = guest.Method{Import: importSyscall_Register}
+
+func (c importedSyscall) callRegister(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
+	return guest.Call[syscallpb.RegisterResponse](ctx, c.client, &methodSyscall_Register, req)
 }
 
-func (c *guestSyscallClient) callRegister(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
-	resp := new(syscallpb.RegisterResponse)
-	if err := methodSyscall_Register.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport syscall.v1.Syscall BindMethod
+//go:noescape
+func importSyscall_BindMethod(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_BindMethod = guest.Method{Import: importSyscall_BindMethod}
+
+func (c importedSyscall) callBindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
+	return guest.Call[syscallpb.BindMethodResponse](ctx, c.client, &methodSyscall_BindMethod, req)
 }
 
-func (c *guestSyscallClient) callRegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
-	return methodSyscall_Register.CallInto(ctx, c.client, req, resp)
+//go:wasmimport syscall.v1.Syscall Export
+//go:noescape
+func importSyscall_Export(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Export = guest.Method{Import: importSyscall_Export}
+
+func (c importedSyscall) callExport(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
+	return guest.Call[syscallpb.ExportResponse](ctx, c.client, &methodSyscall_Export, req)
 }
 
-func (c *guestSyscallClient) callRegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error] {
-	return guest.Async(ctx, &methodSyscall_Register, c.client, req, new(syscallpb.RegisterResponse))
+//go:wasmimport syscall.v1.Syscall Require
+//go:noescape
+func importSyscall_Require(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Require = guest.Method{Import: importSyscall_Require}
+
+func (c importedSyscall) callRequire(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
+	return guest.Call[syscallpb.RequireResponse](ctx, c.client, &methodSyscall_Require, req)
 }
 
-func (c *guestSyscallClient) callBindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
-	resp := new(syscallpb.BindMethodResponse)
-	if err := methodSyscall_BindMethod.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport syscall.v1.Syscall Launch
+//go:noescape
+func importSyscall_Launch(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Launch = guest.Method{Import: importSyscall_Launch, MayBlock: true}
+
+func (c importedSyscall) callLaunch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
+	return guest.Call[syscallpb.LaunchResponse](ctx, c.client, &methodSyscall_Launch, req)
 }
 
-func (c *guestSyscallClient) callBindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
-	return methodSyscall_BindMethod.CallInto(ctx, c.client, req, resp)
+//go:wasmimport syscall.v1.Syscall Locate
+//go:noescape
+func importSyscall_Locate(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Locate = guest.Method{Import: importSyscall_Locate}
+
+func (c importedSyscall) callLocate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
+	return guest.Call[syscallpb.LocateResponse](ctx, c.client, &methodSyscall_Locate, req)
 }
 
-func (c *guestSyscallClient) callBindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error] {
-	return guest.Async(ctx, &methodSyscall_BindMethod, c.client, req, new(syscallpb.BindMethodResponse))
+//go:wasmimport syscall.v1.Syscall Dispatch
+//go:noescape
+func importSyscall_Dispatch(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Dispatch = guest.Method{Import: importSyscall_Dispatch}
+
+func (c importedSyscall) callDispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
+	return guest.Call[syscallpb.DispatchResponse](ctx, c.client, &methodSyscall_Dispatch, req)
 }
 
-func (c *guestSyscallClient) callExport(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
-	resp := new(syscallpb.ExportResponse)
-	if err := methodSyscall_Export.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport syscall.v1.Syscall ReadOne
+//go:noescape
+func importSyscall_ReadOne(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_ReadOne = guest.Method{Import: importSyscall_ReadOne, MayBlock: true}
+
+func (c importedSyscall) callReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
+	return guest.Call[syscallpb.ReadOneResponse](ctx, c.client, &methodSyscall_ReadOne, req)
 }
 
-func (c *guestSyscallClient) callExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error {
-	return methodSyscall_Export.CallInto(ctx, c.client, req, resp)
+//go:wasmimport syscall.v1.Syscall ReturnValue
+//go:noescape
+func importSyscall_ReturnValue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_ReturnValue = guest.Method{Import: importSyscall_ReturnValue}
+
+func (c importedSyscall) callReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
+	return guest.Call[syscallpb.ReturnValueResponse](ctx, c.client, &methodSyscall_ReturnValue, req)
 }
 
-func (c *guestSyscallClient) callExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error] {
-	return guest.Async(ctx, &methodSyscall_Export, c.client, req, new(syscallpb.ExportResponse))
+//go:wasmimport syscall.v1.Syscall Cancel
+//go:noescape
+func importSyscall_Cancel(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Cancel = guest.Method{Import: importSyscall_Cancel}
+
+func (c importedSyscall) callCancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
+	return guest.Call[syscallpb.CancelResponse](ctx, c.client, &methodSyscall_Cancel, req)
 }
 
-func (c *guestSyscallClient) callRequire(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
-	resp := new(syscallpb.RequireResponse)
-	if err := methodSyscall_Require.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport syscall.v1.Syscall Exit
+//go:noescape
+func importSyscall_Exit(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Exit = guest.Method{Import: importSyscall_Exit}
+
+func (c importedSyscall) callExit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
+	return guest.Call[syscallpb.ExitResponse](ctx, c.client, &methodSyscall_Exit, req)
 }
 
-func (c *guestSyscallClient) callRequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error {
-	return methodSyscall_Require.CallInto(ctx, c.client, req, resp)
+//go:wasmimport syscall.v1.Syscall ServiceByName
+//go:noescape
+func importSyscall_ServiceByName(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_ServiceByName = guest.Method{Import: importSyscall_ServiceByName}
+
+func (c importedSyscall) callServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
+	return guest.Call[syscallpb.ServiceByNameResponse](ctx, c.client, &methodSyscall_ServiceByName, req)
 }
 
-func (c *guestSyscallClient) callRequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error] {
-	return guest.Async(ctx, &methodSyscall_Require, c.client, req, new(syscallpb.RequireResponse))
+//go:wasmimport syscall.v1.Syscall ServiceById
+//go:noescape
+func importSyscall_ServiceById(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_ServiceById = guest.Method{Import: importSyscall_ServiceById}
+
+func (c importedSyscall) callServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
+	return guest.Call[syscallpb.ServiceByIdResponse](ctx, c.client, &methodSyscall_ServiceById, req)
 }
 
-func (c *guestSyscallClient) callLaunch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
-	resp := new(syscallpb.LaunchResponse)
-	if err := methodSyscall_Launch.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport syscall.v1.Syscall DependencyExists
+//go:noescape
+func importSyscall_DependencyExists(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestSyscallClient) callLaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error {
-	return methodSyscall_Launch.CallInto(ctx, c.client, req, resp)
-}
+var methodSyscall_DependencyExists = guest.Method{Import: importSyscall_DependencyExists}
 
-func (c *guestSyscallClient) callLaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error] {
-	return guest.Async(ctx, &methodSyscall_Launch, c.client, req, new(syscallpb.LaunchResponse))
-}
-
-func (c *guestSyscallClient) callLocate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
-	resp := new(syscallpb.LocateResponse)
-	if err := methodSyscall_Locate.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestSyscallClient) callLocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
-	return methodSyscall_Locate.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestSyscallClient) callLocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error] {
-	return guest.Async(ctx, &methodSyscall_Locate, c.client, req, new(syscallpb.LocateResponse))
-}
-
-func (c *guestSyscallClient) callDispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
-	resp := new(syscallpb.DispatchResponse)
-	if err := methodSyscall_Dispatch.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestSyscallClient) callDispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
-	return methodSyscall_Dispatch.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestSyscallClient) callDispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error] {
-	return guest.Async(ctx, &methodSyscall_Dispatch, c.client, req, new(syscallpb.DispatchResponse))
-}
-
-func (c *guestSyscallClient) callReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
-	resp := new(syscallpb.ReadOneResponse)
-	if err := methodSyscall_ReadOne.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestSyscallClient) callReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
-	return methodSyscall_ReadOne.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestSyscallClient) callReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error] {
-	return guest.Async(ctx, &methodSyscall_ReadOne, c.client, req, new(syscallpb.ReadOneResponse))
-}
-
-func (c *guestSyscallClient) callReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
-	resp := new(syscallpb.ReturnValueResponse)
-	if err := methodSyscall_ReturnValue.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestSyscallClient) callReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error {
-	return methodSyscall_ReturnValue.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestSyscallClient) callReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error] {
-	return guest.Async(ctx, &methodSyscall_ReturnValue, c.client, req, new(syscallpb.ReturnValueResponse))
-}
-
-func (c *guestSyscallClient) callCancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
-	resp := new(syscallpb.CancelResponse)
-	if err := methodSyscall_Cancel.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestSyscallClient) callCancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error {
-	return methodSyscall_Cancel.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestSyscallClient) callCancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error] {
-	return guest.Async(ctx, &methodSyscall_Cancel, c.client, req, new(syscallpb.CancelResponse))
-}
-
-func (c *guestSyscallClient) callExit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
-	resp := new(syscallpb.ExitResponse)
-	if err := methodSyscall_Exit.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestSyscallClient) callExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error {
-	return methodSyscall_Exit.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestSyscallClient) callExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error] {
-	return guest.Async(ctx, &methodSyscall_Exit, c.client, req, new(syscallpb.ExitResponse))
-}
-
-func (c *guestSyscallClient) callServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
-	resp := new(syscallpb.ServiceByNameResponse)
-	if err := methodSyscall_ServiceByName.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestSyscallClient) callServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error {
-	return methodSyscall_ServiceByName.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestSyscallClient) callServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error] {
-	return guest.Async(ctx, &methodSyscall_ServiceByName, c.client, req, new(syscallpb.ServiceByNameResponse))
-}
-
-func (c *guestSyscallClient) callServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
-	resp := new(syscallpb.ServiceByIdResponse)
-	if err := methodSyscall_ServiceById.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestSyscallClient) callServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error {
-	return methodSyscall_ServiceById.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestSyscallClient) callServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error] {
-	return guest.Async(ctx, &methodSyscall_ServiceById, c.client, req, new(syscallpb.ServiceByIdResponse))
-}
-
-func (c *guestSyscallClient) callDependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
-	resp := new(syscallpb.DependencyExistsResponse)
-	if err := methodSyscall_DependencyExists.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestSyscallClient) callDependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error {
-	return methodSyscall_DependencyExists.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestSyscallClient) callDependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error] {
-	return guest.Async(ctx, &methodSyscall_DependencyExists, c.client, req, new(syscallpb.DependencyExistsResponse))
+func (c importedSyscall) callDependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
+	return guest.Call[syscallpb.DependencyExistsResponse](ctx, c.client, &methodSyscall_DependencyExists, req)
 }

@@ -15,9 +15,10 @@ import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	syscallpb "github.com/iansmith/parigot/pluginsdk/syscallpb"
 	api "github.com/tetratelabs/wazero/api"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -25,238 +26,6 @@ import (
 // run "go get github.com/iansmith/parigot@latest", or generate with the
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
-
-// DescribeSyscall describes the service syscall.v1.Syscall, which guests
-// import as the module "syscall.v1.Syscall", as RegisterSyscall registers it,
-// without its implementation and the bridges. The caller may change what it
-// gets.
-func DescribeSyscall() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   SyscallServiceName,
-		Module: "syscall.v1.Syscall",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Register",
-				Func:       "Register",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_Register_FullName),
-			},
-			{
-				Name:       "BindMethod",
-				Func:       "BindMethod",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_BindMethod_FullName),
-			},
-			{
-				Name:       "Export",
-				Func:       "Export",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_Export_FullName),
-			},
-			{
-				Name:       "Require",
-				Func:       "Require",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_Require_FullName),
-			},
-			{
-				Name:       "Launch",
-				Func:       "Launch",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_Launch_FullName),
-				MayBlock:   true,
-			},
-			{
-				Name:       "Locate",
-				Func:       "Locate",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_Locate_FullName),
-			},
-			{
-				Name:       "Dispatch",
-				Func:       "Dispatch",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_Dispatch_FullName),
-			},
-			{
-				Name:       "ReadOne",
-				Func:       "ReadOne",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_ReadOne_FullName),
-				MayBlock:   true,
-			},
-			{
-				Name:       "ReturnValue",
-				Func:       "ReturnValue",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_ReturnValue_FullName),
-			},
-			{
-				Name:       "Cancel",
-				Func:       "Cancel",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_Cancel_FullName),
-			},
-			{
-				Name:       "Exit",
-				Func:       "Exit",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_Exit_FullName),
-			},
-			{
-				Name:       "ServiceByName",
-				Func:       "ServiceByName",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_ServiceByName_FullName),
-			},
-			{
-				Name:       "ServiceById",
-				Func:       "ServiceById",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_ServiceById_FullName),
-			},
-			{
-				Name:       "DependencyExists",
-				Func:       "DependencyExists",
-				Descriptor: pluginsdk.DescribeMethod(Syscall_DependencyExists_FullName),
-			},
-		},
-	}
-}
-
-// RegisterSyscall registers impl with e as the service syscall.v1.Syscall. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterSyscall(ctx context.Context, e eng.Engine, impl SyscallImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeSyscall()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeSyscall_Register(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Syscall_Register_FullName, impl, SyscallImpl.Register)
-	service.Methods[1].Bridge = bridgeSyscall_BindMethod(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Syscall_BindMethod_FullName, impl, SyscallImpl.BindMethod)
-	service.Methods[2].Bridge = bridgeSyscall_Export(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Syscall_Export_FullName, impl, SyscallImpl.Export)
-	service.Methods[3].Bridge = bridgeSyscall_Require(impl)
-	service.Methods[3].Borrowing = pluginsdk.Borrow(Syscall_Require_FullName, impl, SyscallImpl.Require)
-	service.Methods[4].Bridge = bridgeSyscall_Launch(impl)
-	service.Methods[5].Bridge = bridgeSyscall_Locate(impl)
-	service.Methods[5].Borrowing = pluginsdk.Borrow(Syscall_Locate_FullName, impl, SyscallImpl.Locate)
-	service.Methods[6].Bridge = bridgeSyscall_Dispatch(impl)
-	service.Methods[6].Borrowing = pluginsdk.Borrow(Syscall_Dispatch_FullName, impl, SyscallImpl.Dispatch)
-	service.Methods[7].Bridge = bridgeSyscall_ReadOne(impl)
-	service.Methods[8].Bridge = bridgeSyscall_ReturnValue(impl)
-	service.Methods[8].Borrowing = pluginsdk.Borrow(Syscall_ReturnValue_FullName, impl, SyscallImpl.ReturnValue)
-	service.Methods[9].Bridge = bridgeSyscall_Cancel(impl)
-	service.Methods[9].Borrowing = pluginsdk.Borrow(Syscall_Cancel_FullName, impl, SyscallImpl.Cancel)
-	service.Methods[10].Bridge = bridgeSyscall_Exit(impl)
-	service.Methods[10].Borrowing = pluginsdk.Borrow(Syscall_Exit_FullName, impl, SyscallImpl.Exit)
-	service.Methods[11].Bridge = bridgeSyscall_ServiceByName(impl)
-	service.Methods[11].Borrowing = pluginsdk.Borrow(Syscall_ServiceByName_FullName, impl, SyscallImpl.ServiceByName)
-	service.Methods[12].Bridge = bridgeSyscall_ServiceById(impl)
-	service.Methods[12].Borrowing = pluginsdk.Borrow(Syscall_ServiceById_FullName, impl, SyscallImpl.ServiceById)
-	service.Methods[13].Bridge = bridgeSyscall_DependencyExists(impl)
-	service.Methods[13].Borrowing = pluginsdk.Borrow(Syscall_DependencyExists_FullName, impl, SyscallImpl.DependencyExists)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeSyscall_Register returns the host function of syscall.v1.Syscall.Register.
-func bridgeSyscall_Register(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.Register)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_Register_FullName, m, stack, call, new(syscallpb.RegisterRequest), new(syscallpb.RegisterResponse))
-	}
-}
-
-// bridgeSyscall_BindMethod returns the host function of syscall.v1.Syscall.BindMethod.
-func bridgeSyscall_BindMethod(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.BindMethod)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_BindMethod_FullName, m, stack, call, new(syscallpb.BindMethodRequest), new(syscallpb.BindMethodResponse))
-	}
-}
-
-// bridgeSyscall_Export returns the host function of syscall.v1.Syscall.Export.
-func bridgeSyscall_Export(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.Export)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_Export_FullName, m, stack, call, new(syscallpb.ExportRequest), new(syscallpb.ExportResponse))
-	}
-}
-
-// bridgeSyscall_Require returns the host function of syscall.v1.Syscall.Require.
-func bridgeSyscall_Require(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.Require)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_Require_FullName, m, stack, call, new(syscallpb.RequireRequest), new(syscallpb.RequireResponse))
-	}
-}
-
-// bridgeSyscall_Launch returns the host function of syscall.v1.Syscall.Launch.
-func bridgeSyscall_Launch(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.Launch)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_Launch_FullName, m, stack, call, new(syscallpb.LaunchRequest), new(syscallpb.LaunchResponse))
-	}
-}
-
-// bridgeSyscall_Locate returns the host function of syscall.v1.Syscall.Locate.
-func bridgeSyscall_Locate(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.Locate)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_Locate_FullName, m, stack, call, new(syscallpb.LocateRequest), new(syscallpb.LocateResponse))
-	}
-}
-
-// bridgeSyscall_Dispatch returns the host function of syscall.v1.Syscall.Dispatch.
-func bridgeSyscall_Dispatch(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.Dispatch)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_Dispatch_FullName, m, stack, call, new(syscallpb.DispatchRequest), new(syscallpb.DispatchResponse))
-	}
-}
-
-// bridgeSyscall_ReadOne returns the host function of syscall.v1.Syscall.ReadOne.
-func bridgeSyscall_ReadOne(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.ReadOne)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_ReadOne_FullName, m, stack, call, new(syscallpb.ReadOneRequest), new(syscallpb.ReadOneResponse))
-	}
-}
-
-// bridgeSyscall_ReturnValue returns the host function of syscall.v1.Syscall.ReturnValue.
-func bridgeSyscall_ReturnValue(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.ReturnValue)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_ReturnValue_FullName, m, stack, call, new(syscallpb.ReturnValueRequest), new(syscallpb.ReturnValueResponse))
-	}
-}
-
-// bridgeSyscall_Cancel returns the host function of syscall.v1.Syscall.Cancel.
-func bridgeSyscall_Cancel(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.Cancel)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_Cancel_FullName, m, stack, call, new(syscallpb.CancelRequest), new(syscallpb.CancelResponse))
-	}
-}
-
-// bridgeSyscall_Exit returns the host function of syscall.v1.Syscall.Exit.
-func bridgeSyscall_Exit(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.Exit)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_Exit_FullName, m, stack, call, new(syscallpb.ExitRequest), new(syscallpb.ExitResponse))
-	}
-}
-
-// bridgeSyscall_ServiceByName returns the host function of syscall.v1.Syscall.ServiceByName.
-func bridgeSyscall_ServiceByName(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.ServiceByName)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_ServiceByName_FullName, m, stack, call, new(syscallpb.ServiceByNameRequest), new(syscallpb.ServiceByNameResponse))
-	}
-}
-
-// bridgeSyscall_ServiceById returns the host function of syscall.v1.Syscall.ServiceById.
-func bridgeSyscall_ServiceById(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.ServiceById)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_ServiceById_FullName, m, stack, call, new(syscallpb.ServiceByIdRequest), new(syscallpb.ServiceByIdResponse))
-	}
-}
-
-// bridgeSyscall_DependencyExists returns the host function of syscall.v1.Syscall.DependencyExists.
-func bridgeSyscall_DependencyExists(impl SyscallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SyscallImpl.DependencyExists)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Syscall_DependencyExists_FullName, m, stack, call, new(syscallpb.DependencyExistsRequest), new(syscallpb.DependencyExistsResponse))
-	}
-}
 
 // SyscallClient calls the service syscall.v1.Syscall. It is safe for
 // concurrent use. In guests it is a struct.
@@ -288,12 +57,6 @@ type SyscallClient interface {
 	//
 	// Errors: BadId for a name that no service can have, NamespaceExhausted.
 	Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error)
-	// RegisterAsync is Register without the wait: it returns the future of the
-	// response.
-	RegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error]
-	// RegisterInto is Register into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	RegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error
 	// BindMethod gives an id to a method of a service that the guest has
 	// registered. The id of a name is the same for all replicas, and for those that
 	// come later as long as any guest knows the service.
@@ -301,36 +64,18 @@ type SyscallClient interface {
 	// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
 	// export the service, NamespaceExhausted.
 	BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error)
-	// BindMethodAsync is BindMethod without the wait: it returns the future of the
-	// response.
-	BindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error]
-	// BindMethodInto is BindMethod into resp, a response to use again: what it had
-	// is gone. After a call that failed it is undefined.
-	BindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error
 	// Export says that the guest implements a service that it has registered. Calls
 	// come once it is launched.
 	//
 	// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
 	// export it, or when this guest has called Exit.
 	Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error)
-	// ExportAsync is Export without the wait: it returns the future of the
-	// response.
-	ExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error]
-	// ExportInto is Export into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error
 	// Require says that a service that the guest has registered needs others. They
 	// need not be known yet. All of them are added, or none.
 	//
 	// Errors: BadId, ServiceAlreadyRequired, DependencyCycle, whose message names
 	// the cycle, NamespaceExhausted.
 	Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error)
-	// RequireAsync is Require without the wait: it returns the future of the
-	// response.
-	RequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error]
-	// RequireInto is Require into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	RequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error
 	// Launch waits until everything that the service requires has started, and
 	// starts it: from then on it gets calls.
 	//
@@ -339,12 +84,6 @@ type SyscallClient interface {
 	// when guests wait for each other, see RegisterRequest.single_flight and
 	// LaunchRequest.single_flight.
 	Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error)
-	// LaunchAsync is Launch without the wait: it returns the future of the
-	// response.
-	LaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error]
-	// LaunchInto is Launch into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	LaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error
 	// Locate finds a service that the guest requires and has launched for. Its ids
 	// stay true when the guests that export it end and others come.
 	//
@@ -352,12 +91,6 @@ type SyscallClient interface {
 	// when nobody exports it, NotReady when the guest was not launched, or the
 	// service has not started.
 	Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error)
-	// LocateAsync is Locate without the wait: it returns the future of the
-	// response.
-	LocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error]
-	// LocateInto is Locate into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error
 	// Dispatch calls a method of a service that the guest has located. It does not
 	// wait: ReadOne has the result. Calls go round-robin to the guests that export
 	// the service, as far as they have room.
@@ -369,12 +102,6 @@ type SyscallClient interface {
 	// calls on behalf of calls go too deep, RESOURCE_EXHAUSTED when the guest has
 	// too many calls in flight or the target has too many waiting.
 	Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error)
-	// DispatchAsync is Dispatch without the wait: it returns the future of the
-	// response.
-	DispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error]
-	// DispatchInto is Dispatch into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error
 	// ReadOne waits until there is something for the guest and returns it: calls to
 	// answer, results of its own calls, and notices. What is there already comes
 	// in one response. Several ReadOne may wait at once; each thing goes to one of
@@ -383,35 +110,17 @@ type SyscallClient interface {
 	// Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
 	// guest in flight, ChannelClosed.
 	ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
-	// ReadOneAsync is ReadOne without the wait: it returns the future of the
-	// response.
-	ReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error]
-	// ReadOneInto is ReadOne into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error
 	// ReturnValue answers a call that ReadOne brought.
 	//
 	// Errors: BadCallId for a call that is not this guest's to answer, or is over:
 	// it was answered, its caller does not wait any longer or has ended.
 	// DataTooLarge: the call waits for another answer.
 	ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error)
-	// ReturnValueAsync is ReturnValue without the wait: it returns the future of
-	// the response.
-	ReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error]
-	// ReturnValueInto is ReturnValue into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
-	ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error
 	// Cancel ends a call of the guest that has no result yet: none will come, and
 	// the guest that serves it is told.
 	//
 	// Errors: BadCallId for a call that is not this guest's, or has its result.
 	Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error)
-	// CancelAsync is Cancel without the wait: it returns the future of the
-	// response.
-	CancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error]
-	// CancelInto is Cancel into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error
 	// Exit withdraws all services of the guest, or asks all guests to end. It ends
 	// nobody: a guest ends by returning from its main function. Doing it
 	// again changes nothing.
@@ -419,331 +128,254 @@ type SyscallClient interface {
 	// Errors: ExitFailed for a code that is not from 0 to 255, PERMISSION_DENIED
 	// when the host does not let this guest end the others.
 	Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error)
-	// ExitAsync is Exit without the wait: it returns the future of the response.
-	ExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error]
-	// ExitInto is Exit into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error
 	// ServiceByName tells about a service. Any guest may ask.
 	//
 	// Errors: NotFound.
 	ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error)
-	// ServiceByNameAsync is ServiceByName without the wait: it returns the future
-	// of the response.
-	ServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error]
-	// ServiceByNameInto is ServiceByName into resp, a response to use again: what
-	// it had is gone. After a call that failed it is undefined.
-	ServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error
 	// ServiceById tells about a service. Any guest may ask.
 	//
 	// Errors: NotFound.
 	ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error)
-	// ServiceByIdAsync is ServiceById without the wait: it returns the future of
-	// the response.
-	ServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error]
-	// ServiceByIdInto is ServiceById into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
-	ServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error
 	// DependencyExists tells whether one service requires another, itself or by way
 	// of others. Any guest may ask.
 	DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error)
-	// DependencyExistsAsync is DependencyExists without the wait: it returns the
-	// future of the response.
-	DependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error]
-	// DependencyExistsInto is DependencyExists into resp, a response to use again:
-	// what it had is gone. After a call that failed it is undefined.
+}
+
+// NewSyscallClient returns a client that calls syscall.v1.Syscall through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewSyscallClient(conn parigotimpl.Conn) SyscallClient {
+	return clientSyscall{conn}
+}
+
+// NewLocalSyscallClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalSyscallClient(impl SyscallServer) SyscallClient {
+	return clientSyscall{parigotimpl.Local(&Syscall_ServiceDesc, impl)}
+}
+
+// clientSyscall is the SyscallClient for every connection.
+type clientSyscall struct{ conn parigotimpl.Conn }
+
+func (c clientSyscall) Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[0], req, new(syscallpb.RegisterResponse))
+}
+
+func (c clientSyscall) BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[1], req, new(syscallpb.BindMethodResponse))
+}
+
+func (c clientSyscall) Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[2], req, new(syscallpb.ExportResponse))
+}
+
+func (c clientSyscall) Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[3], req, new(syscallpb.RequireResponse))
+}
+
+func (c clientSyscall) Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[4], req, new(syscallpb.LaunchResponse))
+}
+
+func (c clientSyscall) Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[5], req, new(syscallpb.LocateResponse))
+}
+
+func (c clientSyscall) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[6], req, new(syscallpb.DispatchResponse))
+}
+
+func (c clientSyscall) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[7], req, new(syscallpb.ReadOneResponse))
+}
+
+func (c clientSyscall) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[8], req, new(syscallpb.ReturnValueResponse))
+}
+
+func (c clientSyscall) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[9], req, new(syscallpb.CancelResponse))
+}
+
+func (c clientSyscall) Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[10], req, new(syscallpb.ExitResponse))
+}
+
+func (c clientSyscall) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[11], req, new(syscallpb.ServiceByNameResponse))
+}
+
+func (c clientSyscall) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[12], req, new(syscallpb.ServiceByIdResponse))
+}
+
+func (c clientSyscall) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[13], req, new(syscallpb.DependencyExistsResponse))
+}
+
+// SyscallIntoServer is the form of SyscallServer that [pluginsdk.Into] asks
+// for: each method fills resp, which is empty and not the method's any more
+// when it returns.
+type SyscallIntoServer interface {
+	RegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error
+	BindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error
+	ExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error
+	RequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error
+	LaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error
+	LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error
+	DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error
+	ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error
+	ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error
+	CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error
+	ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error
+	ServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error
+	ServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error
 	DependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error
 }
 
-// NewLocalSyscallClient returns a client of syscall.v1.Syscall that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalSyscallClient(impl SyscallImpl) SyscallClient {
-	return localSyscallClient{impl: impl}
+// RegisterSyscall registers impl with e as the service syscall.v1.Syscall,
+// which guests import as the module "syscall.v1.Syscall". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterSyscall(ctx context.Context, e eng.Engine, impl SyscallServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Syscall_ServiceDesc, impl, opts...)
 }
 
-// localSyscallClient is the client that NewLocalSyscallClient returns.
-type localSyscallClient struct {
-	impl SyscallImpl
+// Syscall_ServiceDesc describes the service syscall.v1.Syscall. It must not be
+// changed.
+var Syscall_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: SyscallServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return syscallpb.File_syscall_v1_syscall_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Register", FullName: Syscall_Register_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.Register, SyscallIntoServer.RegisterInto, bridgeSyscall_Register),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "BindMethod", FullName: Syscall_BindMethod_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.BindMethod, SyscallIntoServer.BindMethodInto, bridgeSyscall_BindMethod),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Export", FullName: Syscall_Export_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.Export, SyscallIntoServer.ExportInto, bridgeSyscall_Export),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Require", FullName: Syscall_Require_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.Require, SyscallIntoServer.RequireInto, bridgeSyscall_Require),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Launch", FullName: Syscall_Launch_FullName, MayBlock: true},
+			Handler: parigotimpl.Handle(SyscallServer.Launch, SyscallIntoServer.LaunchInto, bridgeSyscall_Launch),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Locate", FullName: Syscall_Locate_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.Locate, SyscallIntoServer.LocateInto, bridgeSyscall_Locate),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Dispatch", FullName: Syscall_Dispatch_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.Dispatch, SyscallIntoServer.DispatchInto, bridgeSyscall_Dispatch),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "ReadOne", FullName: Syscall_ReadOne_FullName, MayBlock: true},
+			Handler: parigotimpl.Handle(SyscallServer.ReadOne, SyscallIntoServer.ReadOneInto, bridgeSyscall_ReadOne),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "ReturnValue", FullName: Syscall_ReturnValue_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.ReturnValue, SyscallIntoServer.ReturnValueInto, bridgeSyscall_ReturnValue),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Cancel", FullName: Syscall_Cancel_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.Cancel, SyscallIntoServer.CancelInto, bridgeSyscall_Cancel),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Exit", FullName: Syscall_Exit_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.Exit, SyscallIntoServer.ExitInto, bridgeSyscall_Exit),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "ServiceByName", FullName: Syscall_ServiceByName_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.ServiceByName, SyscallIntoServer.ServiceByNameInto, bridgeSyscall_ServiceByName),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "ServiceById", FullName: Syscall_ServiceById_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.ServiceById, SyscallIntoServer.ServiceByIdInto, bridgeSyscall_ServiceById),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "DependencyExists", FullName: Syscall_DependencyExists_FullName},
+			Handler: parigotimpl.Handle(SyscallServer.DependencyExists, SyscallIntoServer.DependencyExistsInto, bridgeSyscall_DependencyExists),
+		},
+	},
 }
 
-// Register calls syscall.v1.Syscall.Register.
-func (c localSyscallClient) Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
-	resp := new(syscallpb.RegisterResponse)
-	if err := c.RegisterInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeSyscall_Register(ctx context.Context, h *parigotimpl.Handler[*syscallpb.RegisterRequest, *syscallpb.RegisterResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_Register_FullName, m, stack, h.Serve, req, resp)
 }
 
-// RegisterInto calls syscall.v1.Syscall.Register into resp.
-func (c localSyscallClient) RegisterInto(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_Register_FullName, c.impl, SyscallImpl.Register, req, resp)
+func bridgeSyscall_BindMethod(ctx context.Context, h *parigotimpl.Handler[*syscallpb.BindMethodRequest, *syscallpb.BindMethodResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_BindMethod_FullName, m, stack, h.Serve, req, resp)
 }
 
-// RegisterAsync calls syscall.v1.Syscall.Register on a goroutine of its own
-// and returns its future.
-func (c localSyscallClient) RegisterAsync(ctx context.Context, req *syscallpb.RegisterRequest) *future.Method[*syscallpb.RegisterResponse, error] {
-	return future.Go(ctx, c.Register, req)
+func bridgeSyscall_Export(ctx context.Context, h *parigotimpl.Handler[*syscallpb.ExportRequest, *syscallpb.ExportResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_Export_FullName, m, stack, h.Serve, req, resp)
 }
 
-// BindMethod calls syscall.v1.Syscall.BindMethod.
-func (c localSyscallClient) BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
-	resp := new(syscallpb.BindMethodResponse)
-	if err := c.BindMethodInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeSyscall_Require(ctx context.Context, h *parigotimpl.Handler[*syscallpb.RequireRequest, *syscallpb.RequireResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_Require_FullName, m, stack, h.Serve, req, resp)
 }
 
-// BindMethodInto calls syscall.v1.Syscall.BindMethod into resp.
-func (c localSyscallClient) BindMethodInto(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_BindMethod_FullName, c.impl, SyscallImpl.BindMethod, req, resp)
+func bridgeSyscall_Launch(ctx context.Context, h *parigotimpl.Handler[*syscallpb.LaunchRequest, *syscallpb.LaunchResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_Launch_FullName, m, stack, h.Serve, req, resp)
 }
 
-// BindMethodAsync calls syscall.v1.Syscall.BindMethod on a goroutine of its
-// own and returns its future.
-func (c localSyscallClient) BindMethodAsync(ctx context.Context, req *syscallpb.BindMethodRequest) *future.Method[*syscallpb.BindMethodResponse, error] {
-	return future.Go(ctx, c.BindMethod, req)
+func bridgeSyscall_Locate(ctx context.Context, h *parigotimpl.Handler[*syscallpb.LocateRequest, *syscallpb.LocateResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_Locate_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Export calls syscall.v1.Syscall.Export.
-func (c localSyscallClient) Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
-	resp := new(syscallpb.ExportResponse)
-	if err := c.ExportInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeSyscall_Dispatch(ctx context.Context, h *parigotimpl.Handler[*syscallpb.DispatchRequest, *syscallpb.DispatchResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_Dispatch_FullName, m, stack, h.Serve, req, resp)
 }
 
-// ExportInto calls syscall.v1.Syscall.Export into resp.
-func (c localSyscallClient) ExportInto(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_Export_FullName, c.impl, SyscallImpl.Export, req, resp)
+func bridgeSyscall_ReadOne(ctx context.Context, h *parigotimpl.Handler[*syscallpb.ReadOneRequest, *syscallpb.ReadOneResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_ReadOne_FullName, m, stack, h.Serve, req, resp)
 }
 
-// ExportAsync calls syscall.v1.Syscall.Export on a goroutine of its own and
-// returns its future.
-func (c localSyscallClient) ExportAsync(ctx context.Context, req *syscallpb.ExportRequest) *future.Method[*syscallpb.ExportResponse, error] {
-	return future.Go(ctx, c.Export, req)
+func bridgeSyscall_ReturnValue(ctx context.Context, h *parigotimpl.Handler[*syscallpb.ReturnValueRequest, *syscallpb.ReturnValueResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_ReturnValue_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Require calls syscall.v1.Syscall.Require.
-func (c localSyscallClient) Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
-	resp := new(syscallpb.RequireResponse)
-	if err := c.RequireInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeSyscall_Cancel(ctx context.Context, h *parigotimpl.Handler[*syscallpb.CancelRequest, *syscallpb.CancelResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_Cancel_FullName, m, stack, h.Serve, req, resp)
 }
 
-// RequireInto calls syscall.v1.Syscall.Require into resp.
-func (c localSyscallClient) RequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_Require_FullName, c.impl, SyscallImpl.Require, req, resp)
+func bridgeSyscall_Exit(ctx context.Context, h *parigotimpl.Handler[*syscallpb.ExitRequest, *syscallpb.ExitResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_Exit_FullName, m, stack, h.Serve, req, resp)
 }
 
-// RequireAsync calls syscall.v1.Syscall.Require on a goroutine of its own and
-// returns its future.
-func (c localSyscallClient) RequireAsync(ctx context.Context, req *syscallpb.RequireRequest) *future.Method[*syscallpb.RequireResponse, error] {
-	return future.Go(ctx, c.Require, req)
+func bridgeSyscall_ServiceByName(ctx context.Context, h *parigotimpl.Handler[*syscallpb.ServiceByNameRequest, *syscallpb.ServiceByNameResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_ServiceByName_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Launch calls syscall.v1.Syscall.Launch.
-func (c localSyscallClient) Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
-	resp := new(syscallpb.LaunchResponse)
-	if err := c.LaunchInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeSyscall_ServiceById(ctx context.Context, h *parigotimpl.Handler[*syscallpb.ServiceByIdRequest, *syscallpb.ServiceByIdResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_ServiceById_FullName, m, stack, h.Serve, req, resp)
 }
 
-// LaunchInto calls syscall.v1.Syscall.Launch into resp.
-func (c localSyscallClient) LaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Syscall_Launch_FullName, c.impl, SyscallImpl.Launch, req, resp)
-}
-
-// LaunchAsync calls syscall.v1.Syscall.Launch on a goroutine of its own and
-// returns its future.
-func (c localSyscallClient) LaunchAsync(ctx context.Context, req *syscallpb.LaunchRequest) *future.Method[*syscallpb.LaunchResponse, error] {
-	return future.Go(ctx, c.Launch, req)
-}
-
-// Locate calls syscall.v1.Syscall.Locate.
-func (c localSyscallClient) Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
-	resp := new(syscallpb.LocateResponse)
-	if err := c.LocateInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// LocateInto calls syscall.v1.Syscall.Locate into resp.
-func (c localSyscallClient) LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_Locate_FullName, c.impl, SyscallImpl.Locate, req, resp)
-}
-
-// LocateAsync calls syscall.v1.Syscall.Locate on a goroutine of its own and
-// returns its future.
-func (c localSyscallClient) LocateAsync(ctx context.Context, req *syscallpb.LocateRequest) *future.Method[*syscallpb.LocateResponse, error] {
-	return future.Go(ctx, c.Locate, req)
-}
-
-// Dispatch calls syscall.v1.Syscall.Dispatch.
-func (c localSyscallClient) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
-	resp := new(syscallpb.DispatchResponse)
-	if err := c.DispatchInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DispatchInto calls syscall.v1.Syscall.Dispatch into resp.
-func (c localSyscallClient) DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_Dispatch_FullName, c.impl, SyscallImpl.Dispatch, req, resp)
-}
-
-// DispatchAsync calls syscall.v1.Syscall.Dispatch on a goroutine of its own
-// and returns its future.
-func (c localSyscallClient) DispatchAsync(ctx context.Context, req *syscallpb.DispatchRequest) *future.Method[*syscallpb.DispatchResponse, error] {
-	return future.Go(ctx, c.Dispatch, req)
-}
-
-// ReadOne calls syscall.v1.Syscall.ReadOne.
-func (c localSyscallClient) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
-	resp := new(syscallpb.ReadOneResponse)
-	if err := c.ReadOneInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReadOneInto calls syscall.v1.Syscall.ReadOne into resp.
-func (c localSyscallClient) ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Syscall_ReadOne_FullName, c.impl, SyscallImpl.ReadOne, req, resp)
-}
-
-// ReadOneAsync calls syscall.v1.Syscall.ReadOne on a goroutine of its own and
-// returns its future.
-func (c localSyscallClient) ReadOneAsync(ctx context.Context, req *syscallpb.ReadOneRequest) *future.Method[*syscallpb.ReadOneResponse, error] {
-	return future.Go(ctx, c.ReadOne, req)
-}
-
-// ReturnValue calls syscall.v1.Syscall.ReturnValue.
-func (c localSyscallClient) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
-	resp := new(syscallpb.ReturnValueResponse)
-	if err := c.ReturnValueInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReturnValueInto calls syscall.v1.Syscall.ReturnValue into resp.
-func (c localSyscallClient) ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_ReturnValue_FullName, c.impl, SyscallImpl.ReturnValue, req, resp)
-}
-
-// ReturnValueAsync calls syscall.v1.Syscall.ReturnValue on a goroutine of its
-// own and returns its future.
-func (c localSyscallClient) ReturnValueAsync(ctx context.Context, req *syscallpb.ReturnValueRequest) *future.Method[*syscallpb.ReturnValueResponse, error] {
-	return future.Go(ctx, c.ReturnValue, req)
-}
-
-// Cancel calls syscall.v1.Syscall.Cancel.
-func (c localSyscallClient) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
-	resp := new(syscallpb.CancelResponse)
-	if err := c.CancelInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CancelInto calls syscall.v1.Syscall.Cancel into resp.
-func (c localSyscallClient) CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_Cancel_FullName, c.impl, SyscallImpl.Cancel, req, resp)
-}
-
-// CancelAsync calls syscall.v1.Syscall.Cancel on a goroutine of its own and
-// returns its future.
-func (c localSyscallClient) CancelAsync(ctx context.Context, req *syscallpb.CancelRequest) *future.Method[*syscallpb.CancelResponse, error] {
-	return future.Go(ctx, c.Cancel, req)
-}
-
-// Exit calls syscall.v1.Syscall.Exit.
-func (c localSyscallClient) Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
-	resp := new(syscallpb.ExitResponse)
-	if err := c.ExitInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ExitInto calls syscall.v1.Syscall.Exit into resp.
-func (c localSyscallClient) ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_Exit_FullName, c.impl, SyscallImpl.Exit, req, resp)
-}
-
-// ExitAsync calls syscall.v1.Syscall.Exit on a goroutine of its own and
-// returns its future.
-func (c localSyscallClient) ExitAsync(ctx context.Context, req *syscallpb.ExitRequest) *future.Method[*syscallpb.ExitResponse, error] {
-	return future.Go(ctx, c.Exit, req)
-}
-
-// ServiceByName calls syscall.v1.Syscall.ServiceByName.
-func (c localSyscallClient) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
-	resp := new(syscallpb.ServiceByNameResponse)
-	if err := c.ServiceByNameInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ServiceByNameInto calls syscall.v1.Syscall.ServiceByName into resp.
-func (c localSyscallClient) ServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_ServiceByName_FullName, c.impl, SyscallImpl.ServiceByName, req, resp)
-}
-
-// ServiceByNameAsync calls syscall.v1.Syscall.ServiceByName on a goroutine of
-// its own and returns its future.
-func (c localSyscallClient) ServiceByNameAsync(ctx context.Context, req *syscallpb.ServiceByNameRequest) *future.Method[*syscallpb.ServiceByNameResponse, error] {
-	return future.Go(ctx, c.ServiceByName, req)
-}
-
-// ServiceById calls syscall.v1.Syscall.ServiceById.
-func (c localSyscallClient) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
-	resp := new(syscallpb.ServiceByIdResponse)
-	if err := c.ServiceByIdInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ServiceByIdInto calls syscall.v1.Syscall.ServiceById into resp.
-func (c localSyscallClient) ServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_ServiceById_FullName, c.impl, SyscallImpl.ServiceById, req, resp)
-}
-
-// ServiceByIdAsync calls syscall.v1.Syscall.ServiceById on a goroutine of its
-// own and returns its future.
-func (c localSyscallClient) ServiceByIdAsync(ctx context.Context, req *syscallpb.ServiceByIdRequest) *future.Method[*syscallpb.ServiceByIdResponse, error] {
-	return future.Go(ctx, c.ServiceById, req)
-}
-
-// DependencyExists calls syscall.v1.Syscall.DependencyExists.
-func (c localSyscallClient) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
-	resp := new(syscallpb.DependencyExistsResponse)
-	if err := c.DependencyExistsInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DependencyExistsInto calls syscall.v1.Syscall.DependencyExists into resp.
-func (c localSyscallClient) DependencyExistsInto(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error {
-	return pluginsdk.CallLocal(ctx, Syscall_DependencyExists_FullName, c.impl, SyscallImpl.DependencyExists, req, resp)
-}
-
-// DependencyExistsAsync calls syscall.v1.Syscall.DependencyExists on a
-// goroutine of its own and returns its future.
-func (c localSyscallClient) DependencyExistsAsync(ctx context.Context, req *syscallpb.DependencyExistsRequest) *future.Method[*syscallpb.DependencyExistsResponse, error] {
-	return future.Go(ctx, c.DependencyExists, req)
+func bridgeSyscall_DependencyExists(ctx context.Context, h *parigotimpl.Handler[*syscallpb.DependencyExistsRequest, *syscallpb.DependencyExistsResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_DependencyExists_FullName, m, stack, h.Serve, req, resp)
 }

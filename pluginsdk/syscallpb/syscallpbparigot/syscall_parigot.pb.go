@@ -38,12 +38,12 @@ const (
 	Syscall_DependencyExists_FullName = "syscall.v1.Syscall.DependencyExists"
 )
 
-// SyscallImpl is what an implementation of the service syscall.v1.Syscall
-// provides to its host. Embed UnimplementedSyscallImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
+// SyscallServer is the service syscall.v1.Syscall for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedSyscallServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Syscall lets the guests of one engine serve each other.
 //
@@ -64,33 +64,33 @@ const (
 // says what a guest may do (eng.WithGrants), Register of a service that it may not
 // serve, Require of one that it may not call and Dispatch of a method that it may
 // not call are PERMISSION_DENIED.
-type SyscallImpl interface {
+type SyscallServer interface {
 	// Register makes the guest known and gives it the id of a service: the one that
 	// it names and is going to export, or, for a client, one that stands for the
 	// guest itself. A guest may register several services. Doing it again gives
 	// the same id.
 	//
 	// Errors: BadId for a name that no service can have, NamespaceExhausted.
-	Register(ctx context.Context, req *syscallpb.RegisterRequest, resp *syscallpb.RegisterResponse) error
+	Register(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error)
 	// BindMethod gives an id to a method of a service that the guest has
 	// registered. The id of a name is the same for all replicas, and for those that
 	// come later as long as any guest knows the service.
 	//
 	// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
 	// export the service, NamespaceExhausted.
-	BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest, resp *syscallpb.BindMethodResponse) error
+	BindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error)
 	// Export says that the guest implements a service that it has registered. Calls
 	// come once it is launched.
 	//
 	// Errors: BadId, ServiceAlreadyClosedOrExported when guests of another entry
 	// export it, or when this guest has called Exit.
-	Export(ctx context.Context, req *syscallpb.ExportRequest, resp *syscallpb.ExportResponse) error
+	Export(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error)
 	// Require says that a service that the guest has registered needs others. They
 	// need not be known yet. All of them are added, or none.
 	//
 	// Errors: BadId, ServiceAlreadyRequired, DependencyCycle, whose message names
 	// the cycle, NamespaceExhausted.
-	Require(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error
+	Require(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error)
 	// Launch waits until everything that the service requires has started, and
 	// starts it: from then on it gets calls.
 	//
@@ -98,14 +98,14 @@ type SyscallImpl interface {
 	// RunTimeout, with the service that is missing, AbortRequest, DependencyCycle
 	// when guests wait for each other, see RegisterRequest.single_flight and
 	// LaunchRequest.single_flight.
-	Launch(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error
+	Launch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error)
 	// Locate finds a service that the guest requires and has launched for. Its ids
 	// stay true when the guests that export it end and others come.
 	//
 	// Errors: NotFound when nobody ever named the service, NotRequired, LocateError
 	// when nobody exports it, NotReady when the guest was not launched, or the
 	// service has not started.
-	Locate(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error
+	Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error)
 	// Dispatch calls a method of a service that the guest has located. It does not
 	// wait: ReadOne has the result. Calls go round-robin to the guests that export
 	// the service, as far as they have room.
@@ -116,7 +116,7 @@ type SyscallImpl interface {
 	// when nobody serves it now, BadCallId for a wrong parent, DependencyCycle when
 	// calls on behalf of calls go too deep, RESOURCE_EXHAUSTED when the guest has
 	// too many calls in flight or the target has too many waiting.
-	Dispatch(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error
+	Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error)
 	// ReadOne waits until there is something for the guest and returns it: calls to
 	// answer, results of its own calls, and notices. What is there already comes
 	// in one response. Several ReadOne may wait at once; each thing goes to one of
@@ -124,110 +124,108 @@ type SyscallImpl interface {
 	//
 	// Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
 	// guest in flight, ChannelClosed.
-	ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error
+	ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
 	// ReturnValue answers a call that ReadOne brought.
 	//
 	// Errors: BadCallId for a call that is not this guest's to answer, or is over:
 	// it was answered, its caller does not wait any longer or has ended.
 	// DataTooLarge: the call waits for another answer.
-	ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error
+	ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error)
 	// Cancel ends a call of the guest that has no result yet: none will come, and
 	// the guest that serves it is told.
 	//
 	// Errors: BadCallId for a call that is not this guest's, or has its result.
-	Cancel(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error
+	Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error)
 	// Exit withdraws all services of the guest, or asks all guests to end. It ends
 	// nobody: a guest ends by returning from its main function. Doing it
 	// again changes nothing.
 	//
 	// Errors: ExitFailed for a code that is not from 0 to 255, PERMISSION_DENIED
 	// when the host does not let this guest end the others.
-	Exit(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error
+	Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error)
 	// ServiceByName tells about a service. Any guest may ask.
 	//
 	// Errors: NotFound.
-	ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error
+	ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error)
 	// ServiceById tells about a service. Any guest may ask.
 	//
 	// Errors: NotFound.
-	ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error
+	ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error)
 	// DependencyExists tells whether one service requires another, itself or by way
 	// of others. Any guest may ask.
-	DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest, resp *syscallpb.DependencyExistsResponse) error
+	DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error)
 }
 
-// UnimplementedSyscallImpl answers every method of syscall.v1.Syscall with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedSyscallImpl struct{}
+// UnimplementedSyscallServer answers every method of syscall.v1.Syscall with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedSyscallServer struct{}
 
-// Register answers that syscall.v1.Syscall.Register is not implemented.
-func (UnimplementedSyscallImpl) Register(context.Context, *syscallpb.RegisterRequest, *syscallpb.RegisterResponse) error {
-	return status.Error(status.Unimplemented, Syscall_Register_FullName+" is not implemented")
+// Register returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) Register(context.Context, *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_Register_FullName+" is not implemented")
 }
 
-// BindMethod answers that syscall.v1.Syscall.BindMethod is not implemented.
-func (UnimplementedSyscallImpl) BindMethod(context.Context, *syscallpb.BindMethodRequest, *syscallpb.BindMethodResponse) error {
-	return status.Error(status.Unimplemented, Syscall_BindMethod_FullName+" is not implemented")
+// BindMethod returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) BindMethod(context.Context, *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_BindMethod_FullName+" is not implemented")
 }
 
-// Export answers that syscall.v1.Syscall.Export is not implemented.
-func (UnimplementedSyscallImpl) Export(context.Context, *syscallpb.ExportRequest, *syscallpb.ExportResponse) error {
-	return status.Error(status.Unimplemented, Syscall_Export_FullName+" is not implemented")
+// Export returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) Export(context.Context, *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_Export_FullName+" is not implemented")
 }
 
-// Require answers that syscall.v1.Syscall.Require is not implemented.
-func (UnimplementedSyscallImpl) Require(context.Context, *syscallpb.RequireRequest, *syscallpb.RequireResponse) error {
-	return status.Error(status.Unimplemented, Syscall_Require_FullName+" is not implemented")
+// Require returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) Require(context.Context, *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_Require_FullName+" is not implemented")
 }
 
-// Launch answers that syscall.v1.Syscall.Launch is not implemented.
-func (UnimplementedSyscallImpl) Launch(context.Context, *syscallpb.LaunchRequest, *syscallpb.LaunchResponse) error {
-	return status.Error(status.Unimplemented, Syscall_Launch_FullName+" is not implemented")
+// Launch returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) Launch(context.Context, *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_Launch_FullName+" is not implemented")
 }
 
-// Locate answers that syscall.v1.Syscall.Locate is not implemented.
-func (UnimplementedSyscallImpl) Locate(context.Context, *syscallpb.LocateRequest, *syscallpb.LocateResponse) error {
-	return status.Error(status.Unimplemented, Syscall_Locate_FullName+" is not implemented")
+// Locate returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) Locate(context.Context, *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_Locate_FullName+" is not implemented")
 }
 
-// Dispatch answers that syscall.v1.Syscall.Dispatch is not implemented.
-func (UnimplementedSyscallImpl) Dispatch(context.Context, *syscallpb.DispatchRequest, *syscallpb.DispatchResponse) error {
-	return status.Error(status.Unimplemented, Syscall_Dispatch_FullName+" is not implemented")
+// Dispatch returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) Dispatch(context.Context, *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_Dispatch_FullName+" is not implemented")
 }
 
-// ReadOne answers that syscall.v1.Syscall.ReadOne is not implemented.
-func (UnimplementedSyscallImpl) ReadOne(context.Context, *syscallpb.ReadOneRequest, *syscallpb.ReadOneResponse) error {
-	return status.Error(status.Unimplemented, Syscall_ReadOne_FullName+" is not implemented")
+// ReadOne returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) ReadOne(context.Context, *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_ReadOne_FullName+" is not implemented")
 }
 
-// ReturnValue answers that syscall.v1.Syscall.ReturnValue is not implemented.
-func (UnimplementedSyscallImpl) ReturnValue(context.Context, *syscallpb.ReturnValueRequest, *syscallpb.ReturnValueResponse) error {
-	return status.Error(status.Unimplemented, Syscall_ReturnValue_FullName+" is not implemented")
+// ReturnValue returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) ReturnValue(context.Context, *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_ReturnValue_FullName+" is not implemented")
 }
 
-// Cancel answers that syscall.v1.Syscall.Cancel is not implemented.
-func (UnimplementedSyscallImpl) Cancel(context.Context, *syscallpb.CancelRequest, *syscallpb.CancelResponse) error {
-	return status.Error(status.Unimplemented, Syscall_Cancel_FullName+" is not implemented")
+// Cancel returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) Cancel(context.Context, *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_Cancel_FullName+" is not implemented")
 }
 
-// Exit answers that syscall.v1.Syscall.Exit is not implemented.
-func (UnimplementedSyscallImpl) Exit(context.Context, *syscallpb.ExitRequest, *syscallpb.ExitResponse) error {
-	return status.Error(status.Unimplemented, Syscall_Exit_FullName+" is not implemented")
+// Exit returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) Exit(context.Context, *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_Exit_FullName+" is not implemented")
 }
 
-// ServiceByName answers that syscall.v1.Syscall.ServiceByName is not
-// implemented.
-func (UnimplementedSyscallImpl) ServiceByName(context.Context, *syscallpb.ServiceByNameRequest, *syscallpb.ServiceByNameResponse) error {
-	return status.Error(status.Unimplemented, Syscall_ServiceByName_FullName+" is not implemented")
+// ServiceByName returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) ServiceByName(context.Context, *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_ServiceByName_FullName+" is not implemented")
 }
 
-// ServiceById answers that syscall.v1.Syscall.ServiceById is not implemented.
-func (UnimplementedSyscallImpl) ServiceById(context.Context, *syscallpb.ServiceByIdRequest, *syscallpb.ServiceByIdResponse) error {
-	return status.Error(status.Unimplemented, Syscall_ServiceById_FullName+" is not implemented")
+// ServiceById returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) ServiceById(context.Context, *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_ServiceById_FullName+" is not implemented")
 }
 
-// DependencyExists answers that syscall.v1.Syscall.DependencyExists is not
-// implemented.
-func (UnimplementedSyscallImpl) DependencyExists(context.Context, *syscallpb.DependencyExistsRequest, *syscallpb.DependencyExistsResponse) error {
-	return status.Error(status.Unimplemented, Syscall_DependencyExists_FullName+" is not implemented")
+// DependencyExists returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) DependencyExists(context.Context, *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_DependencyExists_FullName+" is not implemented")
 }

@@ -101,11 +101,10 @@ func report(err error) int32 {
 
 func main() {}
 
-// The client and messages of callOptin, which are used again.
+// The client and the request of callOptin, which are used again.
 var (
 	borrowed = callv1parigot.NewCallClient(guest.Borrowed())
 	request  callv1.SendRequest
-	response callv1.SendResponse
 )
 
 //go:wasmexport optin
@@ -113,9 +112,9 @@ func callOptin(size, calls int32) int32 {
 	request.Queue, request.Payload, request.Tags = work.Queue, work.Payload(int(size)), work.Tags()
 	for seq := range uint64(calls) {
 		request.Seq = seq
-		err := borrowed.SendInto(ctx, &request, &response)
+		resp, err := borrowed.Send(ctx, &request)
 		if err == nil {
-			err = work.Check(&response, int(size), seq)
+			err = work.Check(resp, int(size), seq)
 		}
 		if err != nil {
 			return report(err)

@@ -48,7 +48,7 @@ func greetAll(ctx context.Context, greeting greetingv1parigot.GreetingClient) er
 	say("asks for greetings in %d languages at once", len(languages))
 	asked := make([]*future.Method[*greetingv1.GreetResponse, error], len(languages))
 	for i, language := range languages {
-		asked[i] = greeting.GreetAsync(ctx, &greetingv1.GreetRequest{Language: language, Name: "Ada"})
+		asked[i] = future.Go(ctx, greeting.Greet, &greetingv1.GreetRequest{Language: language, Name: "Ada"})
 	}
 	for i, language := range languages {
 		resp, err := future.Await(ctx, asked[i])

@@ -286,7 +286,7 @@ func ask(ctx context.Context, line string) string {
 		// The line is when to end a call.
 		ending, cancel := context.WithCancel(ctx)
 		defer cancel()
-		f := client.DoAsync(ending, &kerneltestv1.DoRequest{What: "block"})
+		f := future.Go(ending, client.Do, &kerneltestv1.DoRequest{What: "block"})
 		answer := call(ctx, client.Do, req)
 		if how == "forget" {
 			f.Cancel()

@@ -9,9 +9,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/core/coretest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -39,12 +40,7 @@ func start(ctx context.Context, e eng.Engine) bool {
 		return false
 	}
 	c := new(crasher)
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{Name: ServiceName, Impl: c, Methods: []pluginsdk.Method{{
-		Name: "Do",
-		Bridge: func(ctx context.Context, m api.Module, stack []uint64) {
-			pluginsdk.InvokeImplFromStack(ctx, ServiceName+".Do", m, stack, pluginsdk.Adapt(c, (*crasher).do), new(wrapperspb.StringValue), new(wrapperspb.StringValue))
-		},
-	}}}) == nil
+	return coretest.Register(ctx, e, ServiceName, c, coretest.Unary(core.Method{Name: "Do"}, c.do)) == nil
 }
 
 type crasher struct {

@@ -25,9 +25,13 @@ func do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) 
 //go:noescape
 func echo(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func call(method guest.Import, req string) (string, error) {
-	resp := new(wrapperspb.StringValue)
-	err := guest.Call(context.Background(), method, wrapperspb.String(req), resp)
+var (
+	methodDo   = guest.Method{Import: do, MayBlock: true}
+	methodEcho = guest.Method{Import: echo, MayBlock: true}
+)
+
+func call(m *guest.Method, req string) (string, error) {
+	resp, err := guest.Call[wrapperspb.StringValue](context.Background(), guest.Client{}, m, wrapperspb.String(req))
 	return resp.GetValue(), err
 }
 
@@ -36,13 +40,13 @@ func main() {
 		neighbour()
 		return
 	}
-	before, err := call(do, "")
+	before, err := call(&methodDo, "")
 	fmt.Println("before", before, err)
-	_, err = call(do, os.Args[1])
+	_, err = call(&methodDo, os.Args[1])
 	fmt.Println("answer", status.CodeOf(err))
 	down := time.Now()
 	for { // until the plugin is there
-		after, err := call(do, "")
+		after, err := call(&methodDo, "")
 		if err == nil {
 			fmt.Println("back", after, time.Since(down).Milliseconds())
 			return
@@ -59,7 +63,7 @@ func main() {
 func neighbour() {
 	for i := 0; ; i++ {
 		want := strconv.Itoa(i)
-		switch got, err := call(echo, want); {
+		switch got, err := call(&methodEcho, want); {
 		case err == nil && got == "end":
 			return
 		case err != nil || got != want:

@@ -8,116 +8,117 @@ package allgoldens
 import (
 	"context"
 	"errors"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
-	p0 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
-	p1 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
-	p2 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
-	p3 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
-	p4 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
-	p5 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
-	p6 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	p7 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes/notesparigot"
-	p8 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
-	p9 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
-	p10 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
-	p11 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
-	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
-	p14 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
-	p15 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
-	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p0 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
+	p90 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p1 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p2 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
+	p3 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p4 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p5 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	p6 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes/notesparigot"
+	p7 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p8 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p9 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p10 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p14 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
 	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p19 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	p18 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p20 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
-	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
-	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
-	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
-	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
-	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names/namesparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p19 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names/namesparigot"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into/intoparigot"
 	p51 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
 	p142 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
 	p52 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
 	p143 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
 	p144 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
 	p55 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
 	p145 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
 	p56 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
@@ -184,27 +185,29 @@ import (
 	"google.golang.org/protobuf/proto"
 	p85 "google.golang.org/protobuf/types/known/anypb"
 	p61 "google.golang.org/protobuf/types/known/emptypb"
-	p86 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p87 "google.golang.org/protobuf/types/known/structpb"
-	p46 "google.golang.org/protobuf/types/known/timestamppb"
+	p87 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p86 "google.golang.org/protobuf/types/known/structpb"
+	p45 "google.golang.org/protobuf/types/known/timestamppb"
 	p88 "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Seen is called with the full name of each method that is called.
 type Seen func(method string)
 
-// Dispatch makes Seen a kernel in which guests answer.
-func (s Seen) Dispatch(_ context.Context, service, method string, req, resp proto.Message) error {
-	return s.answer(service+"."+method, req, resp)
-}
-
-func (s Seen) answer(method string, req, resp proto.Message) error {
-	s(method)
+// Invoke makes Seen a connection to somebody who answers.
+func (s Seen) Invoke(_ context.Context, m *core.Method, req, resp proto.Message) error {
+	s(m.FullName)
 	fill.Fill(resp)
 	return fill.Check(req)
 }
 
-func check[T, U proto.Message](ctx context.Context, call func(context.Context, T) (U, error), twin func(context.Context, T) *future.Method[U, error], into func(context.Context, T, U) error, req T) error {
+func answer[U proto.Message](seen Seen, method string, req proto.Message, resp U) (U, error) {
+	seen(method)
+	fill.Fill(resp)
+	return resp, fill.Check(req)
+}
+
+func check[T, U proto.Message](ctx context.Context, call func(context.Context, T) (U, error), req T) error {
 	fill.Fill(req)
 	resp, err := call(ctx, req)
 	if err == nil {
@@ -213,13 +216,7 @@ func check[T, U proto.Message](ctx context.Context, call func(context.Context, T
 	if err != nil {
 		return err
 	}
-	if resp, err = future.Await(ctx, twin(ctx, req)); err != nil {
-		return err
-	}
-	if err = fill.Check(resp); err != nil {
-		return err
-	}
-	if err = into(ctx, req, resp); err != nil {
+	if resp, err = future.Await(ctx, future.Go(ctx, call, req)); err != nil {
 		return err
 	}
 	return fill.Check(resp)
@@ -227,1001 +224,992 @@ func check[T, U proto.Message](ctx context.Context, call func(context.Context, T
 
 type impl0 struct{ seen Seen }
 
-func (i impl0) Send(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
-	return i.seen.answer("async_names.Mail.Send", req, resp)
-}
-
-func (i impl0) SendAsync(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
-	return i.seen.answer("async_names.Mail.SendAsync", req, resp)
-}
-
-func (i impl0) SendAsync_(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
-	return i.seen.answer("async_names.Mail.SendAsync_", req, resp)
-}
-
-func (i impl0) SendInto(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
-	return i.seen.answer("async_names.Mail.SendInto", req, resp)
-}
-
-func (i impl0) Receive(_ context.Context, req *p0.Letter, resp *p0.Letter) error {
-	return i.seen.answer("async_names.Mail.Receive", req, resp)
+func (i impl0) Call(_ context.Context, req *p0.Word) (*p0.Word, error) {
+	return answer(i.seen, "comment_bytes.Odd.Call", req, new(p0.Word))
 }
 
 type impl1 struct{ seen Seen }
 
-func (i impl1) Call(_ context.Context, req *p1.Word, resp *p1.Word) error {
-	return i.seen.answer("comment_bytes.Odd.Call", req, resp)
+func (i impl1) Say(_ context.Context, req *p1.Word) (*p1.Word, error) {
+	return answer(i.seen, "comments.Talk.Say", req, new(p1.Word))
+}
+
+func (i impl1) Whisper(_ context.Context, req *p1.Word) (*p1.Word, error) {
+	return answer(i.seen, "comments.Talk.Whisper", req, new(p1.Word))
+}
+
+func (i impl1) Shout(_ context.Context, req *p1.Word) (*p1.Word, error) {
+	return answer(i.seen, "comments.Talk.Shout", req, new(p1.Word))
+}
+
+func (i impl1) Mumble(_ context.Context, req *p1.Word) (*p1.Word, error) {
+	return answer(i.seen, "comments.Talk.Mumble", req, new(p1.Word))
+}
+
+func (i impl1) Speak(_ context.Context, req *p1.Word) (*p1.Word, error) {
+	return answer(i.seen, "comments.Talk.Speak", req, new(p1.Word))
 }
 
 type impl2 struct{ seen Seen }
 
-func (i impl2) Say(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("comments.Talk.Say", req, resp)
-}
-
-func (i impl2) Whisper(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("comments.Talk.Whisper", req, resp)
-}
-
-func (i impl2) Shout(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("comments.Talk.Shout", req, resp)
-}
-
-func (i impl2) Mumble(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("comments.Talk.Mumble", req, resp)
-}
-
-func (i impl2) Speak(_ context.Context, req *p2.Word, resp *p2.Word) error {
-	return i.seen.answer("comments.Talk.Speak", req, resp)
+func (i impl2) Call(_ context.Context, req *p2.Word) (*p2.Word, error) {
+	return answer(i.seen, "constrained_names.n3.Svc.Call", req, new(p2.Word))
 }
 
 type impl3 struct{ seen Seen }
 
-func (i impl3) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
-	return i.seen.answer("constrained_names.n3.Svc.Call", req, resp)
+func (i impl3) Call(_ context.Context, req *p2.Word) (*p2.Word, error) {
+	return answer(i.seen, "constrained_names.n5.Svc.Call", req, new(p2.Word))
 }
 
 type impl4 struct{ seen Seen }
 
-func (i impl4) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
-	return i.seen.answer("constrained_names.n5.Svc.Call", req, resp)
+func (i impl4) Call(_ context.Context, req *p2.Word) (*p2.Word, error) {
+	return answer(i.seen, "constrained_names.n0.Svc.Call", req, new(p2.Word))
 }
 
 type impl5 struct{ seen Seen }
 
-func (i impl5) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
-	return i.seen.answer("constrained_names.n0.Svc.Call", req, resp)
+func (i impl5) Call(_ context.Context, req *p2.Word) (*p2.Word, error) {
+	return answer(i.seen, "constrained_names.n2.Svc.Call", req, new(p2.Word))
 }
 
 type impl6 struct{ seen Seen }
 
-func (i impl6) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
-	return i.seen.answer("constrained_names.n2.Svc.Call", req, resp)
+func (i impl6) Call(_ context.Context, req *p2.Word) (*p2.Word, error) {
+	return answer(i.seen, "constrained_names.n1.Svc.Call", req, new(p2.Word))
 }
 
 type impl7 struct{ seen Seen }
 
-func (i impl7) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
-	return i.seen.answer("constrained_names.n1.Svc.Call", req, resp)
+func (i impl7) Call(_ context.Context, req *p2.Word) (*p2.Word, error) {
+	return answer(i.seen, "constrained_names.n4.Svc.Call", req, new(p2.Word))
 }
 
 type impl8 struct{ seen Seen }
 
-func (i impl8) Call(_ context.Context, req *p3.Word, resp *p3.Word) error {
-	return i.seen.answer("constrained_names.n4.Svc.Call", req, resp)
+func (i impl8) Dive(_ context.Context, req *p3.DiveRequest) (*p3.DiveResponse, error) {
+	return answer(i.seen, "acme.team.svc.x.v1.Deep.Dive", req, new(p3.DiveResponse))
 }
 
 type impl9 struct{ seen Seen }
 
-func (i impl9) Dive(_ context.Context, req *p4.DiveRequest, resp *p4.DiveResponse) error {
-	return i.seen.answer("acme.team.svc.x.v1.Deep.Dive", req, resp)
+func (i impl9) Keep(_ context.Context, req *p4.Word) (*p4.Word, error) {
+	return answer(i.seen, "deprecated.Fresh.Keep", req, new(p4.Word))
+}
+
+func (i impl9) Drop(_ context.Context, req *p4.Word) (*p4.Word, error) {
+	return answer(i.seen, "deprecated.Fresh.Drop", req, new(p4.Word))
 }
 
 type impl10 struct{ seen Seen }
 
-func (i impl10) Keep(_ context.Context, req *p5.Word, resp *p5.Word) error {
-	return i.seen.answer("deprecated.Fresh.Keep", req, resp)
-}
-
-func (i impl10) Drop(_ context.Context, req *p5.Word, resp *p5.Word) error {
-	return i.seen.answer("deprecated.Fresh.Drop", req, resp)
+func (i impl10) Call(_ context.Context, req *p4.Word) (*p4.Word, error) {
+	return answer(i.seen, "deprecated.Stale.Call", req, new(p4.Word))
 }
 
 type impl11 struct{ seen Seen }
 
-func (i impl11) Call(_ context.Context, req *p5.Word, resp *p5.Word) error {
-	return i.seen.answer("deprecated.Stale.Call", req, resp)
+func (i impl11) Call(_ context.Context, req *p4.Word) (*p4.Word, error) {
+	return answer(i.seen, "deprecated.Whole.Call", req, new(p4.Word))
 }
 
 type impl12 struct{ seen Seen }
 
-func (i impl12) Call(_ context.Context, req *p5.Word, resp *p5.Word) error {
-	return i.seen.answer("deprecated.Whole.Call", req, resp)
+func (i impl12) Call(_ context.Context, req *p5.Word) (*p5.Word, error) {
+	return answer(i.seen, "directives.Run.Call", req, new(p5.Word))
+}
+
+func (i impl12) Block(_ context.Context, req *p5.Word) (*p5.Word, error) {
+	return answer(i.seen, "directives.Run.Block", req, new(p5.Word))
 }
 
 type impl13 struct{ seen Seen }
 
-func (i impl13) Call(_ context.Context, req *p6.Word, resp *p6.Word) error {
-	return i.seen.answer("directives.Run.Call", req, resp)
+func (i impl13) Get(_ context.Context, req *p6.Note) (*p6.Note, error) {
+	return answer(i.seen, "doc_comments.Notes.Get", req, new(p6.Note))
 }
 
-func (i impl13) Block(_ context.Context, req *p6.Word, resp *p6.Word) error {
-	return i.seen.answer("directives.Run.Block", req, resp)
+func (i impl13) Old(_ context.Context, req *p6.Note) (*p6.Note, error) {
+	return answer(i.seen, "doc_comments.Notes.Old", req, new(p6.Note))
+}
+
+func (i impl13) Put(_ context.Context, req *p6.Note) (*p6.Note, error) {
+	return answer(i.seen, "doc_comments.Notes.Put", req, new(p6.Note))
+}
+
+func (i impl13) Block(_ context.Context, req *p6.Note) (*p6.Note, error) {
+	return answer(i.seen, "doc_comments.Notes.Block", req, new(p6.Note))
+}
+
+func (i impl13) Odd(_ context.Context, req *p6.Note) (*p6.Note, error) {
+	return answer(i.seen, "doc_comments.Notes.Odd", req, new(p6.Note))
+}
+
+func (i impl13) Middle(_ context.Context, req *p6.Note) (*p6.Note, error) {
+	return answer(i.seen, "doc_comments.Notes.Middle", req, new(p6.Note))
 }
 
 type impl14 struct{ seen Seen }
 
-func (i impl14) Get(_ context.Context, req *p7.Note, resp *p7.Note) error {
-	return i.seen.answer("doc_comments.Notes.Get", req, resp)
+func (i impl14) Send(_ context.Context, req *p7.SendRequest) (*p7.SendResponse, error) {
+	return answer(i.seen, "queue.v1.Queue.Send", req, new(p7.SendResponse))
 }
 
-func (i impl14) Old(_ context.Context, req *p7.Note, resp *p7.Note) error {
-	return i.seen.answer("doc_comments.Notes.Old", req, resp)
+func (i impl14) Receive(_ context.Context, req *p7.ReceiveRequest) (*p7.ReceiveResponse, error) {
+	return answer(i.seen, "queue.v1.Queue.Receive", req, new(p7.ReceiveResponse))
 }
 
-func (i impl14) Put(_ context.Context, req *p7.Note, resp *p7.Note) error {
-	return i.seen.answer("doc_comments.Notes.Put", req, resp)
-}
-
-func (i impl14) Block(_ context.Context, req *p7.Note, resp *p7.Note) error {
-	return i.seen.answer("doc_comments.Notes.Block", req, resp)
-}
-
-func (i impl14) Odd(_ context.Context, req *p7.Note, resp *p7.Note) error {
-	return i.seen.answer("doc_comments.Notes.Odd", req, resp)
-}
-
-func (i impl14) Middle(_ context.Context, req *p7.Note, resp *p7.Note) error {
-	return i.seen.answer("doc_comments.Notes.Middle", req, resp)
+func (i impl14) Length(_ context.Context, req *p7.LengthRequest) (*p7.LengthResponse, error) {
+	return answer(i.seen, "queue.v1.Queue.Length", req, new(p7.LengthResponse))
 }
 
 type impl15 struct{ seen Seen }
 
-func (i impl15) Send(_ context.Context, req *p8.SendRequest, resp *p8.SendResponse) error {
-	return i.seen.answer("queue.v1.Queue.Send", req, resp)
-}
-
-func (i impl15) Receive(_ context.Context, req *p8.ReceiveRequest, resp *p8.ReceiveResponse) error {
-	return i.seen.answer("queue.v1.Queue.Receive", req, resp)
-}
-
-func (i impl15) Length(_ context.Context, req *p8.LengthRequest, resp *p8.LengthResponse) error {
-	return i.seen.answer("queue.v1.Queue.Length", req, resp)
+func (i impl15) Edit(_ context.Context, req *p8.EditRequest) (*p8.EditResponse, error) {
+	return answer(i.seen, "edition2023.Editor.Edit", req, new(p8.EditResponse))
 }
 
 type impl16 struct{ seen Seen }
 
-func (i impl16) Edit(_ context.Context, req *p9.EditRequest, resp *p9.EditResponse) error {
-	return i.seen.answer("edition2023.Editor.Edit", req, resp)
+func (i impl16) Edit(_ context.Context, req *p9.EditRequest) (*p9.EditResponse, error) {
+	return answer(i.seen, "edition2024.Editor.Edit", req, new(p9.EditResponse))
 }
 
 type impl17 struct{ seen Seen }
 
-func (i impl17) Edit(_ context.Context, req *p10.EditRequest, resp *p10.EditResponse) error {
-	return i.seen.answer("edition2024.Editor.Edit", req, resp)
+func (i impl17) Happens(_ context.Context, req *p10.HappensRequest) (*p10.HappensResponse, error) {
+	return answer(i.seen, "empty_messages.Nothing.Happens", req, new(p10.HappensResponse))
 }
 
 type impl18 struct{ seen Seen }
 
-func (i impl18) Happens(_ context.Context, req *p11.HappensRequest, resp *p11.HappensResponse) error {
-	return i.seen.answer("empty_messages.Nothing.Happens", req, resp)
-}
-
 type impl19 struct{ seen Seen }
+
+func (i impl19) Call(_ context.Context, req *p11.Word) (*p11.Word, error) {
+	return answer(i.seen, "file_names.upper.Svc.Call", req, new(p11.Word))
+}
 
 type impl20 struct{ seen Seen }
 
-func (i impl20) Call(_ context.Context, req *p12.Word, resp *p12.Word) error {
-	return i.seen.answer("file_names.upper.Svc.Call", req, resp)
+func (i impl20) Call(_ context.Context, req *p12.Word) (*p12.Word, error) {
+	return answer(i.seen, "file_names.ab.Svc.Call", req, new(p12.Word))
 }
 
 type impl21 struct{ seen Seen }
 
-func (i impl21) Call(_ context.Context, req *p13.Word, resp *p13.Word) error {
-	return i.seen.answer("file_names.ab.Svc.Call", req, resp)
+func (i impl21) Call(_ context.Context, req *p13.Word) (*p13.Word, error) {
+	return answer(i.seen, "file_names.dot.Svc.Call", req, new(p13.Word))
 }
 
 type impl22 struct{ seen Seen }
 
-func (i impl22) Call(_ context.Context, req *p14.Word, resp *p14.Word) error {
-	return i.seen.answer("file_names.dot.Svc.Call", req, resp)
+func (i impl22) Call(_ context.Context, req *p14.Word) (*p14.Word, error) {
+	return answer(i.seen, "file_names.space.Svc.Call", req, new(p14.Word))
 }
 
 type impl23 struct{ seen Seen }
 
-func (i impl23) Call(_ context.Context, req *p15.Word, resp *p15.Word) error {
-	return i.seen.answer("file_names.space.Svc.Call", req, resp)
+func (i impl23) Versions(_ context.Context, req *p16.In) (*p15.Out, error) {
+	return answer(i.seen, "foreign_messages.Caller.Versions", req, new(p15.Out))
+}
+
+func (i impl23) Locals(_ context.Context, req *p18.In) (*p17.Out, error) {
+	return answer(i.seen, "foreign_messages.Caller.Locals", req, new(p17.Out))
+}
+
+func (i impl23) Packages(_ context.Context, req *p18.In) (*p19.Out, error) {
+	return answer(i.seen, "foreign_messages.Caller.Packages", req, new(p19.Out))
 }
 
 type impl24 struct{ seen Seen }
 
-func (i impl24) Versions(_ context.Context, req *p16.In, resp *p17.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Versions", req, resp)
-}
-
-func (i impl24) Locals(_ context.Context, req *p18.In, resp *p19.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Locals", req, resp)
-}
-
-func (i impl24) Packages(_ context.Context, req *p18.In, resp *p20.Out) error {
-	return i.seen.answer("foreign_messages.Caller.Packages", req, resp)
+func (i impl24) Go(_ context.Context, req *p20.Thing) (*p20.Thing, error) {
+	return answer(i.seen, "go_package_name.Named.Go", req, new(p20.Thing))
 }
 
 type impl25 struct{ seen Seen }
 
-func (i impl25) Go(_ context.Context, req *p21.Thing, resp *p21.Thing) error {
-	return i.seen.answer("go_package_name.Named.Go", req, resp)
+func (i impl25) Call(_ context.Context, req *p21.Word) (*p21.Word, error) {
+	return answer(i.seen, "go_package_names.napi.Svc.Call", req, new(p21.Word))
 }
 
 type impl26 struct{ seen Seen }
 
-func (i impl26) Call(_ context.Context, req *p22.Word, resp *p22.Word) error {
-	return i.seen.answer("go_package_names.napi.Svc.Call", req, resp)
+func (i impl26) Call(_ context.Context, req *p22.Word) (*p22.Word, error) {
+	return answer(i.seen, "go_package_names.nc.Svc.Call", req, new(p22.Word))
 }
 
 type impl27 struct{ seen Seen }
 
-func (i impl27) Call(_ context.Context, req *p23.Word, resp *p23.Word) error {
-	return i.seen.answer("go_package_names.nc.Svc.Call", req, resp)
+func (i impl27) Call(_ context.Context, req *p23.Word) (*p23.Word, error) {
+	return answer(i.seen, "go_package_names.ncall.Svc.Call", req, new(p23.Word))
 }
 
 type impl28 struct{ seen Seen }
 
-func (i impl28) Call(_ context.Context, req *p24.Word, resp *p24.Word) error {
-	return i.seen.answer("go_package_names.ncall.Svc.Call", req, resp)
+func (i impl28) Call(_ context.Context, req *p24.Word) (*p24.Word, error) {
+	return answer(i.seen, "go_package_names.ncontext.Svc.Call", req, new(p24.Word))
 }
 
 type impl29 struct{ seen Seen }
 
-func (i impl29) Call(_ context.Context, req *p25.Word, resp *p25.Word) error {
-	return i.seen.answer("go_package_names.ncontext.Svc.Call", req, resp)
+func (i impl29) Call(_ context.Context, req *p25.Word) (*p25.Word, error) {
+	return answer(i.seen, "go_package_names.nctx.Svc.Call", req, new(p25.Word))
 }
 
 type impl30 struct{ seen Seen }
 
-func (i impl30) Call(_ context.Context, req *p26.Word, resp *p26.Word) error {
-	return i.seen.answer("go_package_names.nctx.Svc.Call", req, resp)
+func (i impl30) Call(_ context.Context, req *p26.Word) (*p26.Word, error) {
+	return answer(i.seen, "go_package_names.nd.Svc.Call", req, new(p26.Word))
 }
 
 type impl31 struct{ seen Seen }
 
-func (i impl31) Call(_ context.Context, req *p27.Word, resp *p27.Word) error {
-	return i.seen.answer("go_package_names.nd.Svc.Call", req, resp)
+func (i impl31) Call(_ context.Context, req *p27.Word) (*p27.Word, error) {
+	return answer(i.seen, "go_package_names.ne.Svc.Call", req, new(p27.Word))
 }
 
 type impl32 struct{ seen Seen }
 
-func (i impl32) Call(_ context.Context, req *p28.Word, resp *p28.Word) error {
-	return i.seen.answer("go_package_names.ne.Svc.Call", req, resp)
+func (i impl32) Call(_ context.Context, req *p28.Word) (*p28.Word, error) {
+	return answer(i.seen, "go_package_names.neng.Svc.Call", req, new(p28.Word))
 }
 
 type impl33 struct{ seen Seen }
 
-func (i impl33) Call(_ context.Context, req *p29.Word, resp *p29.Word) error {
-	return i.seen.answer("go_package_names.neng.Svc.Call", req, resp)
+func (i impl33) Call(_ context.Context, req *p29.Word) (*p29.Word, error) {
+	return answer(i.seen, "go_package_names.nerr.Svc.Call", req, new(p29.Word))
 }
 
 type impl34 struct{ seen Seen }
 
-func (i impl34) Call(_ context.Context, req *p30.Word, resp *p30.Word) error {
-	return i.seen.answer("go_package_names.nerr.Svc.Call", req, resp)
+func (i impl34) Call(_ context.Context, req *p30.Word) (*p30.Word, error) {
+	return answer(i.seen, "go_package_names.nfmt.Svc.Call", req, new(p30.Word))
 }
 
 type impl35 struct{ seen Seen }
 
-func (i impl35) Call(_ context.Context, req *p31.Word, resp *p31.Word) error {
-	return i.seen.answer("go_package_names.nfmt.Svc.Call", req, resp)
+func (i impl35) Call(_ context.Context, req *p31.Word) (*p31.Word, error) {
+	return answer(i.seen, "go_package_names.nfuture.Svc.Call", req, new(p31.Word))
 }
 
 type impl36 struct{ seen Seen }
 
-func (i impl36) Call(_ context.Context, req *p32.Word, resp *p32.Word) error {
-	return i.seen.answer("go_package_names.nfuture.Svc.Call", req, resp)
+func (i impl36) Call(_ context.Context, req *p32.Word) (*p32.Word, error) {
+	return answer(i.seen, "go_package_names.nguest.Svc.Call", req, new(p32.Word))
 }
 
 type impl37 struct{ seen Seen }
 
-func (i impl37) Call(_ context.Context, req *p33.Word, resp *p33.Word) error {
-	return i.seen.answer("go_package_names.nguest.Svc.Call", req, resp)
+func (i impl37) Call(_ context.Context, req *p33.Word) (*p33.Word, error) {
+	return answer(i.seen, "go_package_names.nimpl.Svc.Call", req, new(p33.Word))
 }
 
 type impl38 struct{ seen Seen }
 
-func (i impl38) Call(_ context.Context, req *p34.Word, resp *p34.Word) error {
-	return i.seen.answer("go_package_names.nimpl.Svc.Call", req, resp)
+func (i impl38) Call(_ context.Context, req *p34.Word) (*p34.Word, error) {
+	return answer(i.seen, "go_package_names.nkernel.Svc.Call", req, new(p34.Word))
 }
 
 type impl39 struct{ seen Seen }
 
-func (i impl39) Call(_ context.Context, req *p35.Word, resp *p35.Word) error {
-	return i.seen.answer("go_package_names.nkernel.Svc.Call", req, resp)
+func (i impl39) Call(_ context.Context, req *p35.Word) (*p35.Word, error) {
+	return answer(i.seen, "go_package_names.nm.Svc.Call", req, new(p35.Word))
 }
 
 type impl40 struct{ seen Seen }
 
-func (i impl40) Call(_ context.Context, req *p36.Word, resp *p36.Word) error {
-	return i.seen.answer("go_package_names.nm.Svc.Call", req, resp)
+func (i impl40) Call(_ context.Context, req *p36.Word) (*p36.Word, error) {
+	return answer(i.seen, "go_package_names.nparigot.Svc.Call", req, new(p36.Word))
 }
 
 type impl41 struct{ seen Seen }
 
-func (i impl41) Call(_ context.Context, req *p37.Word, resp *p37.Word) error {
-	return i.seen.answer("go_package_names.nparigot.Svc.Call", req, resp)
+func (i impl41) Call(_ context.Context, req *p37.Word) (*p37.Word, error) {
+	return answer(i.seen, "go_package_names.npluginsdk.Svc.Call", req, new(p37.Word))
 }
 
 type impl42 struct{ seen Seen }
 
-func (i impl42) Call(_ context.Context, req *p38.Word, resp *p38.Word) error {
-	return i.seen.answer("go_package_names.npluginsdk.Svc.Call", req, resp)
+func (i impl42) Call(_ context.Context, req *p38.Word) (*p38.Word, error) {
+	return answer(i.seen, "go_package_names.nproto.Svc.Call", req, new(p38.Word))
 }
 
 type impl43 struct{ seen Seen }
 
-func (i impl43) Call(_ context.Context, req *p39.Word, resp *p39.Word) error {
-	return i.seen.answer("go_package_names.nproto.Svc.Call", req, resp)
+func (i impl43) Call(_ context.Context, req *p39.Word) (*p39.Word, error) {
+	return answer(i.seen, "go_package_names.nremote.Svc.Call", req, new(p39.Word))
 }
 
 type impl44 struct{ seen Seen }
 
-func (i impl44) Call(_ context.Context, req *p40.Word, resp *p40.Word) error {
-	return i.seen.answer("go_package_names.nremote.Svc.Call", req, resp)
+func (i impl44) Call(_ context.Context, req *p40.Word) (*p40.Word, error) {
+	return answer(i.seen, "go_package_names.nrequires.Svc.Call", req, new(p40.Word))
 }
 
 type impl45 struct{ seen Seen }
 
-func (i impl45) Call(_ context.Context, req *p41.Word, resp *p41.Word) error {
-	return i.seen.answer("go_package_names.nrequires.Svc.Call", req, resp)
+func (i impl45) Call(_ context.Context, req *p41.Word) (*p41.Word, error) {
+	return answer(i.seen, "go_package_names.nstack.Svc.Call", req, new(p41.Word))
 }
 
 type impl46 struct{ seen Seen }
 
-func (i impl46) Call(_ context.Context, req *p42.Word, resp *p42.Word) error {
-	return i.seen.answer("go_package_names.nstack.Svc.Call", req, resp)
+func (i impl46) Call(_ context.Context, req *p42.Word) (*p42.Word, error) {
+	return answer(i.seen, "go_package_names.ntype.Svc.Call", req, new(p42.Word))
 }
 
 type impl47 struct{ seen Seen }
 
-func (i impl47) Call(_ context.Context, req *p43.Word, resp *p43.Word) error {
-	return i.seen.answer("go_package_names.ntype.Svc.Call", req, resp)
+func (i impl47) Call(_ context.Context, req *p43.Word) (*p43.Word, error) {
+	return answer(i.seen, "go_package_names.nunsafe.Svc.Call", req, new(p43.Word))
 }
 
 type impl48 struct{ seen Seen }
 
-func (i impl48) Call(_ context.Context, req *p44.Word, resp *p44.Word) error {
-	return i.seen.answer("go_package_names.nunsafe.Svc.Call", req, resp)
+func (i impl48) Now(_ context.Context, req *p44.NowRequest) (*p44.NowResponse, error) {
+	return answer(i.seen, "grown.Clock.Now", req, new(p44.NowResponse))
+}
+
+func (i impl48) Alarm(_ context.Context, req *p45.Timestamp) (*p44.NowResponse, error) {
+	return answer(i.seen, "grown.Clock.Alarm", req, new(p44.NowResponse))
 }
 
 type impl49 struct{ seen Seen }
 
-func (i impl49) Now(_ context.Context, req *p45.NowRequest, resp *p45.NowResponse) error {
-	return i.seen.answer("grown.Clock.Now", req, resp)
-}
-
-func (i impl49) Alarm(_ context.Context, req *p46.Timestamp, resp *p45.NowResponse) error {
-	return i.seen.answer("grown.Clock.Alarm", req, resp)
+func (i impl49) Today(_ context.Context, req *p44.NowRequest) (*p44.NowResponse, error) {
+	return answer(i.seen, "grown.Calendar.Today", req, new(p44.NowResponse))
 }
 
 type impl50 struct{ seen Seen }
 
-func (i impl50) Today(_ context.Context, req *p45.NowRequest, resp *p45.NowResponse) error {
-	return i.seen.answer("grown.Calendar.Today", req, resp)
+func (i impl50) Call(_ context.Context, req *p46.Word) (*p46.Word, error) {
+	return answer(i.seen, "header.Svc.Call", req, new(p46.Word))
 }
 
 type impl51 struct{ seen Seen }
 
-func (i impl51) Call(_ context.Context, req *p47.Word, resp *p47.Word) error {
-	return i.seen.answer("header.Svc.Call", req, resp)
+func (i impl51) Send(_ context.Context, req *p47.SendRequest) (*p47.SendResponse, error) {
+	return answer(i.seen, "ids.Queue.Send", req, new(p47.SendResponse))
 }
 
 type impl52 struct{ seen Seen }
 
-func (i impl52) Send(_ context.Context, req *p48.SendRequest, resp *p48.SendResponse) error {
-	return i.seen.answer("ids.Queue.Send", req, resp)
+func (i impl52) Get(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.Get", req, new(p48.Word))
+}
+
+func (i impl52) String(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.String", req, new(p48.Word))
+}
+
+func (i impl52) Error(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.Error", req, new(p48.Word))
+}
+
+func (i impl52) Close(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.Close", req, new(p48.Word))
+}
+
+func (i impl52) Next(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.Next", req, new(p48.Word))
+}
+
+func (i impl52) Len(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.Len", req, new(p48.Word))
+}
+
+func (i impl52) Reset(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.Reset", req, new(p48.Word))
+}
+
+func (i impl52) ProtoReflect(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.ProtoReflect", req, new(p48.Word))
+}
+
+func (i impl52) Unwrap(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.Unwrap", req, new(p48.Word))
+}
+
+func (i impl52) Interface(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.Interface", req, new(p48.Word))
+}
+
+func (i impl52) ProtoType(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.ProtoType", req, new(p48.Word))
+}
+
+func (i impl52) X(_ context.Context, req *p48.Word) (*p48.Word, error) {
+	return answer(i.seen, "import_names.Names.X", req, new(p48.Word))
 }
 
 type impl53 struct{ seen Seen }
 
-func (i impl53) Get(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.Get", req, resp)
-}
-
-func (i impl53) String(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.String", req, resp)
-}
-
-func (i impl53) Error(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.Error", req, resp)
-}
-
-func (i impl53) Close(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.Close", req, resp)
-}
-
-func (i impl53) Next(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.Next", req, resp)
-}
-
-func (i impl53) Len(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.Len", req, resp)
-}
-
-func (i impl53) Reset(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.Reset", req, resp)
-}
-
-func (i impl53) ProtoReflect(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.ProtoReflect", req, resp)
-}
-
-func (i impl53) Unwrap(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.Unwrap", req, resp)
-}
-
-func (i impl53) Interface(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.Interface", req, resp)
-}
-
-func (i impl53) ProtoType(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.ProtoType", req, resp)
-}
-
-func (i impl53) X(_ context.Context, req *p49.Word, resp *p49.Word) error {
-	return i.seen.answer("import_names.Names.X", req, resp)
+func (i impl53) Find(_ context.Context, req *p49.FindRequest) (*p49.FindResponse, error) {
+	return answer(i.seen, "import_path.Finder.Find", req, new(p49.FindResponse))
 }
 
 type impl54 struct{ seen Seen }
 
-func (i impl54) Find(_ context.Context, req *p50.FindRequest, resp *p50.FindResponse) error {
-	return i.seen.answer("import_path.Finder.Find", req, resp)
+func (i impl54) Send(_ context.Context, req *p50.Letter) (*p50.Letter, error) {
+	return answer(i.seen, "into_names.Mail.Send", req, new(p50.Letter))
+}
+
+func (i impl54) SendInto(_ context.Context, req *p50.Letter) (*p50.Letter, error) {
+	return answer(i.seen, "into_names.Mail.SendInto", req, new(p50.Letter))
+}
+
+func (i impl54) SendInto_(_ context.Context, req *p50.Letter) (*p50.Letter, error) {
+	return answer(i.seen, "into_names.Mail.SendInto_", req, new(p50.Letter))
+}
+
+func (i impl54) Receive(_ context.Context, req *p50.Letter) (*p50.Letter, error) {
+	return answer(i.seen, "into_names.Mail.Receive", req, new(p50.Letter))
 }
 
 type impl55 struct{ seen Seen }
 
-func (i impl55) BarBaz(_ context.Context, req *p51.FooBar, resp *p51.FooBar) error {
-	return i.seen.answer("joined_names.Foo.BarBaz", req, resp)
+func (i impl55) BarBaz(_ context.Context, req *p51.FooBar) (*p51.FooBar, error) {
+	return answer(i.seen, "joined_names.Foo.BarBaz", req, new(p51.FooBar))
 }
 
 type impl56 struct{ seen Seen }
 
-func (i impl56) Baz(_ context.Context, req *p51.FooBar, resp *p51.FooBar) error {
-	return i.seen.answer("joined_names.FooBar3.Baz", req, resp)
+func (i impl56) Baz(_ context.Context, req *p51.FooBar) (*p51.FooBar, error) {
+	return answer(i.seen, "joined_names.FooBar3.Baz", req, new(p51.FooBar))
 }
 
 type impl57 struct{ seen Seen }
 
-func (i impl57) Baz(_ context.Context, req *p51.FooBar, resp *p51.FooBar) error {
-	return i.seen.answer("joined_names.Foo_BarBaz.Baz", req, resp)
+func (i impl57) Baz(_ context.Context, req *p51.FooBar) (*p51.FooBar, error) {
+	return answer(i.seen, "joined_names.Foo_BarBaz.Baz", req, new(p51.FooBar))
 }
 
 type impl58 struct{ seen Seen }
 
-func (i impl58) BarBaz(_ context.Context, req *p51.FooBar, resp *p51.FooBar) error {
-	return i.seen.answer("joined_names.LocalFoo.BarBaz", req, resp)
+func (i impl58) BarBaz(_ context.Context, req *p51.FooBar) (*p51.FooBar, error) {
+	return answer(i.seen, "joined_names.HostFoo.BarBaz", req, new(p51.FooBar))
 }
 
 type impl59 struct{ seen Seen }
 
-func (i impl59) SayHello(_ context.Context, req *p52.HelloRequest, resp *p52.HelloResponse) error {
-	return i.seen.answer("lower_case.greeter.say_hello", req, resp)
+func (i impl59) SayHello(_ context.Context, req *p52.HelloRequest) (*p52.HelloResponse, error) {
+	return answer(i.seen, "lower_case.greeter.say_hello", req, new(p52.HelloResponse))
 }
 
 type impl60 struct{ seen Seen }
 
-func (i impl60) Count(_ context.Context, req *p52.HelloRequest, resp *p52.HelloResponse) error {
-	return i.seen.answer("lower_case.word_counter_v2.count", req, resp)
+func (i impl60) Count(_ context.Context, req *p52.HelloRequest) (*p52.HelloResponse, error) {
+	return answer(i.seen, "lower_case.word_counter_v2.count", req, new(p52.HelloResponse))
 }
 
 type impl61 struct{ seen Seen }
 
-func (i impl61) Weigh(_ context.Context, req *p53.WeighRequest, resp *p54.Mass) error {
-	return i.seen.answer("m_dependency.Scale.Weigh", req, resp)
+func (i impl61) Weigh(_ context.Context, req *p54.WeighRequest) (*p53.Mass, error) {
+	return answer(i.seen, "m_dependency.Scale.Weigh", req, new(p53.Mass))
 }
 
 type impl62 struct{ seen Seen }
 
-func (i impl62) Bar(_ context.Context, req *p55.BarRequest, resp *p55.BarResponse) error {
-	return i.seen.answer("m_override.Foo.Bar", req, resp)
+func (i impl62) Bar(_ context.Context, req *p55.BarRequest) (*p55.BarResponse, error) {
+	return answer(i.seen, "m_override.Foo.Bar", req, new(p55.BarResponse))
 }
 
 type impl63 struct{ seen Seen }
 
-func (i impl63) Do(_ context.Context, req *p56.Request, resp *p56.Response) error {
-	return i.seen.answer("many_packages.a.A.Do", req, resp)
+func (i impl63) Do(_ context.Context, req *p56.Request) (*p56.Response, error) {
+	return answer(i.seen, "many_packages.a.A.Do", req, new(p56.Response))
 }
 
 type impl64 struct{ seen Seen }
 
-func (i impl64) Do(_ context.Context, req *p56.Request, resp *p57.Response) error {
-	return i.seen.answer("many_packages.b.B.Do", req, resp)
+func (i impl64) Do(_ context.Context, req *p56.Request) (*p57.Response, error) {
+	return answer(i.seen, "many_packages.b.B.Do", req, new(p57.Response))
 }
 
 type impl65 struct{ seen Seen }
 
-func (i impl65) Clients(_ context.Context, req *p58.GreeterClient, resp *p58.GreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Clients", req, resp)
+func (i impl65) Clients(_ context.Context, req *p58.GreeterClient) (*p58.GreeterImpl, error) {
+	return answer(i.seen, "message_names.Greeter.Clients", req, new(p58.GreeterImpl))
 }
 
-func (i impl65) Plugins(_ context.Context, req *p58.GreeterPlugin, resp *p58.UnimplementedGreeterImpl) error {
-	return i.seen.answer("message_names.Greeter.Plugins", req, resp)
+func (i impl65) Plugins(_ context.Context, req *p58.GreeterPlugin) (*p58.UnimplementedGreeterImpl, error) {
+	return answer(i.seen, "message_names.Greeter.Plugins", req, new(p58.UnimplementedGreeterImpl))
 }
 
-func (i impl65) Joined(_ context.Context, req *p58.GreeterClients, resp *p58.RegisterGreeter) error {
-	return i.seen.answer("message_names.Greeter.Joined", req, resp)
+func (i impl65) Joined(_ context.Context, req *p58.GreeterClients) (*p58.RegisterGreeter, error) {
+	return answer(i.seen, "message_names.Greeter.Joined", req, new(p58.RegisterGreeter))
 }
 
-func (i impl65) Predeclared(_ context.Context, req *p58.Error, resp *p58.String_) error {
-	return i.seen.answer("message_names.Greeter.Predeclared", req, resp)
+func (i impl65) Predeclared(_ context.Context, req *p58.Error) (*p58.String_, error) {
+	return answer(i.seen, "message_names.Greeter.Predeclared", req, new(p58.String_))
 }
 
-func (i impl65) Packages(_ context.Context, req *p58.Context, resp *p58.Any) error {
-	return i.seen.answer("message_names.Greeter.Packages", req, resp)
+func (i impl65) Packages(_ context.Context, req *p58.Context) (*p58.Any, error) {
+	return answer(i.seen, "message_names.Greeter.Packages", req, new(p58.Any))
 }
 
 type impl66 struct{ seen Seen }
 
-func (i impl66) Import(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Import", req, resp)
+func (i impl66) Import(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Import", req, new(p59.Word))
 }
 
-func (i impl66) Type(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Type", req, resp)
+func (i impl66) Type(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Type", req, new(p59.Word))
 }
 
-func (i impl66) Range(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Range", req, resp)
+func (i impl66) Range(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Range", req, new(p59.Word))
 }
 
-func (i impl66) Func(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Func", req, resp)
+func (i impl66) Func(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Func", req, new(p59.Word))
 }
 
-func (i impl66) Go(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Go", req, resp)
+func (i impl66) Go(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Go", req, new(p59.Word))
 }
 
-func (i impl66) Select(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Select", req, resp)
+func (i impl66) Select(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Select", req, new(p59.Word))
 }
 
-func (i impl66) Close(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Close", req, resp)
+func (i impl66) Close(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Close", req, new(p59.Word))
 }
 
-func (i impl66) Ready(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Ready", req, resp)
+func (i impl66) Ready(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Ready", req, new(p59.Word))
 }
 
-func (i impl66) Init(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Init", req, resp)
+func (i impl66) Init(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Init", req, new(p59.Word))
 }
 
-func (i impl66) String(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.String", req, resp)
+func (i impl66) String(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.String", req, new(p59.Word))
 }
 
-func (i impl66) Error(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Error", req, resp)
+func (i impl66) Error(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Error", req, new(p59.Word))
 }
 
-func (i impl66) Context(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Context", req, resp)
+func (i impl66) Context(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Context", req, new(p59.Word))
 }
 
-func (i impl66) Module(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Module", req, resp)
+func (i impl66) Module(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Module", req, new(p59.Word))
 }
 
-func (i impl66) Call(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Call", req, resp)
+func (i impl66) Call(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Call", req, new(p59.Word))
 }
 
-func (i impl66) Impl(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Impl", req, resp)
+func (i impl66) Impl(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Impl", req, new(p59.Word))
 }
 
-func (i impl66) New(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.New", req, resp)
+func (i impl66) New(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.New", req, new(p59.Word))
 }
 
-func (i impl66) Register(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Register", req, resp)
+func (i impl66) Register(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Register", req, new(p59.Word))
 }
 
-func (i impl66) Delete(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Delete", req, resp)
+func (i impl66) Delete(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Delete", req, new(p59.Word))
 }
 
-func (i impl66) Panic(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Panic", req, resp)
+func (i impl66) Panic(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Panic", req, new(p59.Word))
 }
 
-func (i impl66) Recover(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Recover", req, resp)
+func (i impl66) Recover(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Recover", req, new(p59.Word))
 }
 
-func (i impl66) Complex(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Complex", req, resp)
+func (i impl66) Complex(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Complex", req, new(p59.Word))
 }
 
-func (i impl66) Append(_ context.Context, req *p59.Word, resp *p59.Word) error {
-	return i.seen.answer("method_names.Words.Append", req, resp)
+func (i impl66) Append(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(i.seen, "method_names.Words.Append", req, new(p59.Word))
 }
 
 type impl67 struct{ seen Seen }
 
-func (i impl67) Nothing(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
-	return i.seen.answer("method_table.Table.Nothing", req, resp)
+func (i impl67) Nothing(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
+	return answer(i.seen, "method_table.Table.Nothing", req, new(p60.Plain))
 }
 
-func (i impl67) Look(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
-	return i.seen.answer("method_table.Table.Look", req, resp)
+func (i impl67) Look(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
+	return answer(i.seen, "method_table.Table.Look", req, new(p60.Plain))
 }
 
-func (i impl67) Put(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
-	return i.seen.answer("method_table.Table.Put", req, resp)
+func (i impl67) Put(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
+	return answer(i.seen, "method_table.Table.Put", req, new(p60.Plain))
 }
 
-func (i impl67) Unknown(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
-	return i.seen.answer("method_table.Table.Unknown", req, resp)
+func (i impl67) Unknown(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
+	return answer(i.seen, "method_table.Table.Unknown", req, new(p60.Plain))
 }
 
-func (i impl67) Old(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
-	return i.seen.answer("method_table.Table.Old", req, resp)
+func (i impl67) Old(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
+	return answer(i.seen, "method_table.Table.Old", req, new(p60.Plain))
 }
 
-func (i impl67) Wait(_ context.Context, req *p60.Plain, resp *p60.Plain) error {
-	return i.seen.answer("method_table.Table.Wait", req, resp)
+func (i impl67) Wait(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
+	return answer(i.seen, "method_table.Table.Wait", req, new(p60.Plain))
 }
 
-func (i impl67) RedactedRequest(_ context.Context, req *p60.Secret, resp *p60.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedRequest", req, resp)
+func (i impl67) RedactedRequest(_ context.Context, req *p60.Secret) (*p60.Plain, error) {
+	return answer(i.seen, "method_table.Table.RedactedRequest", req, new(p60.Plain))
 }
 
-func (i impl67) RedactedResponse(_ context.Context, req *p60.Plain, resp *p60.Deep) error {
-	return i.seen.answer("method_table.Table.RedactedResponse", req, resp)
+func (i impl67) RedactedResponse(_ context.Context, req *p60.Plain) (*p60.Deep, error) {
+	return answer(i.seen, "method_table.Table.RedactedResponse", req, new(p60.Deep))
 }
 
-func (i impl67) RedactedInLoop(_ context.Context, req *p60.LoopA, resp *p60.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInLoop", req, resp)
+func (i impl67) RedactedInLoop(_ context.Context, req *p60.LoopA) (*p60.Plain, error) {
+	return answer(i.seen, "method_table.Table.RedactedInLoop", req, new(p60.Plain))
 }
 
-func (i impl67) RedactedInMap(_ context.Context, req *p60.InMap, resp *p60.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInMap", req, resp)
+func (i impl67) RedactedInMap(_ context.Context, req *p60.InMap) (*p60.Plain, error) {
+	return answer(i.seen, "method_table.Table.RedactedInMap", req, new(p60.Plain))
 }
 
-func (i impl67) RedactedInOneof(_ context.Context, req *p60.InOneof, resp *p60.Plain) error {
-	return i.seen.answer("method_table.Table.RedactedInOneof", req, resp)
+func (i impl67) RedactedInOneof(_ context.Context, req *p60.InOneof) (*p60.Plain, error) {
+	return answer(i.seen, "method_table.Table.RedactedInOneof", req, new(p60.Plain))
 }
 
-func (i impl67) NotRedacted(_ context.Context, req *p60.Harmless, resp *p61.Empty) error {
-	return i.seen.answer("method_table.Table.NotRedacted", req, resp)
+func (i impl67) NotRedacted(_ context.Context, req *p60.Harmless) (*p61.Empty, error) {
+	return answer(i.seen, "method_table.Table.NotRedacted", req, new(p61.Empty))
 }
 
-func (i impl67) Everything(_ context.Context, req *p60.Secret, resp *p60.LoopB) error {
-	return i.seen.answer("method_table.Table.Everything", req, resp)
+func (i impl67) Everything(_ context.Context, req *p60.Secret) (*p60.LoopB, error) {
+	return answer(i.seen, "method_table.Table.Everything", req, new(p60.LoopB))
 }
 
 type impl68 struct{ seen Seen }
 
-func (i impl68) Put(_ context.Context, req *p62.Thing, resp *p62.Place) error {
-	return i.seen.answer("module.Box.Put", req, resp)
+func (i impl68) Put(_ context.Context, req *p62.Thing) (*p62.Place, error) {
+	return answer(i.seen, "module.Box.Put", req, new(p62.Place))
 }
 
 type impl69 struct{ seen Seen }
 
-func (i impl69) Read(_ context.Context, req *p63.Block, resp *p63.Block) error {
-	return i.seen.answer("native.Disk.Read", req, resp)
+func (i impl69) Read(_ context.Context, req *p63.Block) (*p63.Block, error) {
+	return answer(i.seen, "native.Disk.Read", req, new(p63.Block))
 }
 
 type impl70 struct{ seen Seen }
 
-func (i impl70) Read(_ context.Context, req *p63.Block, resp *p63.Block) error {
-	return i.seen.answer("native.Drive.Read", req, resp)
+func (i impl70) Read(_ context.Context, req *p63.Block) (*p63.Block, error) {
+	return answer(i.seen, "native.Drive.Read", req, new(p63.Block))
 }
 
 type impl71 struct{ seen Seen }
 
 type impl72 struct{ seen Seen }
 
-func (i impl72) Read(_ context.Context, req *p63.Block, resp *p63.Block) error {
-	return i.seen.answer("native.ServeDisk.Read", req, resp)
+func (i impl72) Read(_ context.Context, req *p63.Block) (*p63.Block, error) {
+	return answer(i.seen, "native.ServeDisk.Read", req, new(p63.Block))
 }
 
 type impl73 struct{ seen Seen }
 
-func (i impl73) Lay(_ context.Context, req *p64.Outer_Inner, resp *p64.Outer_Inner_Innermost) error {
-	return i.seen.answer("nested.Nest.Lay", req, resp)
+func (i impl73) Lay(_ context.Context, req *p64.Outer_Inner) (*p64.Outer_Inner_Innermost, error) {
+	return answer(i.seen, "nested.Nest.Lay", req, new(p64.Outer_Inner_Innermost))
 }
 
 type impl74 struct{ seen Seen }
 
-func (i impl74) Call(_ context.Context, req *p65.NoPackageRequest, resp *p65.NoPackageResponse) error {
-	return i.seen.answer("NoPackageService.Call", req, resp)
+func (i impl74) Call(_ context.Context, req *p65.NoPackageRequest) (*p65.NoPackageResponse, error) {
+	return answer(i.seen, "NoPackageService.Call", req, new(p65.NoPackageResponse))
 }
 
 type impl75 struct{ seen Seen }
 
-func (i impl75) Call(_ context.Context, req *p66.Word, resp *p66.Word) error {
-	return i.seen.answer("no_source_info.Bare.Call", req, resp)
+func (i impl75) Call(_ context.Context, req *p66.Word) (*p66.Word, error) {
+	return answer(i.seen, "no_source_info.Bare.Call", req, new(p66.Word))
 }
 
 type impl76 struct{ seen Seen }
 
-func (i impl76) Open(_ context.Context, req *p67.Combination, resp *p67.Content) error {
-	return i.seen.answer("opaque.Safe.Open", req, resp)
+func (i impl76) Open(_ context.Context, req *p67.Combination) (*p67.Content, error) {
+	return answer(i.seen, "opaque.Safe.Open", req, new(p67.Content))
 }
 
 type impl77 struct{ seen Seen }
 
-func (i impl77) Slow(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("options.Tuned.Slow", req, resp)
+func (i impl77) Slow(_ context.Context, req *p68.Word) (*p68.Word, error) {
+	return answer(i.seen, "options.Tuned.Slow", req, new(p68.Word))
 }
 
-func (i impl77) Slower(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("options.Tuned.Slower", req, resp)
+func (i impl77) Slower(_ context.Context, req *p68.Word) (*p68.Word, error) {
+	return answer(i.seen, "options.Tuned.Slower", req, new(p68.Word))
 }
 
-func (i impl77) Quick(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("options.Tuned.Quick", req, resp)
+func (i impl77) Quick(_ context.Context, req *p68.Word) (*p68.Word, error) {
+	return answer(i.seen, "options.Tuned.Quick", req, new(p68.Word))
 }
 
-func (i impl77) Renamed(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("options.Tuned.Renamed", req, resp)
+func (i impl77) Renamed(_ context.Context, req *p68.Word) (*p68.Word, error) {
+	return answer(i.seen, "options.Tuned.Renamed", req, new(p68.Word))
 }
 
-func (i impl77) Plain(_ context.Context, req *p68.Word, resp *p68.Word) error {
-	return i.seen.answer("options.Tuned.Plain", req, resp)
+func (i impl77) Plain(_ context.Context, req *p68.Word) (*p68.Word, error) {
+	return answer(i.seen, "options.Tuned.Plain", req, new(p68.Word))
 }
 
 type impl78 struct{ seen Seen }
 
-func (i impl78) Call(_ context.Context, req *p69.Request, resp *p69.Request) error {
-	return i.seen.answer("package_suffix.Suffix.Call", req, resp)
+func (i impl78) Call(_ context.Context, req *p69.Request) (*p69.Request, error) {
+	return answer(i.seen, "package_suffix.Suffix.Call", req, new(p69.Request))
 }
 
 type impl79 struct{ seen Seen }
 
-func (i impl79) Call(_ context.Context, req *p70.OldRequest, resp *p70.OldResponse) error {
-	return i.seen.answer("proto2_case.Old.Call", req, resp)
+func (i impl79) Call(_ context.Context, req *p70.OldRequest) (*p70.OldResponse, error) {
+	return answer(i.seen, "proto2_case.Old.Call", req, new(p70.OldResponse))
 }
 
 type impl80 struct{ seen Seen }
 
-func (i impl80) Get(_ context.Context, req *p71.Query, resp *p71.Answer) error {
-	return i.seen.answer("proto3_optional.Maybe.Get", req, resp)
+func (i impl80) Get(_ context.Context, req *p71.Query) (*p71.Answer, error) {
+	return answer(i.seen, "proto3_optional.Maybe.Get", req, new(p71.Answer))
 }
 
 type impl81 struct{ seen Seen }
 
-func (i impl81) Enter(_ context.Context, req *p72.Home, resp *p72.Home) error {
-	return i.seen.answer("public_import.Guest.Enter", req, resp)
+func (i impl81) Enter(_ context.Context, req *p72.Home) (*p72.Home, error) {
+	return answer(i.seen, "public_import.Guest.Enter", req, new(p72.Home))
 }
 
 type impl82 struct{ seen Seen }
 
-func (i impl82) Call(_ context.Context, req *p73.Request, resp *p73.Response) error {
-	return i.seen.answer("rootfile.Root.Call", req, resp)
+func (i impl82) Call(_ context.Context, req *p73.Request) (*p73.Response, error) {
+	return answer(i.seen, "rootfile.Root.Call", req, new(p73.Response))
 }
 
 type impl83 struct{ seen Seen }
 
-func (i impl83) Turn(_ context.Context, req *p74.Degrees, resp *p74.Degrees) error {
-	return i.seen.answer("same_method.Left.Turn", req, resp)
+func (i impl83) Turn(_ context.Context, req *p74.Degrees) (*p74.Degrees, error) {
+	return answer(i.seen, "same_method.Left.Turn", req, new(p74.Degrees))
 }
 
 type impl84 struct{ seen Seen }
 
-func (i impl84) Turn(_ context.Context, req *p74.Degrees, resp *p74.Degrees) error {
-	return i.seen.answer("same_method.Right.Turn", req, resp)
+func (i impl84) Turn(_ context.Context, req *p74.Degrees) (*p74.Degrees, error) {
+	return answer(i.seen, "same_method.Right.Turn", req, new(p74.Degrees))
 }
 
 type impl85 struct{ seen Seen }
 
-func (i impl85) Call(_ context.Context, req *p75.Request, resp *p75.Response) error {
-	return i.seen.answer("same_package.Same.Call", req, resp)
+func (i impl85) Call(_ context.Context, req *p75.Request) (*p75.Response, error) {
+	return answer(i.seen, "same_package.Same.Call", req, new(p75.Response))
 }
 
 type impl86 struct{ seen Seen }
 
-func (i impl86) Plant(_ context.Context, req *p76.Tree, resp *p76.Tree) error {
-	return i.seen.answer("same_type.Forest.Plant", req, resp)
+func (i impl86) Plant(_ context.Context, req *p76.Tree) (*p76.Tree, error) {
+	return answer(i.seen, "same_type.Forest.Plant", req, new(p76.Tree))
 }
 
 type impl87 struct{ seen Seen }
 
-func (i impl87) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Type.Call", req, resp)
+func (i impl87) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Type.Call", req, new(p77.Word))
 }
 
 type impl88 struct{ seen Seen }
 
-func (i impl88) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Interface.Call", req, resp)
+func (i impl88) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Interface.Call", req, new(p77.Word))
 }
 
 type impl89 struct{ seen Seen }
 
-func (i impl89) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Map.Call", req, resp)
+func (i impl89) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Map.Call", req, new(p77.Word))
 }
 
 type impl90 struct{ seen Seen }
 
-func (i impl90) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.A.Call", req, resp)
+func (i impl90) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.A.Call", req, new(p77.Word))
 }
 
 type impl91 struct{ seen Seen }
 
-func (i impl91) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Ctx.Call", req, resp)
+func (i impl91) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Ctx.Call", req, new(p77.Word))
 }
 
 type impl92 struct{ seen Seen }
 
-func (i impl92) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Req.Call", req, resp)
+func (i impl92) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Req.Call", req, new(p77.Word))
 }
 
 type impl93 struct{ seen Seen }
 
-func (i impl93) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Resp.Call", req, resp)
+func (i impl93) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Resp.Call", req, new(p77.Word))
 }
 
 type impl94 struct{ seen Seen }
 
-func (i impl94) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Err.Call", req, resp)
+func (i impl94) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Err.Call", req, new(p77.Word))
 }
 
 type impl95 struct{ seen Seen }
 
-func (i impl95) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Impl.Call", req, resp)
+func (i impl95) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Impl.Call", req, new(p77.Word))
 }
 
 type impl96 struct{ seen Seen }
 
-func (i impl96) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Client.Call", req, resp)
+func (i impl96) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Client.Call", req, new(p77.Word))
 }
 
 type impl97 struct{ seen Seen }
 
-func (i impl97) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Error.Call", req, resp)
+func (i impl97) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Error.Call", req, new(p77.Word))
 }
 
 type impl98 struct{ seen Seen }
 
-func (i impl98) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Context.Call", req, resp)
+func (i impl98) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Context.Call", req, new(p77.Word))
 }
 
 type impl99 struct{ seen Seen }
 
-func (i impl99) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Engine.Call", req, resp)
+func (i impl99) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Engine.Call", req, new(p77.Word))
 }
 
 type impl100 struct{ seen Seen }
 
-func (i impl100) Call(_ context.Context, req *p77.Word, resp *p77.Word) error {
-	return i.seen.answer("service_names.Names.Call", req, resp)
+func (i impl100) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(i.seen, "service_names.Names.Call", req, new(p77.Word))
 }
 
 type impl101 struct{ seen Seen }
 
-func (i impl101) Get(_ context.Context, req *p78.GetRequest, resp *p78.GetResponse) error {
-	return i.seen.answer("skeleton.HTTPFiles.Get", req, resp)
+func (i impl101) Get(_ context.Context, req *p78.GetRequest) (*p78.GetResponse, error) {
+	return answer(i.seen, "skeleton.HTTPFiles.Get", req, new(p78.GetResponse))
 }
 
-func (i impl101) Purge(_ context.Context, req *p61.Empty, resp *p61.Empty) error {
-	return i.seen.answer("skeleton.HTTPFiles.Purge", req, resp)
+func (i impl101) Purge(_ context.Context, req *p61.Empty) (*p61.Empty, error) {
+	return answer(i.seen, "skeleton.HTTPFiles.Purge", req, new(p61.Empty))
 }
 
 type impl102 struct{ seen Seen }
 
-func (i impl102) Boot(_ context.Context, req *p78.GetRequest, resp *p78.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.Boot", req, resp)
+func (i impl102) Boot(_ context.Context, req *p78.GetRequest) (*p78.GetResponse, error) {
+	return answer(i.seen, "skeleton.Linux.Boot", req, new(p78.GetResponse))
 }
 
-func (i impl102) UnimplementedLinuxImpl(_ context.Context, req *p78.GetRequest, resp *p78.GetResponse) error {
-	return i.seen.answer("skeleton.Linux.UnimplementedLinuxImpl", req, resp)
+func (i impl102) UnimplementedLinuxImpl(_ context.Context, req *p78.GetRequest) (*p78.GetResponse, error) {
+	return answer(i.seen, "skeleton.Linux.UnimplementedLinuxImpl", req, new(p78.GetResponse))
 }
 
 type impl103 struct{ seen Seen }
 
-func (i impl103) Describe(_ context.Context, req *p78.GetRequest, resp *p78.GetResponse) error {
-	return i.seen.answer("skeleton.Catalog.Describe", req, resp)
+func (i impl103) Describe(_ context.Context, req *p78.GetRequest) (*p78.GetResponse, error) {
+	return answer(i.seen, "skeleton.Catalog.Describe", req, new(p78.GetResponse))
 }
 
 type impl104 struct{ seen Seen }
 
-func (i impl104) Init(_ context.Context, req *p78.GetRequest, resp *p78.GetResponse) error {
-	return i.seen.answer("skeleton.Test.Init", req, resp)
+func (i impl104) Init(_ context.Context, req *p78.GetRequest) (*p78.GetResponse, error) {
+	return answer(i.seen, "skeleton.Test.Init", req, new(p78.GetResponse))
 }
 
 type impl105 struct{ seen Seen }
 
-func (i impl105) Greet(_ context.Context, req *p79.GreetRequest, resp *p79.GreetResponse) error {
-	return i.seen.answer("source_relative.v1.Greeter.Greet", req, resp)
+func (i impl105) Greet(_ context.Context, req *p79.GreetRequest) (*p79.GreetResponse, error) {
+	return answer(i.seen, "source_relative.v1.Greeter.Greet", req, new(p79.GreetResponse))
 }
 
 type impl106 struct{ seen Seen }
 
-func (i impl106) Once(_ context.Context, req *p80.Word, resp *p80.Word) error {
-	return i.seen.answer("streaming_skip.Some.Once", req, resp)
+func (i impl106) Once(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "streaming_skip.Some.Once", req, new(p80.Word))
 }
 
 type impl107 struct{ seen Seen }
 
 type impl108 struct{ seen Seen }
 
-func (i impl108) Call(_ context.Context, req *p81.OneRequest, resp *p81.OneResponse) error {
-	return i.seen.answer("two_files.One.Call", req, resp)
+func (i impl108) Call(_ context.Context, req *p81.OneRequest) (*p81.OneResponse, error) {
+	return answer(i.seen, "two_files.One.Call", req, new(p81.OneResponse))
 }
 
 type impl109 struct{ seen Seen }
 
-func (i impl109) Call(_ context.Context, req *p81.OneResponse, resp *p81.OneRequest) error {
-	return i.seen.answer("two_files.Two.Call", req, resp)
+func (i impl109) Call(_ context.Context, req *p81.OneResponse) (*p81.OneRequest, error) {
+	return answer(i.seen, "two_files.Two.Call", req, new(p81.OneRequest))
 }
 
 type impl110 struct{ seen Seen }
 
-func (i impl110) Call(_ context.Context, req *p82.Request, resp *p82.Response) error {
-	return i.seen.answer("two_versions.x.v1.X.Call", req, resp)
+func (i impl110) Call(_ context.Context, req *p82.Request) (*p82.Response, error) {
+	return answer(i.seen, "two_versions.x.v1.X.Call", req, new(p82.Response))
 }
 
 type impl111 struct{ seen Seen }
 
-func (i impl111) Call(_ context.Context, req *p83.Request, resp *p83.Response) error {
-	return i.seen.answer("two_versions.x.v2.X.Call", req, resp)
+func (i impl111) Call(_ context.Context, req *p83.Request) (*p83.Response, error) {
+	return answer(i.seen, "two_versions.x.v2.X.Call", req, new(p83.Response))
 }
 
 type impl112 struct{ seen Seen }
 
-func (i impl112) Call(_ context.Context, req *p84.Word, resp *p84.Word) error {
-	return i.seen.answer("unknown_options.Owned.Call", req, resp)
+func (i impl112) Call(_ context.Context, req *p84.Word) (*p84.Word, error) {
+	return answer(i.seen, "unknown_options.Owned.Call", req, new(p84.Word))
 }
 
 type impl113 struct{ seen Seen }
 
-func (i impl113) Empty(_ context.Context, req *p61.Empty, resp *p61.Empty) error {
-	return i.seen.answer("well_known.Well.Empty", req, resp)
+func (i impl113) Empty(_ context.Context, req *p61.Empty) (*p61.Empty, error) {
+	return answer(i.seen, "well_known.Well.Empty", req, new(p61.Empty))
 }
 
-func (i impl113) Any(_ context.Context, req *p85.Any, resp *p46.Timestamp) error {
-	return i.seen.answer("well_known.Well.Any", req, resp)
+func (i impl113) Any(_ context.Context, req *p85.Any) (*p45.Timestamp, error) {
+	return answer(i.seen, "well_known.Well.Any", req, new(p45.Timestamp))
 }
 
-func (i impl113) Mask(_ context.Context, req *p86.FieldMask, resp *p87.Struct) error {
-	return i.seen.answer("well_known.Well.Mask", req, resp)
+func (i impl113) Mask(_ context.Context, req *p87.FieldMask) (*p86.Struct, error) {
+	return answer(i.seen, "well_known.Well.Mask", req, new(p86.Struct))
 }
 
-func (i impl113) Wrapper(_ context.Context, req *p88.StringValue, resp *p88.Int64Value) error {
-	return i.seen.answer("well_known.Well.Wrapper", req, resp)
+func (i impl113) Wrapper(_ context.Context, req *p88.StringValue) (*p88.Int64Value, error) {
+	return answer(i.seen, "well_known.Well.Wrapper", req, new(p88.Int64Value))
 }
 
 type impl114 struct{ seen Seen }
 
-func (i impl114) Ping(_ context.Context, req *p61.Empty, resp *p61.Empty) error {
-	return i.seen.answer("wkt_listed.Ping.Ping", req, resp)
+func (i impl114) Ping(_ context.Context, req *p61.Empty) (*p61.Empty, error) {
+	return answer(i.seen, "wkt_listed.Ping.Ping", req, new(p61.Empty))
 }
 
-func (i impl114) Wrap(_ context.Context, req *p61.Empty, resp *p89.Wrapped) error {
-	return i.seen.answer("wkt_listed.Ping.Wrap", req, resp)
+func (i impl114) Wrap(_ context.Context, req *p61.Empty) (*p89.Wrapped, error) {
+	return answer(i.seen, "wkt_listed.Ping.Wrap", req, new(p89.Wrapped))
 }
 
 // Methods are the full names of all methods.
 var Methods = []string{
-	"async_names.Mail.Send",
-	"async_names.Mail.SendAsync",
-	"async_names.Mail.SendAsync_",
-	"async_names.Mail.SendInto",
-	"async_names.Mail.Receive",
 	"comment_bytes.Odd.Call",
 	"comments.Talk.Say",
 	"comments.Talk.Whisper",
@@ -1302,10 +1290,14 @@ var Methods = []string{
 	"import_names.Names.ProtoType",
 	"import_names.Names.X",
 	"import_path.Finder.Find",
+	"into_names.Mail.Send",
+	"into_names.Mail.SendInto",
+	"into_names.Mail.SendInto_",
+	"into_names.Mail.Receive",
 	"joined_names.Foo.BarBaz",
 	"joined_names.FooBar3.Baz",
 	"joined_names.Foo_BarBaz.Baz",
-	"joined_names.LocalFoo.BarBaz",
+	"joined_names.HostFoo.BarBaz",
 	"lower_case.greeter.say_hello",
 	"lower_case.word_counter_v2.count",
 	"m_dependency.Scale.Weigh",
@@ -1409,215 +1401,154 @@ var Methods = []string{
 	"wkt_listed.Ping.Wrap",
 }
 
-// Served are those of the services that guests may serve.
-var Served = []string{
-	"async_names.Mail.Send",
-	"async_names.Mail.SendAsync",
-	"async_names.Mail.SendAsync_",
-	"async_names.Mail.SendInto",
-	"async_names.Mail.Receive",
-	"comment_bytes.Odd.Call",
-	"comments.Talk.Say",
-	"comments.Talk.Whisper",
-	"comments.Talk.Shout",
-	"comments.Talk.Mumble",
-	"comments.Talk.Speak",
-	"constrained_names.n3.Svc.Call",
-	"constrained_names.n5.Svc.Call",
-	"constrained_names.n0.Svc.Call",
-	"constrained_names.n2.Svc.Call",
-	"constrained_names.n1.Svc.Call",
-	"constrained_names.n4.Svc.Call",
-	"acme.team.svc.x.v1.Deep.Dive",
-	"deprecated.Fresh.Keep",
-	"deprecated.Fresh.Drop",
-	"deprecated.Stale.Call",
-	"deprecated.Whole.Call",
-	"directives.Run.Call",
-	"directives.Run.Block",
-	"doc_comments.Notes.Get",
-	"doc_comments.Notes.Old",
-	"doc_comments.Notes.Put",
-	"doc_comments.Notes.Block",
-	"doc_comments.Notes.Odd",
-	"doc_comments.Notes.Middle",
-	"queue.v1.Queue.Send",
-	"queue.v1.Queue.Receive",
-	"queue.v1.Queue.Length",
-	"edition2023.Editor.Edit",
-	"edition2024.Editor.Edit",
-	"empty_messages.Nothing.Happens",
-	"file_names.upper.Svc.Call",
-	"file_names.ab.Svc.Call",
-	"file_names.dot.Svc.Call",
-	"file_names.space.Svc.Call",
-	"foreign_messages.Caller.Versions",
-	"foreign_messages.Caller.Locals",
-	"foreign_messages.Caller.Packages",
-	"go_package_name.Named.Go",
-	"go_package_names.napi.Svc.Call",
-	"go_package_names.nc.Svc.Call",
-	"go_package_names.ncall.Svc.Call",
-	"go_package_names.ncontext.Svc.Call",
-	"go_package_names.nctx.Svc.Call",
-	"go_package_names.nd.Svc.Call",
-	"go_package_names.ne.Svc.Call",
-	"go_package_names.neng.Svc.Call",
-	"go_package_names.nerr.Svc.Call",
-	"go_package_names.nfmt.Svc.Call",
-	"go_package_names.nfuture.Svc.Call",
-	"go_package_names.nguest.Svc.Call",
-	"go_package_names.nimpl.Svc.Call",
-	"go_package_names.nkernel.Svc.Call",
-	"go_package_names.nm.Svc.Call",
-	"go_package_names.nparigot.Svc.Call",
-	"go_package_names.npluginsdk.Svc.Call",
-	"go_package_names.nproto.Svc.Call",
-	"go_package_names.nremote.Svc.Call",
-	"go_package_names.nrequires.Svc.Call",
-	"go_package_names.nstack.Svc.Call",
-	"go_package_names.ntype.Svc.Call",
-	"go_package_names.nunsafe.Svc.Call",
-	"grown.Clock.Now",
-	"grown.Clock.Alarm",
-	"grown.Calendar.Today",
-	"header.Svc.Call",
-	"ids.Queue.Send",
-	"import_path.Finder.Find",
-	"joined_names.Foo.BarBaz",
-	"joined_names.FooBar3.Baz",
-	"joined_names.Foo_BarBaz.Baz",
-	"joined_names.LocalFoo.BarBaz",
-	"lower_case.greeter.say_hello",
-	"lower_case.word_counter_v2.count",
-	"m_dependency.Scale.Weigh",
-	"m_override.Foo.Bar",
-	"many_packages.a.A.Do",
-	"many_packages.b.B.Do",
-	"message_names.Greeter.Clients",
-	"message_names.Greeter.Plugins",
-	"message_names.Greeter.Joined",
-	"message_names.Greeter.Predeclared",
-	"message_names.Greeter.Packages",
-	"method_names.Words.Import",
-	"method_names.Words.Type",
-	"method_names.Words.Range",
-	"method_names.Words.Func",
-	"method_names.Words.Go",
-	"method_names.Words.Select",
-	"method_names.Words.Close",
-	"method_names.Words.Ready",
-	"method_names.Words.Init",
-	"method_names.Words.String",
-	"method_names.Words.Error",
-	"method_names.Words.Context",
-	"method_names.Words.Module",
-	"method_names.Words.Call",
-	"method_names.Words.Impl",
-	"method_names.Words.New",
-	"method_names.Words.Register",
-	"method_names.Words.Delete",
-	"method_names.Words.Panic",
-	"method_names.Words.Recover",
-	"method_names.Words.Complex",
-	"method_names.Words.Append",
-	"method_table.Table.Nothing",
-	"method_table.Table.Look",
-	"method_table.Table.Put",
-	"method_table.Table.Unknown",
-	"method_table.Table.Old",
-	"method_table.Table.Wait",
-	"method_table.Table.RedactedRequest",
-	"method_table.Table.RedactedResponse",
-	"method_table.Table.RedactedInLoop",
-	"method_table.Table.RedactedInMap",
-	"method_table.Table.RedactedInOneof",
-	"method_table.Table.NotRedacted",
-	"method_table.Table.Everything",
-	"module.Box.Put",
-	"native.ServeDisk.Read",
-	"nested.Nest.Lay",
-	"NoPackageService.Call",
-	"no_source_info.Bare.Call",
-	"opaque.Safe.Open",
-	"options.Tuned.Slow",
-	"options.Tuned.Slower",
-	"options.Tuned.Quick",
-	"options.Tuned.Renamed",
-	"options.Tuned.Plain",
-	"package_suffix.Suffix.Call",
-	"proto2_case.Old.Call",
-	"proto3_optional.Maybe.Get",
-	"public_import.Guest.Enter",
-	"rootfile.Root.Call",
-	"same_method.Left.Turn",
-	"same_method.Right.Turn",
-	"same_package.Same.Call",
-	"same_type.Forest.Plant",
-	"service_names.Type.Call",
-	"service_names.Interface.Call",
-	"service_names.Map.Call",
-	"service_names.A.Call",
-	"service_names.Ctx.Call",
-	"service_names.Req.Call",
-	"service_names.Resp.Call",
-	"service_names.Err.Call",
-	"service_names.Impl.Call",
-	"service_names.Client.Call",
-	"service_names.Error.Call",
-	"service_names.Context.Call",
-	"service_names.Engine.Call",
-	"service_names.Names.Call",
-	"skeleton.HTTPFiles.Get",
-	"skeleton.HTTPFiles.Purge",
-	"skeleton.Linux.Boot",
-	"skeleton.Linux.UnimplementedLinuxImpl",
-	"skeleton.Catalog.Describe",
-	"skeleton.Test.Init",
-	"source_relative.v1.Greeter.Greet",
-	"streaming_skip.Some.Once",
-	"two_files.One.Call",
-	"two_files.Two.Call",
-	"two_versions.x.v1.X.Call",
-	"two_versions.x.v2.X.Call",
-	"unknown_options.Owned.Call",
-	"well_known.Well.Empty",
-	"well_known.Well.Any",
-	"well_known.Well.Mask",
-	"well_known.Well.Wrapper",
-	"wkt_listed.Ping.Ping",
-	"wkt_listed.Ping.Wrap",
+// Described describe all services.
+var Described = []*core.Service{
+	&p90.Odd_ServiceDesc,
+	&p91.Talk_ServiceDesc,
+	&p92.Svc_ServiceDesc,
+	&p93.Svc_ServiceDesc,
+	&p94.Svc_ServiceDesc,
+	&p95.Svc_ServiceDesc,
+	&p96.Svc_ServiceDesc,
+	&p97.Svc_ServiceDesc,
+	&p98.Deep_ServiceDesc,
+	&p99.Fresh_ServiceDesc,
+	&p99.Stale_ServiceDesc,
+	&p99.Whole_ServiceDesc,
+	&p100.Run_ServiceDesc,
+	&p101.Notes_ServiceDesc,
+	&p102.Queue_ServiceDesc,
+	&p103.Editor_ServiceDesc,
+	&p104.Editor_ServiceDesc,
+	&p105.Nothing_ServiceDesc,
+	&p106.Idle_ServiceDesc,
+	&p107.Svc_ServiceDesc,
+	&p108.Svc_ServiceDesc,
+	&p109.Svc_ServiceDesc,
+	&p110.Svc_ServiceDesc,
+	&p111.Caller_ServiceDesc,
+	&p112.Named_ServiceDesc,
+	&p113.Svc_ServiceDesc,
+	&p114.Svc_ServiceDesc,
+	&p115.Svc_ServiceDesc,
+	&p116.Svc_ServiceDesc,
+	&p117.Svc_ServiceDesc,
+	&p118.Svc_ServiceDesc,
+	&p119.Svc_ServiceDesc,
+	&p120.Svc_ServiceDesc,
+	&p121.Svc_ServiceDesc,
+	&p122.Svc_ServiceDesc,
+	&p123.Svc_ServiceDesc,
+	&p124.Svc_ServiceDesc,
+	&p125.Svc_ServiceDesc,
+	&p126.Svc_ServiceDesc,
+	&p127.Svc_ServiceDesc,
+	&p128.Svc_ServiceDesc,
+	&p129.Svc_ServiceDesc,
+	&p130.Svc_ServiceDesc,
+	&p131.Svc_ServiceDesc,
+	&p132.Svc_ServiceDesc,
+	&p133.Svc_ServiceDesc,
+	&p134.Svc_ServiceDesc,
+	&p135.Svc_ServiceDesc,
+	&p136.Clock_ServiceDesc,
+	&p136.Calendar_ServiceDesc,
+	&p137.Svc_ServiceDesc,
+	&p138.Queue_ServiceDesc,
+	&p139.Names_ServiceDesc,
+	&p140.Finder_ServiceDesc,
+	&p141.Mail_ServiceDesc,
+	&p142.Foo_ServiceDesc,
+	&p142.FooBar3_ServiceDesc,
+	&p142.Foo_BarBaz_ServiceDesc,
+	&p142.HostFoo_ServiceDesc,
+	&p143.Greeter_ServiceDesc,
+	&p143.WordCounterV2_ServiceDesc,
+	&p144.Scale_ServiceDesc,
+	&p145.Foo_ServiceDesc,
+	&p146.A_ServiceDesc,
+	&p147.B_ServiceDesc,
+	&p148.Greeter_ServiceDesc,
+	&p149.Words_ServiceDesc,
+	&p150.Table_ServiceDesc,
+	&p151.Box_ServiceDesc,
+	&p152.Disk_ServiceDesc,
+	&p152.Drive_ServiceDesc,
+	&p152.DiskServer_ServiceDesc,
+	&p152.ServeDisk_ServiceDesc,
+	&p153.Nest_ServiceDesc,
+	&p154.NoPackageService_ServiceDesc,
+	&p155.Bare_ServiceDesc,
+	&p156.Safe_ServiceDesc,
+	&p157.Tuned_ServiceDesc,
+	&p158.Suffix_ServiceDesc,
+	&p159.Old_ServiceDesc,
+	&p160.Maybe_ServiceDesc,
+	&p161.Guest_ServiceDesc,
+	&p162.Root_ServiceDesc,
+	&p163.Left_ServiceDesc,
+	&p163.Right_ServiceDesc,
+	&p75.Same_ServiceDesc,
+	&p164.Forest_ServiceDesc,
+	&p165.Type_ServiceDesc,
+	&p165.Interface_ServiceDesc,
+	&p165.Map_ServiceDesc,
+	&p165.A_ServiceDesc,
+	&p165.Ctx_ServiceDesc,
+	&p165.Req_ServiceDesc,
+	&p165.Resp_ServiceDesc,
+	&p165.Err_ServiceDesc,
+	&p165.Impl_ServiceDesc,
+	&p165.Client_ServiceDesc,
+	&p165.Error_ServiceDesc,
+	&p165.Context_ServiceDesc,
+	&p165.Engine_ServiceDesc,
+	&p165.Names_ServiceDesc,
+	&p166.HTTPFiles_ServiceDesc,
+	&p166.Linux_ServiceDesc,
+	&p166.Catalog_ServiceDesc,
+	&p166.Test_ServiceDesc,
+	&p167.Greeter_ServiceDesc,
+	&p168.Some_ServiceDesc,
+	&p168.All_ServiceDesc,
+	&p169.One_ServiceDesc,
+	&p169.Two_ServiceDesc,
+	&p170.X_ServiceDesc,
+	&p171.X_ServiceDesc,
+	&p172.Owned_ServiceDesc,
+	&p173.Well_ServiceDesc,
+	&p174.Ping_ServiceDesc,
 }
 
 // Register registers an implementation of every service.
 func Register(ctx context.Context, e eng.Engine, seen Seen, opts ...pluginsdk.ServiceOption) error {
 	return errors.Join(
-		p90.RegisterMail(ctx, e, impl0{seen}, opts...),
-		p91.RegisterOdd(ctx, e, impl1{seen}, opts...),
-		p92.RegisterTalk(ctx, e, impl2{seen}, opts...),
+		p90.RegisterOdd(ctx, e, impl0{seen}, opts...),
+		p91.RegisterTalk(ctx, e, impl1{seen}, opts...),
+		p92.RegisterSvc(ctx, e, impl2{seen}, opts...),
 		p93.RegisterSvc(ctx, e, impl3{seen}, opts...),
 		p94.RegisterSvc(ctx, e, impl4{seen}, opts...),
 		p95.RegisterSvc(ctx, e, impl5{seen}, opts...),
 		p96.RegisterSvc(ctx, e, impl6{seen}, opts...),
 		p97.RegisterSvc(ctx, e, impl7{seen}, opts...),
-		p98.RegisterSvc(ctx, e, impl8{seen}, opts...),
-		p99.RegisterDeep(ctx, e, impl9{seen}, opts...),
-		p100.RegisterFresh(ctx, e, impl10{seen}, opts...),
-		p100.RegisterStale(ctx, e, impl11{seen}, opts...),
-		p100.RegisterWhole(ctx, e, impl12{seen}, opts...),
-		p101.RegisterRun(ctx, e, impl13{seen}, opts...),
-		p102.RegisterNotes(ctx, e, impl14{seen}, opts...),
-		p103.RegisterQueue(ctx, e, impl15{seen}, opts...),
+		p98.RegisterDeep(ctx, e, impl8{seen}, opts...),
+		p99.RegisterFresh(ctx, e, impl9{seen}, opts...),
+		p99.RegisterStale(ctx, e, impl10{seen}, opts...),
+		p99.RegisterWhole(ctx, e, impl11{seen}, opts...),
+		p100.RegisterRun(ctx, e, impl12{seen}, opts...),
+		p101.RegisterNotes(ctx, e, impl13{seen}, opts...),
+		p102.RegisterQueue(ctx, e, impl14{seen}, opts...),
+		p103.RegisterEditor(ctx, e, impl15{seen}, opts...),
 		p104.RegisterEditor(ctx, e, impl16{seen}, opts...),
-		p105.RegisterEditor(ctx, e, impl17{seen}, opts...),
-		p106.RegisterNothing(ctx, e, impl18{seen}, opts...),
-		p107.RegisterIdle(ctx, e, impl19{seen}, opts...),
+		p105.RegisterNothing(ctx, e, impl17{seen}, opts...),
+		p106.RegisterIdle(ctx, e, impl18{seen}, opts...),
+		p107.RegisterSvc(ctx, e, impl19{seen}, opts...),
 		p108.RegisterSvc(ctx, e, impl20{seen}, opts...),
 		p109.RegisterSvc(ctx, e, impl21{seen}, opts...),
 		p110.RegisterSvc(ctx, e, impl22{seen}, opts...),
-		p111.RegisterSvc(ctx, e, impl23{seen}, opts...),
-		p112.RegisterCaller(ctx, e, impl24{seen}, opts...),
-		p113.RegisterNamed(ctx, e, impl25{seen}, opts...),
+		p111.RegisterCaller(ctx, e, impl23{seen}, opts...),
+		p112.RegisterNamed(ctx, e, impl24{seen}, opts...),
+		p113.RegisterSvc(ctx, e, impl25{seen}, opts...),
 		p114.RegisterSvc(ctx, e, impl26{seen}, opts...),
 		p115.RegisterSvc(ctx, e, impl27{seen}, opts...),
 		p116.RegisterSvc(ctx, e, impl28{seen}, opts...),
@@ -1640,17 +1571,17 @@ func Register(ctx context.Context, e eng.Engine, seen Seen, opts ...pluginsdk.Se
 		p133.RegisterSvc(ctx, e, impl45{seen}, opts...),
 		p134.RegisterSvc(ctx, e, impl46{seen}, opts...),
 		p135.RegisterSvc(ctx, e, impl47{seen}, opts...),
-		p136.RegisterSvc(ctx, e, impl48{seen}, opts...),
-		p137.RegisterClock(ctx, e, impl49{seen}, opts...),
-		p137.RegisterCalendar(ctx, e, impl50{seen}, opts...),
-		p138.RegisterSvc(ctx, e, impl51{seen}, opts...),
-		p139.RegisterQueue(ctx, e, impl52{seen}, opts...),
-		p140.RegisterNames(ctx, e, impl53{seen}, opts...),
-		p141.RegisterFinder(ctx, e, impl54{seen}, opts...),
+		p136.RegisterClock(ctx, e, impl48{seen}, opts...),
+		p136.RegisterCalendar(ctx, e, impl49{seen}, opts...),
+		p137.RegisterSvc(ctx, e, impl50{seen}, opts...),
+		p138.RegisterQueue(ctx, e, impl51{seen}, opts...),
+		p139.RegisterNames(ctx, e, impl52{seen}, opts...),
+		p140.RegisterFinder(ctx, e, impl53{seen}, opts...),
+		p141.RegisterMail(ctx, e, impl54{seen}, opts...),
 		p142.RegisterFoo(ctx, e, impl55{seen}, opts...),
 		p142.RegisterFooBar3(ctx, e, impl56{seen}, opts...),
 		p142.RegisterFoo_BarBaz(ctx, e, impl57{seen}, opts...),
-		p142.RegisterLocalFoo(ctx, e, impl58{seen}, opts...),
+		p142.RegisterHostFoo(ctx, e, impl58{seen}, opts...),
 		p143.RegisterGreeter(ctx, e, impl59{seen}, opts...),
 		p143.RegisterWordCounterV2(ctx, e, impl60{seen}, opts...),
 		p144.RegisterScale(ctx, e, impl61{seen}, opts...),
@@ -1710,380 +1641,392 @@ func Register(ctx context.Context, e eng.Engine, seen Seen, opts ...pluginsdk.Se
 	)
 }
 
-// CallLocal calls every method through its local client, and its twin.
+// CallLocal calls every method through its local client, twice.
 func CallLocal(ctx context.Context, seen Seen) error {
 	return errors.Join(
-		check(ctx, p90.NewLocalMailClient(impl0{seen}).Send, p90.NewLocalMailClient(impl0{seen}).SendAsync__, p90.NewLocalMailClient(impl0{seen}).SendInto_, new(p0.Letter)),
-		check(ctx, p90.NewLocalMailClient(impl0{seen}).SendAsync, p90.NewLocalMailClient(impl0{seen}).SendAsyncAsync, p90.NewLocalMailClient(impl0{seen}).SendAsyncInto, new(p0.Letter)),
-		check(ctx, p90.NewLocalMailClient(impl0{seen}).SendAsync_, p90.NewLocalMailClient(impl0{seen}).SendAsync_Async, p90.NewLocalMailClient(impl0{seen}).SendAsync_Into, new(p0.Letter)),
-		check(ctx, p90.NewLocalMailClient(impl0{seen}).SendInto, p90.NewLocalMailClient(impl0{seen}).SendIntoAsync, p90.NewLocalMailClient(impl0{seen}).SendIntoInto, new(p0.Letter)),
-		check(ctx, p90.NewLocalMailClient(impl0{seen}).Receive, p90.NewLocalMailClient(impl0{seen}).ReceiveAsync, p90.NewLocalMailClient(impl0{seen}).ReceiveInto, new(p0.Letter)),
-		check(ctx, p91.NewLocalOddClient(impl1{seen}).Call, p91.NewLocalOddClient(impl1{seen}).CallAsync, p91.NewLocalOddClient(impl1{seen}).CallInto, new(p1.Word)),
-		check(ctx, p92.NewLocalTalkClient(impl2{seen}).Say, p92.NewLocalTalkClient(impl2{seen}).SayAsync, p92.NewLocalTalkClient(impl2{seen}).SayInto, new(p2.Word)),
-		check(ctx, p92.NewLocalTalkClient(impl2{seen}).Whisper, p92.NewLocalTalkClient(impl2{seen}).WhisperAsync, p92.NewLocalTalkClient(impl2{seen}).WhisperInto, new(p2.Word)),
-		check(ctx, p92.NewLocalTalkClient(impl2{seen}).Shout, p92.NewLocalTalkClient(impl2{seen}).ShoutAsync, p92.NewLocalTalkClient(impl2{seen}).ShoutInto, new(p2.Word)),
-		check(ctx, p92.NewLocalTalkClient(impl2{seen}).Mumble, p92.NewLocalTalkClient(impl2{seen}).MumbleAsync, p92.NewLocalTalkClient(impl2{seen}).MumbleInto, new(p2.Word)),
-		check(ctx, p92.NewLocalTalkClient(impl2{seen}).Speak, p92.NewLocalTalkClient(impl2{seen}).SpeakAsync, p92.NewLocalTalkClient(impl2{seen}).SpeakInto, new(p2.Word)),
-		check(ctx, p93.NewLocalSvcClient(impl3{seen}).Call, p93.NewLocalSvcClient(impl3{seen}).CallAsync, p93.NewLocalSvcClient(impl3{seen}).CallInto, new(p3.Word)),
-		check(ctx, p94.NewLocalSvcClient(impl4{seen}).Call, p94.NewLocalSvcClient(impl4{seen}).CallAsync, p94.NewLocalSvcClient(impl4{seen}).CallInto, new(p3.Word)),
-		check(ctx, p95.NewLocalSvcClient(impl5{seen}).Call, p95.NewLocalSvcClient(impl5{seen}).CallAsync, p95.NewLocalSvcClient(impl5{seen}).CallInto, new(p3.Word)),
-		check(ctx, p96.NewLocalSvcClient(impl6{seen}).Call, p96.NewLocalSvcClient(impl6{seen}).CallAsync, p96.NewLocalSvcClient(impl6{seen}).CallInto, new(p3.Word)),
-		check(ctx, p97.NewLocalSvcClient(impl7{seen}).Call, p97.NewLocalSvcClient(impl7{seen}).CallAsync, p97.NewLocalSvcClient(impl7{seen}).CallInto, new(p3.Word)),
-		check(ctx, p98.NewLocalSvcClient(impl8{seen}).Call, p98.NewLocalSvcClient(impl8{seen}).CallAsync, p98.NewLocalSvcClient(impl8{seen}).CallInto, new(p3.Word)),
-		check(ctx, p99.NewLocalDeepClient(impl9{seen}).Dive, p99.NewLocalDeepClient(impl9{seen}).DiveAsync, p99.NewLocalDeepClient(impl9{seen}).DiveInto, new(p4.DiveRequest)),
-		check(ctx, p100.NewLocalFreshClient(impl10{seen}).Keep, p100.NewLocalFreshClient(impl10{seen}).KeepAsync, p100.NewLocalFreshClient(impl10{seen}).KeepInto, new(p5.Word)),
-		check(ctx, p100.NewLocalFreshClient(impl10{seen}).Drop, p100.NewLocalFreshClient(impl10{seen}).DropAsync, p100.NewLocalFreshClient(impl10{seen}).DropInto, new(p5.Word)),
-		check(ctx, p100.NewLocalStaleClient(impl11{seen}).Call, p100.NewLocalStaleClient(impl11{seen}).CallAsync, p100.NewLocalStaleClient(impl11{seen}).CallInto, new(p5.Word)),
-		check(ctx, p100.NewLocalWholeClient(impl12{seen}).Call, p100.NewLocalWholeClient(impl12{seen}).CallAsync, p100.NewLocalWholeClient(impl12{seen}).CallInto, new(p5.Word)),
-		check(ctx, p101.NewLocalRunClient(impl13{seen}).Call, p101.NewLocalRunClient(impl13{seen}).CallAsync, p101.NewLocalRunClient(impl13{seen}).CallInto, new(p6.Word)),
-		check(ctx, p101.NewLocalRunClient(impl13{seen}).Block, p101.NewLocalRunClient(impl13{seen}).BlockAsync, p101.NewLocalRunClient(impl13{seen}).BlockInto, new(p6.Word)),
-		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Get, p102.NewLocalNotesClient(impl14{seen}).GetAsync, p102.NewLocalNotesClient(impl14{seen}).GetInto, new(p7.Note)),
-		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Old, p102.NewLocalNotesClient(impl14{seen}).OldAsync, p102.NewLocalNotesClient(impl14{seen}).OldInto, new(p7.Note)),
-		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Put, p102.NewLocalNotesClient(impl14{seen}).PutAsync, p102.NewLocalNotesClient(impl14{seen}).PutInto, new(p7.Note)),
-		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Block, p102.NewLocalNotesClient(impl14{seen}).BlockAsync, p102.NewLocalNotesClient(impl14{seen}).BlockInto, new(p7.Note)),
-		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Odd, p102.NewLocalNotesClient(impl14{seen}).OddAsync, p102.NewLocalNotesClient(impl14{seen}).OddInto, new(p7.Note)),
-		check(ctx, p102.NewLocalNotesClient(impl14{seen}).Middle, p102.NewLocalNotesClient(impl14{seen}).MiddleAsync, p102.NewLocalNotesClient(impl14{seen}).MiddleInto, new(p7.Note)),
-		check(ctx, p103.NewLocalQueueClient(impl15{seen}).Send, p103.NewLocalQueueClient(impl15{seen}).SendAsync, p103.NewLocalQueueClient(impl15{seen}).SendInto, new(p8.SendRequest)),
-		check(ctx, p103.NewLocalQueueClient(impl15{seen}).Receive, p103.NewLocalQueueClient(impl15{seen}).ReceiveAsync, p103.NewLocalQueueClient(impl15{seen}).ReceiveInto, new(p8.ReceiveRequest)),
-		check(ctx, p103.NewLocalQueueClient(impl15{seen}).Length, p103.NewLocalQueueClient(impl15{seen}).LengthAsync, p103.NewLocalQueueClient(impl15{seen}).LengthInto, new(p8.LengthRequest)),
-		check(ctx, p104.NewLocalEditorClient(impl16{seen}).Edit, p104.NewLocalEditorClient(impl16{seen}).EditAsync, p104.NewLocalEditorClient(impl16{seen}).EditInto, new(p9.EditRequest)),
-		check(ctx, p105.NewLocalEditorClient(impl17{seen}).Edit, p105.NewLocalEditorClient(impl17{seen}).EditAsync, p105.NewLocalEditorClient(impl17{seen}).EditInto, new(p10.EditRequest)),
-		check(ctx, p106.NewLocalNothingClient(impl18{seen}).Happens, p106.NewLocalNothingClient(impl18{seen}).HappensAsync, p106.NewLocalNothingClient(impl18{seen}).HappensInto, new(p11.HappensRequest)),
-		check(ctx, p108.NewLocalSvcClient(impl20{seen}).Call, p108.NewLocalSvcClient(impl20{seen}).CallAsync, p108.NewLocalSvcClient(impl20{seen}).CallInto, new(p12.Word)),
-		check(ctx, p109.NewLocalSvcClient(impl21{seen}).Call, p109.NewLocalSvcClient(impl21{seen}).CallAsync, p109.NewLocalSvcClient(impl21{seen}).CallInto, new(p13.Word)),
-		check(ctx, p110.NewLocalSvcClient(impl22{seen}).Call, p110.NewLocalSvcClient(impl22{seen}).CallAsync, p110.NewLocalSvcClient(impl22{seen}).CallInto, new(p14.Word)),
-		check(ctx, p111.NewLocalSvcClient(impl23{seen}).Call, p111.NewLocalSvcClient(impl23{seen}).CallAsync, p111.NewLocalSvcClient(impl23{seen}).CallInto, new(p15.Word)),
-		check(ctx, p112.NewLocalCallerClient(impl24{seen}).Versions, p112.NewLocalCallerClient(impl24{seen}).VersionsAsync, p112.NewLocalCallerClient(impl24{seen}).VersionsInto, new(p16.In)),
-		check(ctx, p112.NewLocalCallerClient(impl24{seen}).Locals, p112.NewLocalCallerClient(impl24{seen}).LocalsAsync, p112.NewLocalCallerClient(impl24{seen}).LocalsInto, new(p18.In)),
-		check(ctx, p112.NewLocalCallerClient(impl24{seen}).Packages, p112.NewLocalCallerClient(impl24{seen}).PackagesAsync, p112.NewLocalCallerClient(impl24{seen}).PackagesInto, new(p18.In)),
-		check(ctx, p113.NewLocalNamedClient(impl25{seen}).Go, p113.NewLocalNamedClient(impl25{seen}).GoAsync, p113.NewLocalNamedClient(impl25{seen}).GoInto, new(p21.Thing)),
-		check(ctx, p114.NewLocalSvcClient(impl26{seen}).Call, p114.NewLocalSvcClient(impl26{seen}).CallAsync, p114.NewLocalSvcClient(impl26{seen}).CallInto, new(p22.Word)),
-		check(ctx, p115.NewLocalSvcClient(impl27{seen}).Call, p115.NewLocalSvcClient(impl27{seen}).CallAsync, p115.NewLocalSvcClient(impl27{seen}).CallInto, new(p23.Word)),
-		check(ctx, p116.NewLocalSvcClient(impl28{seen}).Call, p116.NewLocalSvcClient(impl28{seen}).CallAsync, p116.NewLocalSvcClient(impl28{seen}).CallInto, new(p24.Word)),
-		check(ctx, p117.NewLocalSvcClient(impl29{seen}).Call, p117.NewLocalSvcClient(impl29{seen}).CallAsync, p117.NewLocalSvcClient(impl29{seen}).CallInto, new(p25.Word)),
-		check(ctx, p118.NewLocalSvcClient(impl30{seen}).Call, p118.NewLocalSvcClient(impl30{seen}).CallAsync, p118.NewLocalSvcClient(impl30{seen}).CallInto, new(p26.Word)),
-		check(ctx, p119.NewLocalSvcClient(impl31{seen}).Call, p119.NewLocalSvcClient(impl31{seen}).CallAsync, p119.NewLocalSvcClient(impl31{seen}).CallInto, new(p27.Word)),
-		check(ctx, p120.NewLocalSvcClient(impl32{seen}).Call, p120.NewLocalSvcClient(impl32{seen}).CallAsync, p120.NewLocalSvcClient(impl32{seen}).CallInto, new(p28.Word)),
-		check(ctx, p121.NewLocalSvcClient(impl33{seen}).Call, p121.NewLocalSvcClient(impl33{seen}).CallAsync, p121.NewLocalSvcClient(impl33{seen}).CallInto, new(p29.Word)),
-		check(ctx, p122.NewLocalSvcClient(impl34{seen}).Call, p122.NewLocalSvcClient(impl34{seen}).CallAsync, p122.NewLocalSvcClient(impl34{seen}).CallInto, new(p30.Word)),
-		check(ctx, p123.NewLocalSvcClient(impl35{seen}).Call, p123.NewLocalSvcClient(impl35{seen}).CallAsync, p123.NewLocalSvcClient(impl35{seen}).CallInto, new(p31.Word)),
-		check(ctx, p124.NewLocalSvcClient(impl36{seen}).Call, p124.NewLocalSvcClient(impl36{seen}).CallAsync, p124.NewLocalSvcClient(impl36{seen}).CallInto, new(p32.Word)),
-		check(ctx, p125.NewLocalSvcClient(impl37{seen}).Call, p125.NewLocalSvcClient(impl37{seen}).CallAsync, p125.NewLocalSvcClient(impl37{seen}).CallInto, new(p33.Word)),
-		check(ctx, p126.NewLocalSvcClient(impl38{seen}).Call, p126.NewLocalSvcClient(impl38{seen}).CallAsync, p126.NewLocalSvcClient(impl38{seen}).CallInto, new(p34.Word)),
-		check(ctx, p127.NewLocalSvcClient(impl39{seen}).Call, p127.NewLocalSvcClient(impl39{seen}).CallAsync, p127.NewLocalSvcClient(impl39{seen}).CallInto, new(p35.Word)),
-		check(ctx, p128.NewLocalSvcClient(impl40{seen}).Call, p128.NewLocalSvcClient(impl40{seen}).CallAsync, p128.NewLocalSvcClient(impl40{seen}).CallInto, new(p36.Word)),
-		check(ctx, p129.NewLocalSvcClient(impl41{seen}).Call, p129.NewLocalSvcClient(impl41{seen}).CallAsync, p129.NewLocalSvcClient(impl41{seen}).CallInto, new(p37.Word)),
-		check(ctx, p130.NewLocalSvcClient(impl42{seen}).Call, p130.NewLocalSvcClient(impl42{seen}).CallAsync, p130.NewLocalSvcClient(impl42{seen}).CallInto, new(p38.Word)),
-		check(ctx, p131.NewLocalSvcClient(impl43{seen}).Call, p131.NewLocalSvcClient(impl43{seen}).CallAsync, p131.NewLocalSvcClient(impl43{seen}).CallInto, new(p39.Word)),
-		check(ctx, p132.NewLocalSvcClient(impl44{seen}).Call, p132.NewLocalSvcClient(impl44{seen}).CallAsync, p132.NewLocalSvcClient(impl44{seen}).CallInto, new(p40.Word)),
-		check(ctx, p133.NewLocalSvcClient(impl45{seen}).Call, p133.NewLocalSvcClient(impl45{seen}).CallAsync, p133.NewLocalSvcClient(impl45{seen}).CallInto, new(p41.Word)),
-		check(ctx, p134.NewLocalSvcClient(impl46{seen}).Call, p134.NewLocalSvcClient(impl46{seen}).CallAsync, p134.NewLocalSvcClient(impl46{seen}).CallInto, new(p42.Word)),
-		check(ctx, p135.NewLocalSvcClient(impl47{seen}).Call, p135.NewLocalSvcClient(impl47{seen}).CallAsync, p135.NewLocalSvcClient(impl47{seen}).CallInto, new(p43.Word)),
-		check(ctx, p136.NewLocalSvcClient(impl48{seen}).Call, p136.NewLocalSvcClient(impl48{seen}).CallAsync, p136.NewLocalSvcClient(impl48{seen}).CallInto, new(p44.Word)),
-		check(ctx, p137.NewLocalClockClient(impl49{seen}).Now, p137.NewLocalClockClient(impl49{seen}).NowAsync, p137.NewLocalClockClient(impl49{seen}).NowInto, new(p45.NowRequest)),
-		check(ctx, p137.NewLocalClockClient(impl49{seen}).Alarm, p137.NewLocalClockClient(impl49{seen}).AlarmAsync, p137.NewLocalClockClient(impl49{seen}).AlarmInto, new(p46.Timestamp)),
-		check(ctx, p137.NewLocalCalendarClient(impl50{seen}).Today, p137.NewLocalCalendarClient(impl50{seen}).TodayAsync, p137.NewLocalCalendarClient(impl50{seen}).TodayInto, new(p45.NowRequest)),
-		check(ctx, p138.NewLocalSvcClient(impl51{seen}).Call, p138.NewLocalSvcClient(impl51{seen}).CallAsync, p138.NewLocalSvcClient(impl51{seen}).CallInto, new(p47.Word)),
-		check(ctx, p139.NewLocalQueueClient(impl52{seen}).Send, p139.NewLocalQueueClient(impl52{seen}).SendAsync, p139.NewLocalQueueClient(impl52{seen}).SendInto, new(p48.SendRequest)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Get, p140.NewLocalNamesClient(impl53{seen}).GetAsync, p140.NewLocalNamesClient(impl53{seen}).GetInto, new(p49.Word)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).String, p140.NewLocalNamesClient(impl53{seen}).StringAsync, p140.NewLocalNamesClient(impl53{seen}).StringInto, new(p49.Word)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Error, p140.NewLocalNamesClient(impl53{seen}).ErrorAsync, p140.NewLocalNamesClient(impl53{seen}).ErrorInto, new(p49.Word)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Close, p140.NewLocalNamesClient(impl53{seen}).CloseAsync, p140.NewLocalNamesClient(impl53{seen}).CloseInto, new(p49.Word)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Next, p140.NewLocalNamesClient(impl53{seen}).NextAsync, p140.NewLocalNamesClient(impl53{seen}).NextInto, new(p49.Word)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Len, p140.NewLocalNamesClient(impl53{seen}).LenAsync, p140.NewLocalNamesClient(impl53{seen}).LenInto, new(p49.Word)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Reset, p140.NewLocalNamesClient(impl53{seen}).ResetAsync, p140.NewLocalNamesClient(impl53{seen}).ResetInto, new(p49.Word)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).ProtoReflect, p140.NewLocalNamesClient(impl53{seen}).ProtoReflectAsync, p140.NewLocalNamesClient(impl53{seen}).ProtoReflectInto, new(p49.Word)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Unwrap, p140.NewLocalNamesClient(impl53{seen}).UnwrapAsync, p140.NewLocalNamesClient(impl53{seen}).UnwrapInto, new(p49.Word)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).Interface, p140.NewLocalNamesClient(impl53{seen}).InterfaceAsync, p140.NewLocalNamesClient(impl53{seen}).InterfaceInto, new(p49.Word)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).ProtoType, p140.NewLocalNamesClient(impl53{seen}).ProtoTypeAsync, p140.NewLocalNamesClient(impl53{seen}).ProtoTypeInto, new(p49.Word)),
-		check(ctx, p140.NewLocalNamesClient(impl53{seen}).X, p140.NewLocalNamesClient(impl53{seen}).XAsync, p140.NewLocalNamesClient(impl53{seen}).XInto, new(p49.Word)),
-		check(ctx, p141.NewLocalFinderClient(impl54{seen}).Find, p141.NewLocalFinderClient(impl54{seen}).FindAsync, p141.NewLocalFinderClient(impl54{seen}).FindInto, new(p50.FindRequest)),
-		check(ctx, p142.NewLocalFooClient(impl55{seen}).BarBaz, p142.NewLocalFooClient(impl55{seen}).BarBazAsync, p142.NewLocalFooClient(impl55{seen}).BarBazInto, new(p51.FooBar)),
-		check(ctx, p142.NewLocalFooBar3Client(impl56{seen}).Baz, p142.NewLocalFooBar3Client(impl56{seen}).BazAsync, p142.NewLocalFooBar3Client(impl56{seen}).BazInto, new(p51.FooBar)),
-		check(ctx, p142.NewLocalFoo_BarBazClient(impl57{seen}).Baz, p142.NewLocalFoo_BarBazClient(impl57{seen}).BazAsync, p142.NewLocalFoo_BarBazClient(impl57{seen}).BazInto, new(p51.FooBar)),
-		check(ctx, p142.NewLocalLocalFooClient(impl58{seen}).BarBaz, p142.NewLocalLocalFooClient(impl58{seen}).BarBazAsync, p142.NewLocalLocalFooClient(impl58{seen}).BarBazInto, new(p51.FooBar)),
-		check(ctx, p143.NewLocalGreeterClient(impl59{seen}).SayHello, p143.NewLocalGreeterClient(impl59{seen}).SayHelloAsync, p143.NewLocalGreeterClient(impl59{seen}).SayHelloInto, new(p52.HelloRequest)),
-		check(ctx, p143.NewLocalWordCounterV2Client(impl60{seen}).Count, p143.NewLocalWordCounterV2Client(impl60{seen}).CountAsync, p143.NewLocalWordCounterV2Client(impl60{seen}).CountInto, new(p52.HelloRequest)),
-		check(ctx, p144.NewLocalScaleClient(impl61{seen}).Weigh, p144.NewLocalScaleClient(impl61{seen}).WeighAsync, p144.NewLocalScaleClient(impl61{seen}).WeighInto, new(p53.WeighRequest)),
-		check(ctx, p145.NewLocalFooClient(impl62{seen}).Bar, p145.NewLocalFooClient(impl62{seen}).BarAsync, p145.NewLocalFooClient(impl62{seen}).BarInto, new(p55.BarRequest)),
-		check(ctx, p146.NewLocalAClient(impl63{seen}).Do, p146.NewLocalAClient(impl63{seen}).DoAsync, p146.NewLocalAClient(impl63{seen}).DoInto, new(p56.Request)),
-		check(ctx, p147.NewLocalBClient(impl64{seen}).Do, p147.NewLocalBClient(impl64{seen}).DoAsync, p147.NewLocalBClient(impl64{seen}).DoInto, new(p56.Request)),
-		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Clients, p148.NewLocalGreeterClient(impl65{seen}).ClientsAsync, p148.NewLocalGreeterClient(impl65{seen}).ClientsInto, new(p58.GreeterClient)),
-		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Plugins, p148.NewLocalGreeterClient(impl65{seen}).PluginsAsync, p148.NewLocalGreeterClient(impl65{seen}).PluginsInto, new(p58.GreeterPlugin)),
-		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Joined, p148.NewLocalGreeterClient(impl65{seen}).JoinedAsync, p148.NewLocalGreeterClient(impl65{seen}).JoinedInto, new(p58.GreeterClients)),
-		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Predeclared, p148.NewLocalGreeterClient(impl65{seen}).PredeclaredAsync, p148.NewLocalGreeterClient(impl65{seen}).PredeclaredInto, new(p58.Error)),
-		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Packages, p148.NewLocalGreeterClient(impl65{seen}).PackagesAsync, p148.NewLocalGreeterClient(impl65{seen}).PackagesInto, new(p58.Context)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Import, p149.NewLocalWordsClient(impl66{seen}).ImportAsync, p149.NewLocalWordsClient(impl66{seen}).ImportInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Type, p149.NewLocalWordsClient(impl66{seen}).TypeAsync, p149.NewLocalWordsClient(impl66{seen}).TypeInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Range, p149.NewLocalWordsClient(impl66{seen}).RangeAsync, p149.NewLocalWordsClient(impl66{seen}).RangeInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Func, p149.NewLocalWordsClient(impl66{seen}).FuncAsync, p149.NewLocalWordsClient(impl66{seen}).FuncInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Go, p149.NewLocalWordsClient(impl66{seen}).GoAsync, p149.NewLocalWordsClient(impl66{seen}).GoInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Select, p149.NewLocalWordsClient(impl66{seen}).SelectAsync, p149.NewLocalWordsClient(impl66{seen}).SelectInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Close, p149.NewLocalWordsClient(impl66{seen}).CloseAsync, p149.NewLocalWordsClient(impl66{seen}).CloseInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Ready, p149.NewLocalWordsClient(impl66{seen}).ReadyAsync, p149.NewLocalWordsClient(impl66{seen}).ReadyInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Init, p149.NewLocalWordsClient(impl66{seen}).InitAsync, p149.NewLocalWordsClient(impl66{seen}).InitInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).String, p149.NewLocalWordsClient(impl66{seen}).StringAsync, p149.NewLocalWordsClient(impl66{seen}).StringInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Error, p149.NewLocalWordsClient(impl66{seen}).ErrorAsync, p149.NewLocalWordsClient(impl66{seen}).ErrorInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Context, p149.NewLocalWordsClient(impl66{seen}).ContextAsync, p149.NewLocalWordsClient(impl66{seen}).ContextInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Module, p149.NewLocalWordsClient(impl66{seen}).ModuleAsync, p149.NewLocalWordsClient(impl66{seen}).ModuleInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Call, p149.NewLocalWordsClient(impl66{seen}).CallAsync, p149.NewLocalWordsClient(impl66{seen}).CallInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Impl, p149.NewLocalWordsClient(impl66{seen}).ImplAsync, p149.NewLocalWordsClient(impl66{seen}).ImplInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).New, p149.NewLocalWordsClient(impl66{seen}).NewAsync, p149.NewLocalWordsClient(impl66{seen}).NewInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Register, p149.NewLocalWordsClient(impl66{seen}).RegisterAsync, p149.NewLocalWordsClient(impl66{seen}).RegisterInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Delete, p149.NewLocalWordsClient(impl66{seen}).DeleteAsync, p149.NewLocalWordsClient(impl66{seen}).DeleteInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Panic, p149.NewLocalWordsClient(impl66{seen}).PanicAsync, p149.NewLocalWordsClient(impl66{seen}).PanicInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Recover, p149.NewLocalWordsClient(impl66{seen}).RecoverAsync, p149.NewLocalWordsClient(impl66{seen}).RecoverInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Complex, p149.NewLocalWordsClient(impl66{seen}).ComplexAsync, p149.NewLocalWordsClient(impl66{seen}).ComplexInto, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Append, p149.NewLocalWordsClient(impl66{seen}).AppendAsync, p149.NewLocalWordsClient(impl66{seen}).AppendInto, new(p59.Word)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Nothing, p150.NewLocalTableClient(impl67{seen}).NothingAsync, p150.NewLocalTableClient(impl67{seen}).NothingInto, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Look, p150.NewLocalTableClient(impl67{seen}).LookAsync, p150.NewLocalTableClient(impl67{seen}).LookInto, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Put, p150.NewLocalTableClient(impl67{seen}).PutAsync, p150.NewLocalTableClient(impl67{seen}).PutInto, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Unknown, p150.NewLocalTableClient(impl67{seen}).UnknownAsync, p150.NewLocalTableClient(impl67{seen}).UnknownInto, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Old, p150.NewLocalTableClient(impl67{seen}).OldAsync, p150.NewLocalTableClient(impl67{seen}).OldInto, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Wait, p150.NewLocalTableClient(impl67{seen}).WaitAsync, p150.NewLocalTableClient(impl67{seen}).WaitInto, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedRequest, p150.NewLocalTableClient(impl67{seen}).RedactedRequestAsync, p150.NewLocalTableClient(impl67{seen}).RedactedRequestInto, new(p60.Secret)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedResponse, p150.NewLocalTableClient(impl67{seen}).RedactedResponseAsync, p150.NewLocalTableClient(impl67{seen}).RedactedResponseInto, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInLoop, p150.NewLocalTableClient(impl67{seen}).RedactedInLoopAsync, p150.NewLocalTableClient(impl67{seen}).RedactedInLoopInto, new(p60.LoopA)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInMap, p150.NewLocalTableClient(impl67{seen}).RedactedInMapAsync, p150.NewLocalTableClient(impl67{seen}).RedactedInMapInto, new(p60.InMap)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInOneof, p150.NewLocalTableClient(impl67{seen}).RedactedInOneofAsync, p150.NewLocalTableClient(impl67{seen}).RedactedInOneofInto, new(p60.InOneof)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).NotRedacted, p150.NewLocalTableClient(impl67{seen}).NotRedactedAsync, p150.NewLocalTableClient(impl67{seen}).NotRedactedInto, new(p60.Harmless)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Everything, p150.NewLocalTableClient(impl67{seen}).EverythingAsync, p150.NewLocalTableClient(impl67{seen}).EverythingInto, new(p60.Secret)),
-		check(ctx, p151.NewLocalBoxClient(impl68{seen}).Put, p151.NewLocalBoxClient(impl68{seen}).PutAsync, p151.NewLocalBoxClient(impl68{seen}).PutInto, new(p62.Thing)),
-		check(ctx, p152.NewLocalDiskClient(impl69{seen}).Read, p152.NewLocalDiskClient(impl69{seen}).ReadAsync, p152.NewLocalDiskClient(impl69{seen}).ReadInto, new(p63.Block)),
-		check(ctx, p152.NewLocalDriveClient(impl70{seen}).Read, p152.NewLocalDriveClient(impl70{seen}).ReadAsync, p152.NewLocalDriveClient(impl70{seen}).ReadInto, new(p63.Block)),
-		check(ctx, p152.NewLocalServeDiskClient(impl72{seen}).Read, p152.NewLocalServeDiskClient(impl72{seen}).ReadAsync, p152.NewLocalServeDiskClient(impl72{seen}).ReadInto, new(p63.Block)),
-		check(ctx, p153.NewLocalNestClient(impl73{seen}).Lay, p153.NewLocalNestClient(impl73{seen}).LayAsync, p153.NewLocalNestClient(impl73{seen}).LayInto, new(p64.Outer_Inner)),
-		check(ctx, p154.NewLocalNoPackageServiceClient(impl74{seen}).Call, p154.NewLocalNoPackageServiceClient(impl74{seen}).CallAsync, p154.NewLocalNoPackageServiceClient(impl74{seen}).CallInto, new(p65.NoPackageRequest)),
-		check(ctx, p155.NewLocalBareClient(impl75{seen}).Call, p155.NewLocalBareClient(impl75{seen}).CallAsync, p155.NewLocalBareClient(impl75{seen}).CallInto, new(p66.Word)),
-		check(ctx, p156.NewLocalSafeClient(impl76{seen}).Open, p156.NewLocalSafeClient(impl76{seen}).OpenAsync, p156.NewLocalSafeClient(impl76{seen}).OpenInto, new(p67.Combination)),
-		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Slow, p157.NewLocalTunedClient(impl77{seen}).SlowAsync, p157.NewLocalTunedClient(impl77{seen}).SlowInto, new(p68.Word)),
-		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Slower, p157.NewLocalTunedClient(impl77{seen}).SlowerAsync, p157.NewLocalTunedClient(impl77{seen}).SlowerInto, new(p68.Word)),
-		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Quick, p157.NewLocalTunedClient(impl77{seen}).QuickAsync, p157.NewLocalTunedClient(impl77{seen}).QuickInto, new(p68.Word)),
-		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Renamed, p157.NewLocalTunedClient(impl77{seen}).RenamedAsync, p157.NewLocalTunedClient(impl77{seen}).RenamedInto, new(p68.Word)),
-		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Plain, p157.NewLocalTunedClient(impl77{seen}).PlainAsync, p157.NewLocalTunedClient(impl77{seen}).PlainInto, new(p68.Word)),
-		check(ctx, p158.NewLocalSuffixClient(impl78{seen}).Call, p158.NewLocalSuffixClient(impl78{seen}).CallAsync, p158.NewLocalSuffixClient(impl78{seen}).CallInto, new(p69.Request)),
-		check(ctx, p159.NewLocalOldClient(impl79{seen}).Call, p159.NewLocalOldClient(impl79{seen}).CallAsync, p159.NewLocalOldClient(impl79{seen}).CallInto, new(p70.OldRequest)),
-		check(ctx, p160.NewLocalMaybeClient(impl80{seen}).Get, p160.NewLocalMaybeClient(impl80{seen}).GetAsync, p160.NewLocalMaybeClient(impl80{seen}).GetInto, new(p71.Query)),
-		check(ctx, p161.NewLocalGuestClient(impl81{seen}).Enter, p161.NewLocalGuestClient(impl81{seen}).EnterAsync, p161.NewLocalGuestClient(impl81{seen}).EnterInto, new(p72.Home)),
-		check(ctx, p162.NewLocalRootClient(impl82{seen}).Call, p162.NewLocalRootClient(impl82{seen}).CallAsync, p162.NewLocalRootClient(impl82{seen}).CallInto, new(p73.Request)),
-		check(ctx, p163.NewLocalLeftClient(impl83{seen}).Turn, p163.NewLocalLeftClient(impl83{seen}).TurnAsync, p163.NewLocalLeftClient(impl83{seen}).TurnInto, new(p74.Degrees)),
-		check(ctx, p163.NewLocalRightClient(impl84{seen}).Turn, p163.NewLocalRightClient(impl84{seen}).TurnAsync, p163.NewLocalRightClient(impl84{seen}).TurnInto, new(p74.Degrees)),
-		check(ctx, p75.NewLocalSameClient(impl85{seen}).Call, p75.NewLocalSameClient(impl85{seen}).CallAsync, p75.NewLocalSameClient(impl85{seen}).CallInto, new(p75.Request)),
-		check(ctx, p164.NewLocalForestClient(impl86{seen}).Plant, p164.NewLocalForestClient(impl86{seen}).PlantAsync, p164.NewLocalForestClient(impl86{seen}).PlantInto, new(p76.Tree)),
-		check(ctx, p165.NewLocalTypeClient(impl87{seen}).Call, p165.NewLocalTypeClient(impl87{seen}).CallAsync, p165.NewLocalTypeClient(impl87{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalInterfaceClient(impl88{seen}).Call, p165.NewLocalInterfaceClient(impl88{seen}).CallAsync, p165.NewLocalInterfaceClient(impl88{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalMapClient(impl89{seen}).Call, p165.NewLocalMapClient(impl89{seen}).CallAsync, p165.NewLocalMapClient(impl89{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalAClient(impl90{seen}).Call, p165.NewLocalAClient(impl90{seen}).CallAsync, p165.NewLocalAClient(impl90{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalCtxClient(impl91{seen}).Call, p165.NewLocalCtxClient(impl91{seen}).CallAsync, p165.NewLocalCtxClient(impl91{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalReqClient(impl92{seen}).Call, p165.NewLocalReqClient(impl92{seen}).CallAsync, p165.NewLocalReqClient(impl92{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalRespClient(impl93{seen}).Call, p165.NewLocalRespClient(impl93{seen}).CallAsync, p165.NewLocalRespClient(impl93{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalErrClient(impl94{seen}).Call, p165.NewLocalErrClient(impl94{seen}).CallAsync, p165.NewLocalErrClient(impl94{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalImplClient(impl95{seen}).Call, p165.NewLocalImplClient(impl95{seen}).CallAsync, p165.NewLocalImplClient(impl95{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalClientClient(impl96{seen}).Call, p165.NewLocalClientClient(impl96{seen}).CallAsync, p165.NewLocalClientClient(impl96{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalErrorClient(impl97{seen}).Call, p165.NewLocalErrorClient(impl97{seen}).CallAsync, p165.NewLocalErrorClient(impl97{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalContextClient(impl98{seen}).Call, p165.NewLocalContextClient(impl98{seen}).CallAsync, p165.NewLocalContextClient(impl98{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalEngineClient(impl99{seen}).Call, p165.NewLocalEngineClient(impl99{seen}).CallAsync, p165.NewLocalEngineClient(impl99{seen}).CallInto, new(p77.Word)),
-		check(ctx, p165.NewLocalNamesClient(impl100{seen}).Call, p165.NewLocalNamesClient(impl100{seen}).CallAsync, p165.NewLocalNamesClient(impl100{seen}).CallInto, new(p77.Word)),
-		check(ctx, p166.NewLocalHTTPFilesClient(impl101{seen}).Get, p166.NewLocalHTTPFilesClient(impl101{seen}).GetAsync, p166.NewLocalHTTPFilesClient(impl101{seen}).GetInto, new(p78.GetRequest)),
-		check(ctx, p166.NewLocalHTTPFilesClient(impl101{seen}).Purge, p166.NewLocalHTTPFilesClient(impl101{seen}).PurgeAsync, p166.NewLocalHTTPFilesClient(impl101{seen}).PurgeInto, new(p61.Empty)),
-		check(ctx, p166.NewLocalLinuxClient(impl102{seen}).Boot, p166.NewLocalLinuxClient(impl102{seen}).BootAsync, p166.NewLocalLinuxClient(impl102{seen}).BootInto, new(p78.GetRequest)),
-		check(ctx, p166.NewLocalLinuxClient(impl102{seen}).UnimplementedLinuxImpl, p166.NewLocalLinuxClient(impl102{seen}).UnimplementedLinuxImplAsync, p166.NewLocalLinuxClient(impl102{seen}).UnimplementedLinuxImplInto, new(p78.GetRequest)),
-		check(ctx, p166.NewLocalCatalogClient(impl103{seen}).Describe, p166.NewLocalCatalogClient(impl103{seen}).DescribeAsync, p166.NewLocalCatalogClient(impl103{seen}).DescribeInto, new(p78.GetRequest)),
-		check(ctx, p166.NewLocalTestClient(impl104{seen}).Init, p166.NewLocalTestClient(impl104{seen}).InitAsync, p166.NewLocalTestClient(impl104{seen}).InitInto, new(p78.GetRequest)),
-		check(ctx, p167.NewLocalGreeterClient(impl105{seen}).Greet, p167.NewLocalGreeterClient(impl105{seen}).GreetAsync, p167.NewLocalGreeterClient(impl105{seen}).GreetInto, new(p79.GreetRequest)),
-		check(ctx, p168.NewLocalSomeClient(impl106{seen}).Once, p168.NewLocalSomeClient(impl106{seen}).OnceAsync, p168.NewLocalSomeClient(impl106{seen}).OnceInto, new(p80.Word)),
-		check(ctx, p169.NewLocalOneClient(impl108{seen}).Call, p169.NewLocalOneClient(impl108{seen}).CallAsync, p169.NewLocalOneClient(impl108{seen}).CallInto, new(p81.OneRequest)),
-		check(ctx, p169.NewLocalTwoClient(impl109{seen}).Call, p169.NewLocalTwoClient(impl109{seen}).CallAsync, p169.NewLocalTwoClient(impl109{seen}).CallInto, new(p81.OneResponse)),
-		check(ctx, p170.NewLocalXClient(impl110{seen}).Call, p170.NewLocalXClient(impl110{seen}).CallAsync, p170.NewLocalXClient(impl110{seen}).CallInto, new(p82.Request)),
-		check(ctx, p171.NewLocalXClient(impl111{seen}).Call, p171.NewLocalXClient(impl111{seen}).CallAsync, p171.NewLocalXClient(impl111{seen}).CallInto, new(p83.Request)),
-		check(ctx, p172.NewLocalOwnedClient(impl112{seen}).Call, p172.NewLocalOwnedClient(impl112{seen}).CallAsync, p172.NewLocalOwnedClient(impl112{seen}).CallInto, new(p84.Word)),
-		check(ctx, p173.NewLocalWellClient(impl113{seen}).Empty, p173.NewLocalWellClient(impl113{seen}).EmptyAsync, p173.NewLocalWellClient(impl113{seen}).EmptyInto, new(p61.Empty)),
-		check(ctx, p173.NewLocalWellClient(impl113{seen}).Any, p173.NewLocalWellClient(impl113{seen}).AnyAsync, p173.NewLocalWellClient(impl113{seen}).AnyInto, new(p85.Any)),
-		check(ctx, p173.NewLocalWellClient(impl113{seen}).Mask, p173.NewLocalWellClient(impl113{seen}).MaskAsync, p173.NewLocalWellClient(impl113{seen}).MaskInto, new(p86.FieldMask)),
-		check(ctx, p173.NewLocalWellClient(impl113{seen}).Wrapper, p173.NewLocalWellClient(impl113{seen}).WrapperAsync, p173.NewLocalWellClient(impl113{seen}).WrapperInto, new(p88.StringValue)),
-		check(ctx, p174.NewLocalPingClient(impl114{seen}).Ping, p174.NewLocalPingClient(impl114{seen}).PingAsync, p174.NewLocalPingClient(impl114{seen}).PingInto, new(p61.Empty)),
-		check(ctx, p174.NewLocalPingClient(impl114{seen}).Wrap, p174.NewLocalPingClient(impl114{seen}).WrapAsync, p174.NewLocalPingClient(impl114{seen}).WrapInto, new(p61.Empty)),
+		check(ctx, p90.NewLocalOddClient(impl0{seen}).Call, new(p0.Word)),
+		check(ctx, p91.NewLocalTalkClient(impl1{seen}).Say, new(p1.Word)),
+		check(ctx, p91.NewLocalTalkClient(impl1{seen}).Whisper, new(p1.Word)),
+		check(ctx, p91.NewLocalTalkClient(impl1{seen}).Shout, new(p1.Word)),
+		check(ctx, p91.NewLocalTalkClient(impl1{seen}).Mumble, new(p1.Word)),
+		check(ctx, p91.NewLocalTalkClient(impl1{seen}).Speak, new(p1.Word)),
+		check(ctx, p92.NewLocalSvcClient(impl2{seen}).Call, new(p2.Word)),
+		check(ctx, p93.NewLocalSvcClient(impl3{seen}).Call, new(p2.Word)),
+		check(ctx, p94.NewLocalSvcClient(impl4{seen}).Call, new(p2.Word)),
+		check(ctx, p95.NewLocalSvcClient(impl5{seen}).Call, new(p2.Word)),
+		check(ctx, p96.NewLocalSvcClient(impl6{seen}).Call, new(p2.Word)),
+		check(ctx, p97.NewLocalSvcClient(impl7{seen}).Call, new(p2.Word)),
+		check(ctx, p98.NewLocalDeepClient(impl8{seen}).Dive, new(p3.DiveRequest)),
+		check(ctx, p99.NewLocalFreshClient(impl9{seen}).Keep, new(p4.Word)),
+		check(ctx, p99.NewLocalFreshClient(impl9{seen}).Drop, new(p4.Word)),
+		check(ctx, p99.NewLocalStaleClient(impl10{seen}).Call, new(p4.Word)),
+		check(ctx, p99.NewLocalWholeClient(impl11{seen}).Call, new(p4.Word)),
+		check(ctx, p100.NewLocalRunClient(impl12{seen}).Call, new(p5.Word)),
+		check(ctx, p100.NewLocalRunClient(impl12{seen}).Block, new(p5.Word)),
+		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Get, new(p6.Note)),
+		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Old, new(p6.Note)),
+		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Put, new(p6.Note)),
+		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Block, new(p6.Note)),
+		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Odd, new(p6.Note)),
+		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Middle, new(p6.Note)),
+		check(ctx, p102.NewLocalQueueClient(impl14{seen}).Send, new(p7.SendRequest)),
+		check(ctx, p102.NewLocalQueueClient(impl14{seen}).Receive, new(p7.ReceiveRequest)),
+		check(ctx, p102.NewLocalQueueClient(impl14{seen}).Length, new(p7.LengthRequest)),
+		check(ctx, p103.NewLocalEditorClient(impl15{seen}).Edit, new(p8.EditRequest)),
+		check(ctx, p104.NewLocalEditorClient(impl16{seen}).Edit, new(p9.EditRequest)),
+		check(ctx, p105.NewLocalNothingClient(impl17{seen}).Happens, new(p10.HappensRequest)),
+		check(ctx, p107.NewLocalSvcClient(impl19{seen}).Call, new(p11.Word)),
+		check(ctx, p108.NewLocalSvcClient(impl20{seen}).Call, new(p12.Word)),
+		check(ctx, p109.NewLocalSvcClient(impl21{seen}).Call, new(p13.Word)),
+		check(ctx, p110.NewLocalSvcClient(impl22{seen}).Call, new(p14.Word)),
+		check(ctx, p111.NewLocalCallerClient(impl23{seen}).Versions, new(p16.In)),
+		check(ctx, p111.NewLocalCallerClient(impl23{seen}).Locals, new(p18.In)),
+		check(ctx, p111.NewLocalCallerClient(impl23{seen}).Packages, new(p18.In)),
+		check(ctx, p112.NewLocalNamedClient(impl24{seen}).Go, new(p20.Thing)),
+		check(ctx, p113.NewLocalSvcClient(impl25{seen}).Call, new(p21.Word)),
+		check(ctx, p114.NewLocalSvcClient(impl26{seen}).Call, new(p22.Word)),
+		check(ctx, p115.NewLocalSvcClient(impl27{seen}).Call, new(p23.Word)),
+		check(ctx, p116.NewLocalSvcClient(impl28{seen}).Call, new(p24.Word)),
+		check(ctx, p117.NewLocalSvcClient(impl29{seen}).Call, new(p25.Word)),
+		check(ctx, p118.NewLocalSvcClient(impl30{seen}).Call, new(p26.Word)),
+		check(ctx, p119.NewLocalSvcClient(impl31{seen}).Call, new(p27.Word)),
+		check(ctx, p120.NewLocalSvcClient(impl32{seen}).Call, new(p28.Word)),
+		check(ctx, p121.NewLocalSvcClient(impl33{seen}).Call, new(p29.Word)),
+		check(ctx, p122.NewLocalSvcClient(impl34{seen}).Call, new(p30.Word)),
+		check(ctx, p123.NewLocalSvcClient(impl35{seen}).Call, new(p31.Word)),
+		check(ctx, p124.NewLocalSvcClient(impl36{seen}).Call, new(p32.Word)),
+		check(ctx, p125.NewLocalSvcClient(impl37{seen}).Call, new(p33.Word)),
+		check(ctx, p126.NewLocalSvcClient(impl38{seen}).Call, new(p34.Word)),
+		check(ctx, p127.NewLocalSvcClient(impl39{seen}).Call, new(p35.Word)),
+		check(ctx, p128.NewLocalSvcClient(impl40{seen}).Call, new(p36.Word)),
+		check(ctx, p129.NewLocalSvcClient(impl41{seen}).Call, new(p37.Word)),
+		check(ctx, p130.NewLocalSvcClient(impl42{seen}).Call, new(p38.Word)),
+		check(ctx, p131.NewLocalSvcClient(impl43{seen}).Call, new(p39.Word)),
+		check(ctx, p132.NewLocalSvcClient(impl44{seen}).Call, new(p40.Word)),
+		check(ctx, p133.NewLocalSvcClient(impl45{seen}).Call, new(p41.Word)),
+		check(ctx, p134.NewLocalSvcClient(impl46{seen}).Call, new(p42.Word)),
+		check(ctx, p135.NewLocalSvcClient(impl47{seen}).Call, new(p43.Word)),
+		check(ctx, p136.NewLocalClockClient(impl48{seen}).Now, new(p44.NowRequest)),
+		check(ctx, p136.NewLocalClockClient(impl48{seen}).Alarm, new(p45.Timestamp)),
+		check(ctx, p136.NewLocalCalendarClient(impl49{seen}).Today, new(p44.NowRequest)),
+		check(ctx, p137.NewLocalSvcClient(impl50{seen}).Call, new(p46.Word)),
+		check(ctx, p138.NewLocalQueueClient(impl51{seen}).Send, new(p47.SendRequest)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Get, new(p48.Word)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).String, new(p48.Word)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Error, new(p48.Word)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Close, new(p48.Word)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Next, new(p48.Word)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Len, new(p48.Word)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Reset, new(p48.Word)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).ProtoReflect, new(p48.Word)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Unwrap, new(p48.Word)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Interface, new(p48.Word)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).ProtoType, new(p48.Word)),
+		check(ctx, p139.NewLocalNamesClient(impl52{seen}).X, new(p48.Word)),
+		check(ctx, p140.NewLocalFinderClient(impl53{seen}).Find, new(p49.FindRequest)),
+		check(ctx, p141.NewLocalMailClient(impl54{seen}).Send, new(p50.Letter)),
+		check(ctx, p141.NewLocalMailClient(impl54{seen}).SendInto, new(p50.Letter)),
+		check(ctx, p141.NewLocalMailClient(impl54{seen}).SendInto_, new(p50.Letter)),
+		check(ctx, p141.NewLocalMailClient(impl54{seen}).Receive, new(p50.Letter)),
+		check(ctx, p142.NewLocalFooClient(impl55{seen}).BarBaz, new(p51.FooBar)),
+		check(ctx, p142.NewLocalFooBar3Client(impl56{seen}).Baz, new(p51.FooBar)),
+		check(ctx, p142.NewLocalFoo_BarBazClient(impl57{seen}).Baz, new(p51.FooBar)),
+		check(ctx, p142.NewLocalHostFooClient(impl58{seen}).BarBaz, new(p51.FooBar)),
+		check(ctx, p143.NewLocalGreeterClient(impl59{seen}).SayHello, new(p52.HelloRequest)),
+		check(ctx, p143.NewLocalWordCounterV2Client(impl60{seen}).Count, new(p52.HelloRequest)),
+		check(ctx, p144.NewLocalScaleClient(impl61{seen}).Weigh, new(p54.WeighRequest)),
+		check(ctx, p145.NewLocalFooClient(impl62{seen}).Bar, new(p55.BarRequest)),
+		check(ctx, p146.NewLocalAClient(impl63{seen}).Do, new(p56.Request)),
+		check(ctx, p147.NewLocalBClient(impl64{seen}).Do, new(p56.Request)),
+		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Clients, new(p58.GreeterClient)),
+		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Plugins, new(p58.GreeterPlugin)),
+		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Joined, new(p58.GreeterClients)),
+		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Predeclared, new(p58.Error)),
+		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Packages, new(p58.Context)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Import, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Type, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Range, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Func, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Go, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Select, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Close, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Ready, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Init, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).String, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Error, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Context, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Module, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Call, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Impl, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).New, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Register, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Delete, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Panic, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Recover, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Complex, new(p59.Word)),
+		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Append, new(p59.Word)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Nothing, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Look, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Put, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Unknown, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Old, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Wait, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedRequest, new(p60.Secret)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedResponse, new(p60.Plain)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInLoop, new(p60.LoopA)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInMap, new(p60.InMap)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInOneof, new(p60.InOneof)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).NotRedacted, new(p60.Harmless)),
+		check(ctx, p150.NewLocalTableClient(impl67{seen}).Everything, new(p60.Secret)),
+		check(ctx, p151.NewLocalBoxClient(impl68{seen}).Put, new(p62.Thing)),
+		check(ctx, p152.NewLocalDiskClient(impl69{seen}).Read, new(p63.Block)),
+		check(ctx, p152.NewLocalDriveClient(impl70{seen}).Read, new(p63.Block)),
+		check(ctx, p152.NewLocalServeDiskClient(impl72{seen}).Read, new(p63.Block)),
+		check(ctx, p153.NewLocalNestClient(impl73{seen}).Lay, new(p64.Outer_Inner)),
+		check(ctx, p154.NewLocalNoPackageServiceClient(impl74{seen}).Call, new(p65.NoPackageRequest)),
+		check(ctx, p155.NewLocalBareClient(impl75{seen}).Call, new(p66.Word)),
+		check(ctx, p156.NewLocalSafeClient(impl76{seen}).Open, new(p67.Combination)),
+		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Slow, new(p68.Word)),
+		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Slower, new(p68.Word)),
+		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Quick, new(p68.Word)),
+		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Renamed, new(p68.Word)),
+		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Plain, new(p68.Word)),
+		check(ctx, p158.NewLocalSuffixClient(impl78{seen}).Call, new(p69.Request)),
+		check(ctx, p159.NewLocalOldClient(impl79{seen}).Call, new(p70.OldRequest)),
+		check(ctx, p160.NewLocalMaybeClient(impl80{seen}).Get, new(p71.Query)),
+		check(ctx, p161.NewLocalGuestClient(impl81{seen}).Enter, new(p72.Home)),
+		check(ctx, p162.NewLocalRootClient(impl82{seen}).Call, new(p73.Request)),
+		check(ctx, p163.NewLocalLeftClient(impl83{seen}).Turn, new(p74.Degrees)),
+		check(ctx, p163.NewLocalRightClient(impl84{seen}).Turn, new(p74.Degrees)),
+		check(ctx, p75.NewLocalSameClient(impl85{seen}).Call, new(p75.Request)),
+		check(ctx, p164.NewLocalForestClient(impl86{seen}).Plant, new(p76.Tree)),
+		check(ctx, p165.NewLocalTypeClient(impl87{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalInterfaceClient(impl88{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalMapClient(impl89{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalAClient(impl90{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalCtxClient(impl91{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalReqClient(impl92{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalRespClient(impl93{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalErrClient(impl94{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalImplClient(impl95{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalClientClient(impl96{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalErrorClient(impl97{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalContextClient(impl98{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalEngineClient(impl99{seen}).Call, new(p77.Word)),
+		check(ctx, p165.NewLocalNamesClient(impl100{seen}).Call, new(p77.Word)),
+		check(ctx, p166.NewLocalHTTPFilesClient(impl101{seen}).Get, new(p78.GetRequest)),
+		check(ctx, p166.NewLocalHTTPFilesClient(impl101{seen}).Purge, new(p61.Empty)),
+		check(ctx, p166.NewLocalLinuxClient(impl102{seen}).Boot, new(p78.GetRequest)),
+		check(ctx, p166.NewLocalLinuxClient(impl102{seen}).UnimplementedLinuxImpl, new(p78.GetRequest)),
+		check(ctx, p166.NewLocalCatalogClient(impl103{seen}).Describe, new(p78.GetRequest)),
+		check(ctx, p166.NewLocalTestClient(impl104{seen}).Init, new(p78.GetRequest)),
+		check(ctx, p167.NewLocalGreeterClient(impl105{seen}).Greet, new(p79.GreetRequest)),
+		check(ctx, p168.NewLocalSomeClient(impl106{seen}).Once, new(p80.Word)),
+		check(ctx, p169.NewLocalOneClient(impl108{seen}).Call, new(p81.OneRequest)),
+		check(ctx, p169.NewLocalTwoClient(impl109{seen}).Call, new(p81.OneResponse)),
+		check(ctx, p170.NewLocalXClient(impl110{seen}).Call, new(p82.Request)),
+		check(ctx, p171.NewLocalXClient(impl111{seen}).Call, new(p83.Request)),
+		check(ctx, p172.NewLocalOwnedClient(impl112{seen}).Call, new(p84.Word)),
+		check(ctx, p173.NewLocalWellClient(impl113{seen}).Empty, new(p61.Empty)),
+		check(ctx, p173.NewLocalWellClient(impl113{seen}).Any, new(p85.Any)),
+		check(ctx, p173.NewLocalWellClient(impl113{seen}).Mask, new(p87.FieldMask)),
+		check(ctx, p173.NewLocalWellClient(impl113{seen}).Wrapper, new(p88.StringValue)),
+		check(ctx, p174.NewLocalPingClient(impl114{seen}).Ping, new(p61.Empty)),
+		check(ctx, p174.NewLocalPingClient(impl114{seen}).Wrap, new(p61.Empty)),
 	)
 }
 
-// CallGuests calls every method that guests may serve, and its twin.
-func CallGuests(ctx context.Context, d pluginsdk.Dispatcher) error {
+// Call calls every method through conn, twice.
+func Call(ctx context.Context, conn core.Conn) error {
 	return errors.Join(
-		check(ctx, p90.NewMailHostClient(d).Send, p90.NewMailHostClient(d).SendAsync__, p90.NewMailHostClient(d).SendInto_, new(p0.Letter)),
-		check(ctx, p90.NewMailHostClient(d).SendAsync, p90.NewMailHostClient(d).SendAsyncAsync, p90.NewMailHostClient(d).SendAsyncInto, new(p0.Letter)),
-		check(ctx, p90.NewMailHostClient(d).SendAsync_, p90.NewMailHostClient(d).SendAsync_Async, p90.NewMailHostClient(d).SendAsync_Into, new(p0.Letter)),
-		check(ctx, p90.NewMailHostClient(d).SendInto, p90.NewMailHostClient(d).SendIntoAsync, p90.NewMailHostClient(d).SendIntoInto, new(p0.Letter)),
-		check(ctx, p90.NewMailHostClient(d).Receive, p90.NewMailHostClient(d).ReceiveAsync, p90.NewMailHostClient(d).ReceiveInto, new(p0.Letter)),
-		check(ctx, p91.NewOddHostClient(d).Call, p91.NewOddHostClient(d).CallAsync, p91.NewOddHostClient(d).CallInto, new(p1.Word)),
-		check(ctx, p92.NewTalkHostClient(d).Say, p92.NewTalkHostClient(d).SayAsync, p92.NewTalkHostClient(d).SayInto, new(p2.Word)),
-		check(ctx, p92.NewTalkHostClient(d).Whisper, p92.NewTalkHostClient(d).WhisperAsync, p92.NewTalkHostClient(d).WhisperInto, new(p2.Word)),
-		check(ctx, p92.NewTalkHostClient(d).Shout, p92.NewTalkHostClient(d).ShoutAsync, p92.NewTalkHostClient(d).ShoutInto, new(p2.Word)),
-		check(ctx, p92.NewTalkHostClient(d).Mumble, p92.NewTalkHostClient(d).MumbleAsync, p92.NewTalkHostClient(d).MumbleInto, new(p2.Word)),
-		check(ctx, p92.NewTalkHostClient(d).Speak, p92.NewTalkHostClient(d).SpeakAsync, p92.NewTalkHostClient(d).SpeakInto, new(p2.Word)),
-		check(ctx, p93.NewSvcHostClient(d).Call, p93.NewSvcHostClient(d).CallAsync, p93.NewSvcHostClient(d).CallInto, new(p3.Word)),
-		check(ctx, p94.NewSvcHostClient(d).Call, p94.NewSvcHostClient(d).CallAsync, p94.NewSvcHostClient(d).CallInto, new(p3.Word)),
-		check(ctx, p95.NewSvcHostClient(d).Call, p95.NewSvcHostClient(d).CallAsync, p95.NewSvcHostClient(d).CallInto, new(p3.Word)),
-		check(ctx, p96.NewSvcHostClient(d).Call, p96.NewSvcHostClient(d).CallAsync, p96.NewSvcHostClient(d).CallInto, new(p3.Word)),
-		check(ctx, p97.NewSvcHostClient(d).Call, p97.NewSvcHostClient(d).CallAsync, p97.NewSvcHostClient(d).CallInto, new(p3.Word)),
-		check(ctx, p98.NewSvcHostClient(d).Call, p98.NewSvcHostClient(d).CallAsync, p98.NewSvcHostClient(d).CallInto, new(p3.Word)),
-		check(ctx, p99.NewDeepHostClient(d).Dive, p99.NewDeepHostClient(d).DiveAsync, p99.NewDeepHostClient(d).DiveInto, new(p4.DiveRequest)),
-		check(ctx, p100.NewFreshHostClient(d).Keep, p100.NewFreshHostClient(d).KeepAsync, p100.NewFreshHostClient(d).KeepInto, new(p5.Word)),
-		check(ctx, p100.NewFreshHostClient(d).Drop, p100.NewFreshHostClient(d).DropAsync, p100.NewFreshHostClient(d).DropInto, new(p5.Word)),
-		check(ctx, p100.NewStaleHostClient(d).Call, p100.NewStaleHostClient(d).CallAsync, p100.NewStaleHostClient(d).CallInto, new(p5.Word)),
-		check(ctx, p100.NewWholeHostClient(d).Call, p100.NewWholeHostClient(d).CallAsync, p100.NewWholeHostClient(d).CallInto, new(p5.Word)),
-		check(ctx, p101.NewRunHostClient(d).Call, p101.NewRunHostClient(d).CallAsync, p101.NewRunHostClient(d).CallInto, new(p6.Word)),
-		check(ctx, p101.NewRunHostClient(d).Block, p101.NewRunHostClient(d).BlockAsync, p101.NewRunHostClient(d).BlockInto, new(p6.Word)),
-		check(ctx, p102.NewNotesHostClient(d).Get, p102.NewNotesHostClient(d).GetAsync, p102.NewNotesHostClient(d).GetInto, new(p7.Note)),
-		check(ctx, p102.NewNotesHostClient(d).Old, p102.NewNotesHostClient(d).OldAsync, p102.NewNotesHostClient(d).OldInto, new(p7.Note)),
-		check(ctx, p102.NewNotesHostClient(d).Put, p102.NewNotesHostClient(d).PutAsync, p102.NewNotesHostClient(d).PutInto, new(p7.Note)),
-		check(ctx, p102.NewNotesHostClient(d).Block, p102.NewNotesHostClient(d).BlockAsync, p102.NewNotesHostClient(d).BlockInto, new(p7.Note)),
-		check(ctx, p102.NewNotesHostClient(d).Odd, p102.NewNotesHostClient(d).OddAsync, p102.NewNotesHostClient(d).OddInto, new(p7.Note)),
-		check(ctx, p102.NewNotesHostClient(d).Middle, p102.NewNotesHostClient(d).MiddleAsync, p102.NewNotesHostClient(d).MiddleInto, new(p7.Note)),
-		check(ctx, p103.NewQueueHostClient(d).Send, p103.NewQueueHostClient(d).SendAsync, p103.NewQueueHostClient(d).SendInto, new(p8.SendRequest)),
-		check(ctx, p103.NewQueueHostClient(d).Receive, p103.NewQueueHostClient(d).ReceiveAsync, p103.NewQueueHostClient(d).ReceiveInto, new(p8.ReceiveRequest)),
-		check(ctx, p103.NewQueueHostClient(d).Length, p103.NewQueueHostClient(d).LengthAsync, p103.NewQueueHostClient(d).LengthInto, new(p8.LengthRequest)),
-		check(ctx, p104.NewEditorHostClient(d).Edit, p104.NewEditorHostClient(d).EditAsync, p104.NewEditorHostClient(d).EditInto, new(p9.EditRequest)),
-		check(ctx, p105.NewEditorHostClient(d).Edit, p105.NewEditorHostClient(d).EditAsync, p105.NewEditorHostClient(d).EditInto, new(p10.EditRequest)),
-		check(ctx, p106.NewNothingHostClient(d).Happens, p106.NewNothingHostClient(d).HappensAsync, p106.NewNothingHostClient(d).HappensInto, new(p11.HappensRequest)),
-		check(ctx, p108.NewSvcHostClient(d).Call, p108.NewSvcHostClient(d).CallAsync, p108.NewSvcHostClient(d).CallInto, new(p12.Word)),
-		check(ctx, p109.NewSvcHostClient(d).Call, p109.NewSvcHostClient(d).CallAsync, p109.NewSvcHostClient(d).CallInto, new(p13.Word)),
-		check(ctx, p110.NewSvcHostClient(d).Call, p110.NewSvcHostClient(d).CallAsync, p110.NewSvcHostClient(d).CallInto, new(p14.Word)),
-		check(ctx, p111.NewSvcHostClient(d).Call, p111.NewSvcHostClient(d).CallAsync, p111.NewSvcHostClient(d).CallInto, new(p15.Word)),
-		check(ctx, p112.NewCallerHostClient(d).Versions, p112.NewCallerHostClient(d).VersionsAsync, p112.NewCallerHostClient(d).VersionsInto, new(p16.In)),
-		check(ctx, p112.NewCallerHostClient(d).Locals, p112.NewCallerHostClient(d).LocalsAsync, p112.NewCallerHostClient(d).LocalsInto, new(p18.In)),
-		check(ctx, p112.NewCallerHostClient(d).Packages, p112.NewCallerHostClient(d).PackagesAsync, p112.NewCallerHostClient(d).PackagesInto, new(p18.In)),
-		check(ctx, p113.NewNamedHostClient(d).Go, p113.NewNamedHostClient(d).GoAsync, p113.NewNamedHostClient(d).GoInto, new(p21.Thing)),
-		check(ctx, p114.NewSvcHostClient(d).Call, p114.NewSvcHostClient(d).CallAsync, p114.NewSvcHostClient(d).CallInto, new(p22.Word)),
-		check(ctx, p115.NewSvcHostClient(d).Call, p115.NewSvcHostClient(d).CallAsync, p115.NewSvcHostClient(d).CallInto, new(p23.Word)),
-		check(ctx, p116.NewSvcHostClient(d).Call, p116.NewSvcHostClient(d).CallAsync, p116.NewSvcHostClient(d).CallInto, new(p24.Word)),
-		check(ctx, p117.NewSvcHostClient(d).Call, p117.NewSvcHostClient(d).CallAsync, p117.NewSvcHostClient(d).CallInto, new(p25.Word)),
-		check(ctx, p118.NewSvcHostClient(d).Call, p118.NewSvcHostClient(d).CallAsync, p118.NewSvcHostClient(d).CallInto, new(p26.Word)),
-		check(ctx, p119.NewSvcHostClient(d).Call, p119.NewSvcHostClient(d).CallAsync, p119.NewSvcHostClient(d).CallInto, new(p27.Word)),
-		check(ctx, p120.NewSvcHostClient(d).Call, p120.NewSvcHostClient(d).CallAsync, p120.NewSvcHostClient(d).CallInto, new(p28.Word)),
-		check(ctx, p121.NewSvcHostClient(d).Call, p121.NewSvcHostClient(d).CallAsync, p121.NewSvcHostClient(d).CallInto, new(p29.Word)),
-		check(ctx, p122.NewSvcHostClient(d).Call, p122.NewSvcHostClient(d).CallAsync, p122.NewSvcHostClient(d).CallInto, new(p30.Word)),
-		check(ctx, p123.NewSvcHostClient(d).Call, p123.NewSvcHostClient(d).CallAsync, p123.NewSvcHostClient(d).CallInto, new(p31.Word)),
-		check(ctx, p124.NewSvcHostClient(d).Call, p124.NewSvcHostClient(d).CallAsync, p124.NewSvcHostClient(d).CallInto, new(p32.Word)),
-		check(ctx, p125.NewSvcHostClient(d).Call, p125.NewSvcHostClient(d).CallAsync, p125.NewSvcHostClient(d).CallInto, new(p33.Word)),
-		check(ctx, p126.NewSvcHostClient(d).Call, p126.NewSvcHostClient(d).CallAsync, p126.NewSvcHostClient(d).CallInto, new(p34.Word)),
-		check(ctx, p127.NewSvcHostClient(d).Call, p127.NewSvcHostClient(d).CallAsync, p127.NewSvcHostClient(d).CallInto, new(p35.Word)),
-		check(ctx, p128.NewSvcHostClient(d).Call, p128.NewSvcHostClient(d).CallAsync, p128.NewSvcHostClient(d).CallInto, new(p36.Word)),
-		check(ctx, p129.NewSvcHostClient(d).Call, p129.NewSvcHostClient(d).CallAsync, p129.NewSvcHostClient(d).CallInto, new(p37.Word)),
-		check(ctx, p130.NewSvcHostClient(d).Call, p130.NewSvcHostClient(d).CallAsync, p130.NewSvcHostClient(d).CallInto, new(p38.Word)),
-		check(ctx, p131.NewSvcHostClient(d).Call, p131.NewSvcHostClient(d).CallAsync, p131.NewSvcHostClient(d).CallInto, new(p39.Word)),
-		check(ctx, p132.NewSvcHostClient(d).Call, p132.NewSvcHostClient(d).CallAsync, p132.NewSvcHostClient(d).CallInto, new(p40.Word)),
-		check(ctx, p133.NewSvcHostClient(d).Call, p133.NewSvcHostClient(d).CallAsync, p133.NewSvcHostClient(d).CallInto, new(p41.Word)),
-		check(ctx, p134.NewSvcHostClient(d).Call, p134.NewSvcHostClient(d).CallAsync, p134.NewSvcHostClient(d).CallInto, new(p42.Word)),
-		check(ctx, p135.NewSvcHostClient(d).Call, p135.NewSvcHostClient(d).CallAsync, p135.NewSvcHostClient(d).CallInto, new(p43.Word)),
-		check(ctx, p136.NewSvcHostClient(d).Call, p136.NewSvcHostClient(d).CallAsync, p136.NewSvcHostClient(d).CallInto, new(p44.Word)),
-		check(ctx, p137.NewClockHostClient(d).Now, p137.NewClockHostClient(d).NowAsync, p137.NewClockHostClient(d).NowInto, new(p45.NowRequest)),
-		check(ctx, p137.NewClockHostClient(d).Alarm, p137.NewClockHostClient(d).AlarmAsync, p137.NewClockHostClient(d).AlarmInto, new(p46.Timestamp)),
-		check(ctx, p137.NewCalendarHostClient(d).Today, p137.NewCalendarHostClient(d).TodayAsync, p137.NewCalendarHostClient(d).TodayInto, new(p45.NowRequest)),
-		check(ctx, p138.NewSvcHostClient(d).Call, p138.NewSvcHostClient(d).CallAsync, p138.NewSvcHostClient(d).CallInto, new(p47.Word)),
-		check(ctx, p139.NewQueueHostClient(d).Send, p139.NewQueueHostClient(d).SendAsync, p139.NewQueueHostClient(d).SendInto, new(p48.SendRequest)),
-		check(ctx, p141.NewFinderHostClient(d).Find, p141.NewFinderHostClient(d).FindAsync, p141.NewFinderHostClient(d).FindInto, new(p50.FindRequest)),
-		check(ctx, p142.NewFooHostClient(d).BarBaz, p142.NewFooHostClient(d).BarBazAsync, p142.NewFooHostClient(d).BarBazInto, new(p51.FooBar)),
-		check(ctx, p142.NewFooBar3HostClient(d).Baz, p142.NewFooBar3HostClient(d).BazAsync, p142.NewFooBar3HostClient(d).BazInto, new(p51.FooBar)),
-		check(ctx, p142.NewFoo_BarBazHostClient(d).Baz, p142.NewFoo_BarBazHostClient(d).BazAsync, p142.NewFoo_BarBazHostClient(d).BazInto, new(p51.FooBar)),
-		check(ctx, p142.NewLocalFooHostClient(d).BarBaz, p142.NewLocalFooHostClient(d).BarBazAsync, p142.NewLocalFooHostClient(d).BarBazInto, new(p51.FooBar)),
-		check(ctx, p143.NewGreeterHostClient(d).SayHello, p143.NewGreeterHostClient(d).SayHelloAsync, p143.NewGreeterHostClient(d).SayHelloInto, new(p52.HelloRequest)),
-		check(ctx, p143.NewWordCounterV2HostClient(d).Count, p143.NewWordCounterV2HostClient(d).CountAsync, p143.NewWordCounterV2HostClient(d).CountInto, new(p52.HelloRequest)),
-		check(ctx, p144.NewScaleHostClient(d).Weigh, p144.NewScaleHostClient(d).WeighAsync, p144.NewScaleHostClient(d).WeighInto, new(p53.WeighRequest)),
-		check(ctx, p145.NewFooHostClient(d).Bar, p145.NewFooHostClient(d).BarAsync, p145.NewFooHostClient(d).BarInto, new(p55.BarRequest)),
-		check(ctx, p146.NewAHostClient(d).Do, p146.NewAHostClient(d).DoAsync, p146.NewAHostClient(d).DoInto, new(p56.Request)),
-		check(ctx, p147.NewBHostClient(d).Do, p147.NewBHostClient(d).DoAsync, p147.NewBHostClient(d).DoInto, new(p56.Request)),
-		check(ctx, p148.NewGreeterHostClient(d).Clients, p148.NewGreeterHostClient(d).ClientsAsync, p148.NewGreeterHostClient(d).ClientsInto, new(p58.GreeterClient)),
-		check(ctx, p148.NewGreeterHostClient(d).Plugins, p148.NewGreeterHostClient(d).PluginsAsync, p148.NewGreeterHostClient(d).PluginsInto, new(p58.GreeterPlugin)),
-		check(ctx, p148.NewGreeterHostClient(d).Joined, p148.NewGreeterHostClient(d).JoinedAsync, p148.NewGreeterHostClient(d).JoinedInto, new(p58.GreeterClients)),
-		check(ctx, p148.NewGreeterHostClient(d).Predeclared, p148.NewGreeterHostClient(d).PredeclaredAsync, p148.NewGreeterHostClient(d).PredeclaredInto, new(p58.Error)),
-		check(ctx, p148.NewGreeterHostClient(d).Packages, p148.NewGreeterHostClient(d).PackagesAsync, p148.NewGreeterHostClient(d).PackagesInto, new(p58.Context)),
-		check(ctx, p149.NewWordsHostClient(d).Import, p149.NewWordsHostClient(d).ImportAsync, p149.NewWordsHostClient(d).ImportInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Type, p149.NewWordsHostClient(d).TypeAsync, p149.NewWordsHostClient(d).TypeInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Range, p149.NewWordsHostClient(d).RangeAsync, p149.NewWordsHostClient(d).RangeInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Func, p149.NewWordsHostClient(d).FuncAsync, p149.NewWordsHostClient(d).FuncInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Go, p149.NewWordsHostClient(d).GoAsync, p149.NewWordsHostClient(d).GoInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Select, p149.NewWordsHostClient(d).SelectAsync, p149.NewWordsHostClient(d).SelectInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Close, p149.NewWordsHostClient(d).CloseAsync, p149.NewWordsHostClient(d).CloseInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Ready, p149.NewWordsHostClient(d).ReadyAsync, p149.NewWordsHostClient(d).ReadyInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Init, p149.NewWordsHostClient(d).InitAsync, p149.NewWordsHostClient(d).InitInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).String, p149.NewWordsHostClient(d).StringAsync, p149.NewWordsHostClient(d).StringInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Error, p149.NewWordsHostClient(d).ErrorAsync, p149.NewWordsHostClient(d).ErrorInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Context, p149.NewWordsHostClient(d).ContextAsync, p149.NewWordsHostClient(d).ContextInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Module, p149.NewWordsHostClient(d).ModuleAsync, p149.NewWordsHostClient(d).ModuleInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Call, p149.NewWordsHostClient(d).CallAsync, p149.NewWordsHostClient(d).CallInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Impl, p149.NewWordsHostClient(d).ImplAsync, p149.NewWordsHostClient(d).ImplInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).New, p149.NewWordsHostClient(d).NewAsync, p149.NewWordsHostClient(d).NewInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Register, p149.NewWordsHostClient(d).RegisterAsync, p149.NewWordsHostClient(d).RegisterInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Delete, p149.NewWordsHostClient(d).DeleteAsync, p149.NewWordsHostClient(d).DeleteInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Panic, p149.NewWordsHostClient(d).PanicAsync, p149.NewWordsHostClient(d).PanicInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Recover, p149.NewWordsHostClient(d).RecoverAsync, p149.NewWordsHostClient(d).RecoverInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Complex, p149.NewWordsHostClient(d).ComplexAsync, p149.NewWordsHostClient(d).ComplexInto, new(p59.Word)),
-		check(ctx, p149.NewWordsHostClient(d).Append, p149.NewWordsHostClient(d).AppendAsync, p149.NewWordsHostClient(d).AppendInto, new(p59.Word)),
-		check(ctx, p150.NewTableHostClient(d).Nothing, p150.NewTableHostClient(d).NothingAsync, p150.NewTableHostClient(d).NothingInto, new(p60.Plain)),
-		check(ctx, p150.NewTableHostClient(d).Look, p150.NewTableHostClient(d).LookAsync, p150.NewTableHostClient(d).LookInto, new(p60.Plain)),
-		check(ctx, p150.NewTableHostClient(d).Put, p150.NewTableHostClient(d).PutAsync, p150.NewTableHostClient(d).PutInto, new(p60.Plain)),
-		check(ctx, p150.NewTableHostClient(d).Unknown, p150.NewTableHostClient(d).UnknownAsync, p150.NewTableHostClient(d).UnknownInto, new(p60.Plain)),
-		check(ctx, p150.NewTableHostClient(d).Old, p150.NewTableHostClient(d).OldAsync, p150.NewTableHostClient(d).OldInto, new(p60.Plain)),
-		check(ctx, p150.NewTableHostClient(d).Wait, p150.NewTableHostClient(d).WaitAsync, p150.NewTableHostClient(d).WaitInto, new(p60.Plain)),
-		check(ctx, p150.NewTableHostClient(d).RedactedRequest, p150.NewTableHostClient(d).RedactedRequestAsync, p150.NewTableHostClient(d).RedactedRequestInto, new(p60.Secret)),
-		check(ctx, p150.NewTableHostClient(d).RedactedResponse, p150.NewTableHostClient(d).RedactedResponseAsync, p150.NewTableHostClient(d).RedactedResponseInto, new(p60.Plain)),
-		check(ctx, p150.NewTableHostClient(d).RedactedInLoop, p150.NewTableHostClient(d).RedactedInLoopAsync, p150.NewTableHostClient(d).RedactedInLoopInto, new(p60.LoopA)),
-		check(ctx, p150.NewTableHostClient(d).RedactedInMap, p150.NewTableHostClient(d).RedactedInMapAsync, p150.NewTableHostClient(d).RedactedInMapInto, new(p60.InMap)),
-		check(ctx, p150.NewTableHostClient(d).RedactedInOneof, p150.NewTableHostClient(d).RedactedInOneofAsync, p150.NewTableHostClient(d).RedactedInOneofInto, new(p60.InOneof)),
-		check(ctx, p150.NewTableHostClient(d).NotRedacted, p150.NewTableHostClient(d).NotRedactedAsync, p150.NewTableHostClient(d).NotRedactedInto, new(p60.Harmless)),
-		check(ctx, p150.NewTableHostClient(d).Everything, p150.NewTableHostClient(d).EverythingAsync, p150.NewTableHostClient(d).EverythingInto, new(p60.Secret)),
-		check(ctx, p151.NewBoxHostClient(d).Put, p151.NewBoxHostClient(d).PutAsync, p151.NewBoxHostClient(d).PutInto, new(p62.Thing)),
-		check(ctx, p152.NewServeDiskHostClient(d).Read, p152.NewServeDiskHostClient(d).ReadAsync, p152.NewServeDiskHostClient(d).ReadInto, new(p63.Block)),
-		check(ctx, p153.NewNestHostClient(d).Lay, p153.NewNestHostClient(d).LayAsync, p153.NewNestHostClient(d).LayInto, new(p64.Outer_Inner)),
-		check(ctx, p154.NewNoPackageServiceHostClient(d).Call, p154.NewNoPackageServiceHostClient(d).CallAsync, p154.NewNoPackageServiceHostClient(d).CallInto, new(p65.NoPackageRequest)),
-		check(ctx, p155.NewBareHostClient(d).Call, p155.NewBareHostClient(d).CallAsync, p155.NewBareHostClient(d).CallInto, new(p66.Word)),
-		check(ctx, p156.NewSafeHostClient(d).Open, p156.NewSafeHostClient(d).OpenAsync, p156.NewSafeHostClient(d).OpenInto, new(p67.Combination)),
-		check(ctx, p157.NewTunedHostClient(d).Slow, p157.NewTunedHostClient(d).SlowAsync, p157.NewTunedHostClient(d).SlowInto, new(p68.Word)),
-		check(ctx, p157.NewTunedHostClient(d).Slower, p157.NewTunedHostClient(d).SlowerAsync, p157.NewTunedHostClient(d).SlowerInto, new(p68.Word)),
-		check(ctx, p157.NewTunedHostClient(d).Quick, p157.NewTunedHostClient(d).QuickAsync, p157.NewTunedHostClient(d).QuickInto, new(p68.Word)),
-		check(ctx, p157.NewTunedHostClient(d).Renamed, p157.NewTunedHostClient(d).RenamedAsync, p157.NewTunedHostClient(d).RenamedInto, new(p68.Word)),
-		check(ctx, p157.NewTunedHostClient(d).Plain, p157.NewTunedHostClient(d).PlainAsync, p157.NewTunedHostClient(d).PlainInto, new(p68.Word)),
-		check(ctx, p158.NewSuffixHostClient(d).Call, p158.NewSuffixHostClient(d).CallAsync, p158.NewSuffixHostClient(d).CallInto, new(p69.Request)),
-		check(ctx, p159.NewOldHostClient(d).Call, p159.NewOldHostClient(d).CallAsync, p159.NewOldHostClient(d).CallInto, new(p70.OldRequest)),
-		check(ctx, p160.NewMaybeHostClient(d).Get, p160.NewMaybeHostClient(d).GetAsync, p160.NewMaybeHostClient(d).GetInto, new(p71.Query)),
-		check(ctx, p161.NewGuestHostClient(d).Enter, p161.NewGuestHostClient(d).EnterAsync, p161.NewGuestHostClient(d).EnterInto, new(p72.Home)),
-		check(ctx, p162.NewRootHostClient(d).Call, p162.NewRootHostClient(d).CallAsync, p162.NewRootHostClient(d).CallInto, new(p73.Request)),
-		check(ctx, p163.NewLeftHostClient(d).Turn, p163.NewLeftHostClient(d).TurnAsync, p163.NewLeftHostClient(d).TurnInto, new(p74.Degrees)),
-		check(ctx, p163.NewRightHostClient(d).Turn, p163.NewRightHostClient(d).TurnAsync, p163.NewRightHostClient(d).TurnInto, new(p74.Degrees)),
-		check(ctx, p75.NewSameHostClient(d).Call, p75.NewSameHostClient(d).CallAsync, p75.NewSameHostClient(d).CallInto, new(p75.Request)),
-		check(ctx, p164.NewForestHostClient(d).Plant, p164.NewForestHostClient(d).PlantAsync, p164.NewForestHostClient(d).PlantInto, new(p76.Tree)),
-		check(ctx, p165.NewTypeHostClient(d).Call, p165.NewTypeHostClient(d).CallAsync, p165.NewTypeHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewInterfaceHostClient(d).Call, p165.NewInterfaceHostClient(d).CallAsync, p165.NewInterfaceHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewMapHostClient(d).Call, p165.NewMapHostClient(d).CallAsync, p165.NewMapHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewAHostClient(d).Call, p165.NewAHostClient(d).CallAsync, p165.NewAHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewCtxHostClient(d).Call, p165.NewCtxHostClient(d).CallAsync, p165.NewCtxHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewReqHostClient(d).Call, p165.NewReqHostClient(d).CallAsync, p165.NewReqHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewRespHostClient(d).Call, p165.NewRespHostClient(d).CallAsync, p165.NewRespHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewErrHostClient(d).Call, p165.NewErrHostClient(d).CallAsync, p165.NewErrHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewImplHostClient(d).Call, p165.NewImplHostClient(d).CallAsync, p165.NewImplHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewClientHostClient(d).Call, p165.NewClientHostClient(d).CallAsync, p165.NewClientHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewErrorHostClient(d).Call, p165.NewErrorHostClient(d).CallAsync, p165.NewErrorHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewContextHostClient(d).Call, p165.NewContextHostClient(d).CallAsync, p165.NewContextHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewEngineHostClient(d).Call, p165.NewEngineHostClient(d).CallAsync, p165.NewEngineHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p165.NewNamesHostClient(d).Call, p165.NewNamesHostClient(d).CallAsync, p165.NewNamesHostClient(d).CallInto, new(p77.Word)),
-		check(ctx, p166.NewHTTPFilesHostClient(d).Get, p166.NewHTTPFilesHostClient(d).GetAsync, p166.NewHTTPFilesHostClient(d).GetInto, new(p78.GetRequest)),
-		check(ctx, p166.NewHTTPFilesHostClient(d).Purge, p166.NewHTTPFilesHostClient(d).PurgeAsync, p166.NewHTTPFilesHostClient(d).PurgeInto, new(p61.Empty)),
-		check(ctx, p166.NewLinuxHostClient(d).Boot, p166.NewLinuxHostClient(d).BootAsync, p166.NewLinuxHostClient(d).BootInto, new(p78.GetRequest)),
-		check(ctx, p166.NewLinuxHostClient(d).UnimplementedLinuxImpl, p166.NewLinuxHostClient(d).UnimplementedLinuxImplAsync, p166.NewLinuxHostClient(d).UnimplementedLinuxImplInto, new(p78.GetRequest)),
-		check(ctx, p166.NewCatalogHostClient(d).Describe, p166.NewCatalogHostClient(d).DescribeAsync, p166.NewCatalogHostClient(d).DescribeInto, new(p78.GetRequest)),
-		check(ctx, p166.NewTestHostClient(d).Init, p166.NewTestHostClient(d).InitAsync, p166.NewTestHostClient(d).InitInto, new(p78.GetRequest)),
-		check(ctx, p167.NewGreeterHostClient(d).Greet, p167.NewGreeterHostClient(d).GreetAsync, p167.NewGreeterHostClient(d).GreetInto, new(p79.GreetRequest)),
-		check(ctx, p168.NewSomeHostClient(d).Once, p168.NewSomeHostClient(d).OnceAsync, p168.NewSomeHostClient(d).OnceInto, new(p80.Word)),
-		check(ctx, p169.NewOneHostClient(d).Call, p169.NewOneHostClient(d).CallAsync, p169.NewOneHostClient(d).CallInto, new(p81.OneRequest)),
-		check(ctx, p169.NewTwoHostClient(d).Call, p169.NewTwoHostClient(d).CallAsync, p169.NewTwoHostClient(d).CallInto, new(p81.OneResponse)),
-		check(ctx, p170.NewXHostClient(d).Call, p170.NewXHostClient(d).CallAsync, p170.NewXHostClient(d).CallInto, new(p82.Request)),
-		check(ctx, p171.NewXHostClient(d).Call, p171.NewXHostClient(d).CallAsync, p171.NewXHostClient(d).CallInto, new(p83.Request)),
-		check(ctx, p172.NewOwnedHostClient(d).Call, p172.NewOwnedHostClient(d).CallAsync, p172.NewOwnedHostClient(d).CallInto, new(p84.Word)),
-		check(ctx, p173.NewWellHostClient(d).Empty, p173.NewWellHostClient(d).EmptyAsync, p173.NewWellHostClient(d).EmptyInto, new(p61.Empty)),
-		check(ctx, p173.NewWellHostClient(d).Any, p173.NewWellHostClient(d).AnyAsync, p173.NewWellHostClient(d).AnyInto, new(p85.Any)),
-		check(ctx, p173.NewWellHostClient(d).Mask, p173.NewWellHostClient(d).MaskAsync, p173.NewWellHostClient(d).MaskInto, new(p86.FieldMask)),
-		check(ctx, p173.NewWellHostClient(d).Wrapper, p173.NewWellHostClient(d).WrapperAsync, p173.NewWellHostClient(d).WrapperInto, new(p88.StringValue)),
-		check(ctx, p174.NewPingHostClient(d).Ping, p174.NewPingHostClient(d).PingAsync, p174.NewPingHostClient(d).PingInto, new(p61.Empty)),
-		check(ctx, p174.NewPingHostClient(d).Wrap, p174.NewPingHostClient(d).WrapAsync, p174.NewPingHostClient(d).WrapInto, new(p61.Empty)),
+		check(ctx, p90.NewOddClient(conn).Call, new(p0.Word)),
+		check(ctx, p91.NewTalkClient(conn).Say, new(p1.Word)),
+		check(ctx, p91.NewTalkClient(conn).Whisper, new(p1.Word)),
+		check(ctx, p91.NewTalkClient(conn).Shout, new(p1.Word)),
+		check(ctx, p91.NewTalkClient(conn).Mumble, new(p1.Word)),
+		check(ctx, p91.NewTalkClient(conn).Speak, new(p1.Word)),
+		check(ctx, p92.NewSvcClient(conn).Call, new(p2.Word)),
+		check(ctx, p93.NewSvcClient(conn).Call, new(p2.Word)),
+		check(ctx, p94.NewSvcClient(conn).Call, new(p2.Word)),
+		check(ctx, p95.NewSvcClient(conn).Call, new(p2.Word)),
+		check(ctx, p96.NewSvcClient(conn).Call, new(p2.Word)),
+		check(ctx, p97.NewSvcClient(conn).Call, new(p2.Word)),
+		check(ctx, p98.NewDeepClient(conn).Dive, new(p3.DiveRequest)),
+		check(ctx, p99.NewFreshClient(conn).Keep, new(p4.Word)),
+		check(ctx, p99.NewFreshClient(conn).Drop, new(p4.Word)),
+		check(ctx, p99.NewStaleClient(conn).Call, new(p4.Word)),
+		check(ctx, p99.NewWholeClient(conn).Call, new(p4.Word)),
+		check(ctx, p100.NewRunClient(conn).Call, new(p5.Word)),
+		check(ctx, p100.NewRunClient(conn).Block, new(p5.Word)),
+		check(ctx, p101.NewNotesClient(conn).Get, new(p6.Note)),
+		check(ctx, p101.NewNotesClient(conn).Old, new(p6.Note)),
+		check(ctx, p101.NewNotesClient(conn).Put, new(p6.Note)),
+		check(ctx, p101.NewNotesClient(conn).Block, new(p6.Note)),
+		check(ctx, p101.NewNotesClient(conn).Odd, new(p6.Note)),
+		check(ctx, p101.NewNotesClient(conn).Middle, new(p6.Note)),
+		check(ctx, p102.NewQueueClient(conn).Send, new(p7.SendRequest)),
+		check(ctx, p102.NewQueueClient(conn).Receive, new(p7.ReceiveRequest)),
+		check(ctx, p102.NewQueueClient(conn).Length, new(p7.LengthRequest)),
+		check(ctx, p103.NewEditorClient(conn).Edit, new(p8.EditRequest)),
+		check(ctx, p104.NewEditorClient(conn).Edit, new(p9.EditRequest)),
+		check(ctx, p105.NewNothingClient(conn).Happens, new(p10.HappensRequest)),
+		check(ctx, p107.NewSvcClient(conn).Call, new(p11.Word)),
+		check(ctx, p108.NewSvcClient(conn).Call, new(p12.Word)),
+		check(ctx, p109.NewSvcClient(conn).Call, new(p13.Word)),
+		check(ctx, p110.NewSvcClient(conn).Call, new(p14.Word)),
+		check(ctx, p111.NewCallerClient(conn).Versions, new(p16.In)),
+		check(ctx, p111.NewCallerClient(conn).Locals, new(p18.In)),
+		check(ctx, p111.NewCallerClient(conn).Packages, new(p18.In)),
+		check(ctx, p112.NewNamedClient(conn).Go, new(p20.Thing)),
+		check(ctx, p113.NewSvcClient(conn).Call, new(p21.Word)),
+		check(ctx, p114.NewSvcClient(conn).Call, new(p22.Word)),
+		check(ctx, p115.NewSvcClient(conn).Call, new(p23.Word)),
+		check(ctx, p116.NewSvcClient(conn).Call, new(p24.Word)),
+		check(ctx, p117.NewSvcClient(conn).Call, new(p25.Word)),
+		check(ctx, p118.NewSvcClient(conn).Call, new(p26.Word)),
+		check(ctx, p119.NewSvcClient(conn).Call, new(p27.Word)),
+		check(ctx, p120.NewSvcClient(conn).Call, new(p28.Word)),
+		check(ctx, p121.NewSvcClient(conn).Call, new(p29.Word)),
+		check(ctx, p122.NewSvcClient(conn).Call, new(p30.Word)),
+		check(ctx, p123.NewSvcClient(conn).Call, new(p31.Word)),
+		check(ctx, p124.NewSvcClient(conn).Call, new(p32.Word)),
+		check(ctx, p125.NewSvcClient(conn).Call, new(p33.Word)),
+		check(ctx, p126.NewSvcClient(conn).Call, new(p34.Word)),
+		check(ctx, p127.NewSvcClient(conn).Call, new(p35.Word)),
+		check(ctx, p128.NewSvcClient(conn).Call, new(p36.Word)),
+		check(ctx, p129.NewSvcClient(conn).Call, new(p37.Word)),
+		check(ctx, p130.NewSvcClient(conn).Call, new(p38.Word)),
+		check(ctx, p131.NewSvcClient(conn).Call, new(p39.Word)),
+		check(ctx, p132.NewSvcClient(conn).Call, new(p40.Word)),
+		check(ctx, p133.NewSvcClient(conn).Call, new(p41.Word)),
+		check(ctx, p134.NewSvcClient(conn).Call, new(p42.Word)),
+		check(ctx, p135.NewSvcClient(conn).Call, new(p43.Word)),
+		check(ctx, p136.NewClockClient(conn).Now, new(p44.NowRequest)),
+		check(ctx, p136.NewClockClient(conn).Alarm, new(p45.Timestamp)),
+		check(ctx, p136.NewCalendarClient(conn).Today, new(p44.NowRequest)),
+		check(ctx, p137.NewSvcClient(conn).Call, new(p46.Word)),
+		check(ctx, p138.NewQueueClient(conn).Send, new(p47.SendRequest)),
+		check(ctx, p139.NewNamesClient(conn).Get, new(p48.Word)),
+		check(ctx, p139.NewNamesClient(conn).String, new(p48.Word)),
+		check(ctx, p139.NewNamesClient(conn).Error, new(p48.Word)),
+		check(ctx, p139.NewNamesClient(conn).Close, new(p48.Word)),
+		check(ctx, p139.NewNamesClient(conn).Next, new(p48.Word)),
+		check(ctx, p139.NewNamesClient(conn).Len, new(p48.Word)),
+		check(ctx, p139.NewNamesClient(conn).Reset, new(p48.Word)),
+		check(ctx, p139.NewNamesClient(conn).ProtoReflect, new(p48.Word)),
+		check(ctx, p139.NewNamesClient(conn).Unwrap, new(p48.Word)),
+		check(ctx, p139.NewNamesClient(conn).Interface, new(p48.Word)),
+		check(ctx, p139.NewNamesClient(conn).ProtoType, new(p48.Word)),
+		check(ctx, p139.NewNamesClient(conn).X, new(p48.Word)),
+		check(ctx, p140.NewFinderClient(conn).Find, new(p49.FindRequest)),
+		check(ctx, p141.NewMailClient(conn).Send, new(p50.Letter)),
+		check(ctx, p141.NewMailClient(conn).SendInto, new(p50.Letter)),
+		check(ctx, p141.NewMailClient(conn).SendInto_, new(p50.Letter)),
+		check(ctx, p141.NewMailClient(conn).Receive, new(p50.Letter)),
+		check(ctx, p142.NewFooClient(conn).BarBaz, new(p51.FooBar)),
+		check(ctx, p142.NewFooBar3Client(conn).Baz, new(p51.FooBar)),
+		check(ctx, p142.NewFoo_BarBazClient(conn).Baz, new(p51.FooBar)),
+		check(ctx, p142.NewHostFooClient(conn).BarBaz, new(p51.FooBar)),
+		check(ctx, p143.NewGreeterClient(conn).SayHello, new(p52.HelloRequest)),
+		check(ctx, p143.NewWordCounterV2Client(conn).Count, new(p52.HelloRequest)),
+		check(ctx, p144.NewScaleClient(conn).Weigh, new(p54.WeighRequest)),
+		check(ctx, p145.NewFooClient(conn).Bar, new(p55.BarRequest)),
+		check(ctx, p146.NewAClient(conn).Do, new(p56.Request)),
+		check(ctx, p147.NewBClient(conn).Do, new(p56.Request)),
+		check(ctx, p148.NewGreeterClient(conn).Clients, new(p58.GreeterClient)),
+		check(ctx, p148.NewGreeterClient(conn).Plugins, new(p58.GreeterPlugin)),
+		check(ctx, p148.NewGreeterClient(conn).Joined, new(p58.GreeterClients)),
+		check(ctx, p148.NewGreeterClient(conn).Predeclared, new(p58.Error)),
+		check(ctx, p148.NewGreeterClient(conn).Packages, new(p58.Context)),
+		check(ctx, p149.NewWordsClient(conn).Import, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Type, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Range, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Func, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Go, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Select, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Close, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Ready, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Init, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).String, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Error, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Context, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Module, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Call, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Impl, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).New, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Register, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Delete, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Panic, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Recover, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Complex, new(p59.Word)),
+		check(ctx, p149.NewWordsClient(conn).Append, new(p59.Word)),
+		check(ctx, p150.NewTableClient(conn).Nothing, new(p60.Plain)),
+		check(ctx, p150.NewTableClient(conn).Look, new(p60.Plain)),
+		check(ctx, p150.NewTableClient(conn).Put, new(p60.Plain)),
+		check(ctx, p150.NewTableClient(conn).Unknown, new(p60.Plain)),
+		check(ctx, p150.NewTableClient(conn).Old, new(p60.Plain)),
+		check(ctx, p150.NewTableClient(conn).Wait, new(p60.Plain)),
+		check(ctx, p150.NewTableClient(conn).RedactedRequest, new(p60.Secret)),
+		check(ctx, p150.NewTableClient(conn).RedactedResponse, new(p60.Plain)),
+		check(ctx, p150.NewTableClient(conn).RedactedInLoop, new(p60.LoopA)),
+		check(ctx, p150.NewTableClient(conn).RedactedInMap, new(p60.InMap)),
+		check(ctx, p150.NewTableClient(conn).RedactedInOneof, new(p60.InOneof)),
+		check(ctx, p150.NewTableClient(conn).NotRedacted, new(p60.Harmless)),
+		check(ctx, p150.NewTableClient(conn).Everything, new(p60.Secret)),
+		check(ctx, p151.NewBoxClient(conn).Put, new(p62.Thing)),
+		check(ctx, p152.NewDiskClient(conn).Read, new(p63.Block)),
+		check(ctx, p152.NewDriveClient(conn).Read, new(p63.Block)),
+		check(ctx, p152.NewServeDiskClient(conn).Read, new(p63.Block)),
+		check(ctx, p153.NewNestClient(conn).Lay, new(p64.Outer_Inner)),
+		check(ctx, p154.NewNoPackageServiceClient(conn).Call, new(p65.NoPackageRequest)),
+		check(ctx, p155.NewBareClient(conn).Call, new(p66.Word)),
+		check(ctx, p156.NewSafeClient(conn).Open, new(p67.Combination)),
+		check(ctx, p157.NewTunedClient(conn).Slow, new(p68.Word)),
+		check(ctx, p157.NewTunedClient(conn).Slower, new(p68.Word)),
+		check(ctx, p157.NewTunedClient(conn).Quick, new(p68.Word)),
+		check(ctx, p157.NewTunedClient(conn).Renamed, new(p68.Word)),
+		check(ctx, p157.NewTunedClient(conn).Plain, new(p68.Word)),
+		check(ctx, p158.NewSuffixClient(conn).Call, new(p69.Request)),
+		check(ctx, p159.NewOldClient(conn).Call, new(p70.OldRequest)),
+		check(ctx, p160.NewMaybeClient(conn).Get, new(p71.Query)),
+		check(ctx, p161.NewGuestClient(conn).Enter, new(p72.Home)),
+		check(ctx, p162.NewRootClient(conn).Call, new(p73.Request)),
+		check(ctx, p163.NewLeftClient(conn).Turn, new(p74.Degrees)),
+		check(ctx, p163.NewRightClient(conn).Turn, new(p74.Degrees)),
+		check(ctx, p75.NewSameClient(conn).Call, new(p75.Request)),
+		check(ctx, p164.NewForestClient(conn).Plant, new(p76.Tree)),
+		check(ctx, p165.NewTypeClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewInterfaceClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewMapClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewAClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewCtxClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewReqClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewRespClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewErrClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewImplClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewClientClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewErrorClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewContextClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewEngineClient(conn).Call, new(p77.Word)),
+		check(ctx, p165.NewNamesClient(conn).Call, new(p77.Word)),
+		check(ctx, p166.NewHTTPFilesClient(conn).Get, new(p78.GetRequest)),
+		check(ctx, p166.NewHTTPFilesClient(conn).Purge, new(p61.Empty)),
+		check(ctx, p166.NewLinuxClient(conn).Boot, new(p78.GetRequest)),
+		check(ctx, p166.NewLinuxClient(conn).UnimplementedLinuxImpl, new(p78.GetRequest)),
+		check(ctx, p166.NewCatalogClient(conn).Describe, new(p78.GetRequest)),
+		check(ctx, p166.NewTestClient(conn).Init, new(p78.GetRequest)),
+		check(ctx, p167.NewGreeterClient(conn).Greet, new(p79.GreetRequest)),
+		check(ctx, p168.NewSomeClient(conn).Once, new(p80.Word)),
+		check(ctx, p169.NewOneClient(conn).Call, new(p81.OneRequest)),
+		check(ctx, p169.NewTwoClient(conn).Call, new(p81.OneResponse)),
+		check(ctx, p170.NewXClient(conn).Call, new(p82.Request)),
+		check(ctx, p171.NewXClient(conn).Call, new(p83.Request)),
+		check(ctx, p172.NewOwnedClient(conn).Call, new(p84.Word)),
+		check(ctx, p173.NewWellClient(conn).Empty, new(p61.Empty)),
+		check(ctx, p173.NewWellClient(conn).Any, new(p85.Any)),
+		check(ctx, p173.NewWellClient(conn).Mask, new(p87.FieldMask)),
+		check(ctx, p173.NewWellClient(conn).Wrapper, new(p88.StringValue)),
+		check(ctx, p174.NewPingClient(conn).Ping, new(p61.Empty)),
+		check(ctx, p174.NewPingClient(conn).Wrap, new(p61.Empty)),
 	)
 }

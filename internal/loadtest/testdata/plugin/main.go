@@ -12,10 +12,9 @@ import (
 
 // ParigotInitialize is what a host looks up.
 var ParigotInitialize pluginsdk.ParigotInit = pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool {
-	return pluginsdk.RegisterService(ctx, e, pluginsdk.Service{
-		Name: "loaded.v1.Loaded", Impl: true,
-		Methods: []pluginsdk.Method{{Name: "Call", Bridge: func(context.Context, api.Module, []uint64) {}}},
-	}) == nil
+	return e.Register(ctx, eng.HostModule{Name: "loaded.v1.Loaded", Functions: []eng.Function{
+		{Name: "Call", Call: func(context.Context, api.Module, []uint64) {}},
+	}}) == nil
 })
 
 // WrongType is no ParigotInit variable.

@@ -28,8 +28,8 @@ func main() {
 
 func series(how string, calls, size int) {
 	call := map[string]func(payload []byte) func() int{
-		"default": defaultCall, "into": func(p []byte) func() int { return intoCall(p) },
-		"borrowed": func(p []byte) func() int { return intoCall(p, guest.Borrowed()) },
+		"default":  func(p []byte) func() int { return send(p) },
+		"borrowed": func(p []byte) func() int { return send(p, guest.Borrowed()) },
 		"plain":    plainCall,
 	}[how](make([]byte, size))
 	var before, after runtime.MemStats
@@ -62,19 +62,11 @@ func request(payload []byte) *echov1.SendRequest {
 	return &echov1.SendRequest{Queue: "orders", Payload: payload, Seq: 42, Tags: []string{"red", "green", "blue"}}
 }
 
-func defaultCall(payload []byte) func() int {
-	client, req := echov1parigot.NewEchoClient(), request(payload)
+func send(payload []byte, opts ...guest.ClientOption) func() int {
+	client, req := echov1parigot.NewEchoClient(opts...), request(payload)
 	return func() int {
 		resp, err := client.Send(ctx, req)
 		check(err)
-		return len(resp.GetPayload())
-	}
-}
-
-func intoCall(payload []byte, opts ...guest.ClientOption) func() int {
-	client, req, resp := echov1parigot.NewEchoClient(opts...), request(payload), new(echov1.SendResponse)
-	return func() int {
-		check(client.SendInto(ctx, req, resp))
 		return len(resp.GetPayload())
 	}
 }

@@ -131,10 +131,11 @@ func bench(args []string) {
 	}
 }
 
+var methodEcho = guest.Method{Import: echo, MayBlock: true} // which it may not
+
 func call(ctx context.Context, payload []byte) ([]byte, error) {
-	resp := new(wrapperspb.BytesValue)
-	err := guest.Call(ctx, echo, wrapperspb.Bytes(payload), resp)
-	return resp.Value, err
+	resp, err := guest.Call[wrapperspb.BytesValue](ctx, guest.Client{}, &methodEcho, wrapperspb.Bytes(payload))
+	return resp.GetValue(), err
 }
 
 // echoes sends payloads that fit the first response buffer and ones that do not,

@@ -96,14 +96,26 @@ func lines(args []string) {
 	fmt.Fprintln(os.Stderr, failed, "failed:", first)
 }
 
+var (
+	methodWork  = guest.Method{Import: importWork, MayBlock: true}
+	methodPlain = guest.Method{Import: importPlain, MayBlock: true} // which it may not
+)
+
+func callWork(ctx context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
+	return guest.Call[wrapperspb.BytesValue](ctx, guest.Client{}, &methodWork, req)
+}
+
+func callPlain(ctx context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
+	return guest.Call[wrapperspb.BytesValue](ctx, guest.Client{}, &methodPlain, req)
+}
+
 func work(ctx context.Context, what string) (string, error) {
-	resp := new(wrapperspb.BytesValue)
-	err := guest.Call(ctx, importWork, wrapperspb.Bytes([]byte(what)), resp)
-	return string(resp.Value), err
+	resp, err := callWork(ctx, wrapperspb.Bytes([]byte(what)))
+	return string(resp.GetValue()), err
 }
 
 func workAsync(ctx context.Context, what string) *future.Method[*wrapperspb.BytesValue, error] {
-	return guest.CallAsync(ctx, importWork, wrapperspb.Bytes([]byte(what)), new(wrapperspb.BytesValue))
+	return future.Go(ctx, callWork, wrapperspb.Bytes([]byte(what)))
 }
 
 // begin starts a call and returns while it is pending.
@@ -163,9 +175,8 @@ func alive([]string) {
 }
 
 func plain(what string) (string, error) {
-	resp := new(wrapperspb.BytesValue)
-	err := guest.Call(context.Background(), importPlain, wrapperspb.Bytes([]byte(what)), resp)
-	return string(resp.Value), err
+	resp, err := callPlain(context.Background(), wrapperspb.Bytes([]byte(what)))
+	return string(resp.GetValue()), err
 }
 
 // outcomes prints what comes of calls that end in all ways, each pending.
@@ -229,7 +240,7 @@ func async([]string) {
 	got, err := future.Await(ctx, b)
 	check(err)
 	fmt.Println(string(got.Value), <-order)
-	c := guest.CallAsync(ctx, importPlain, wrapperspb.Bytes([]byte("plain")), new(wrapperspb.BytesValue))
+	c := future.Go(ctx, callPlain, wrapperspb.Bytes([]byte("plain")))
 	fmt.Println("a plain call is complete:", c.Completed())
 	c.Success(func(resp *wrapperspb.BytesValue) { fmt.Println("at once", string(resp.Value)) })
 	_, err = future.Await(ctx, workAsync(ctx, "late fail"))

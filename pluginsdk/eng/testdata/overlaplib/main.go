@@ -17,6 +17,12 @@ import (
 //go:noescape
 func importWork(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+var methodWork = guest.Method{Import: importWork, MayBlock: true}
+
+func work(ctx context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
+	return guest.Call[wrapperspb.BytesValue](ctx, guest.Client{}, &methodWork, req)
+}
+
 var begun *future.Method[*wrapperspb.BytesValue, error]
 
 // begin starts a call: "gate", or else "block".
@@ -27,7 +33,7 @@ func begin(gate int32) {
 	if gate != 0 {
 		what = "gate"
 	}
-	begun = guest.CallAsync(context.Background(), importWork, wrapperspb.Bytes([]byte(what)), new(wrapperspb.BytesValue))
+	begun = future.Go(context.Background(), work, wrapperspb.Bytes([]byte(what)))
 }
 
 // collect waits for it, and returns the length of the response, or -1.

@@ -11,189 +11,189 @@ import (
 	"context"
 	"fmt"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
-	p1 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async"
-	p0 "github.com/iansmith/parigot/internal/gen/testdata/async_names/async/asyncparigot"
-	p3 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p2 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
-	p5 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p4 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p9 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p11 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p10 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p6 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p12 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p8 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
-	p7 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
-	p14 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p13 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
-	p16 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p15 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p17 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
-	p18 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	p20 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
-	p19 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes/notesparigot"
-	p22 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	p21 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
-	p24 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p23 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
-	p26 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p25 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
-	p28 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p27 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p29 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
-	p33 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p32 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
-	p35 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p34 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
-	p37 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p36 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
-	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
-	p39 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p168 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p38 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p169 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
-	p40 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p170 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
-	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
-	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
-	p76 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p77 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
-	p86 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p85 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
-	p88 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p87 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names/namesparigot"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p171 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p172 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p151 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p154 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p153 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p156 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p155 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p158 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p157 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p160 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p159 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p162 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p161 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p163 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p174 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p167 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p2 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
+	p0 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p4 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
+	p3 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p8 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p10 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p9 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p5 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p11 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p7 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p6 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
+	p13 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
+	p12 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p15 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
+	p14 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p16 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p17 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
+	p19 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
+	p18 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes/notesparigot"
+	p21 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
+	p20 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p23 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
+	p22 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p25 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	p24 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p27 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
+	p26 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p28 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p32 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
+	p31 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p34 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
+	p33 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p36 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
+	p35 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
+	p29 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p38 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
+	p169 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
+	p37 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p170 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	p39 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	p171 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
+	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
+	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p45 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
+	p44 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p49 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p77 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p89 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
+	p88 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names/namesparigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into/intoparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p172 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p173 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p157 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p159 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p158 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p161 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p160 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p163 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p162 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p164 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p175 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p168 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"github.com/iansmith/parigot/pluginsdk/future"
-	"github.com/iansmith/parigot/pluginsdk/guest"
+	p1 "github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	"google.golang.org/protobuf/proto"
-	p164 "google.golang.org/protobuf/types/known/anypb"
-	p150 "google.golang.org/protobuf/types/known/emptypb"
-	p165 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p173 "google.golang.org/protobuf/types/known/structpb"
-	p91 "google.golang.org/protobuf/types/known/timestamppb"
-	p166 "google.golang.org/protobuf/types/known/wrapperspb"
+	p165 "google.golang.org/protobuf/types/known/anypb"
+	p151 "google.golang.org/protobuf/types/known/emptypb"
+	p166 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p174 "google.golang.org/protobuf/types/known/structpb"
+	p90 "google.golang.org/protobuf/types/known/timestamppb"
+	p167 "google.golang.org/protobuf/types/known/wrapperspb"
 	"os"
 )
 
-func check[T, U proto.Message](method string, call func(context.Context, T) (U, error), twin func(context.Context, T) *future.Method[U, error], into func(context.Context, T, U) error, req T) {
+func check[T, U proto.Message](method string, call func(context.Context, T) (U, error), req T) {
 	ctx := context.Background()
 	fill.Fill(req)
 	resp, err := call(ctx, req)
@@ -201,13 +201,7 @@ func check[T, U proto.Message](method string, call func(context.Context, T) (U, 
 		err = fill.Check(resp)
 	}
 	if err == nil {
-		resp, err = future.Await(ctx, twin(ctx, req))
-	}
-	if err == nil {
-		err = fill.Check(resp)
-	}
-	if err == nil {
-		err = into(ctx, req, resp)
+		resp, err = future.Await(ctx, future.Go(ctx, call, req))
 	}
 	if err == nil {
 		err = fill.Check(resp)
@@ -249,496 +243,683 @@ func main() {
 }
 
 func callHost() {
-	check("async_names.Mail.Send", p0.NewMailClient().Send, p0.NewMailClient().SendAsync__, p0.NewMailClient(guest.Borrowed()).SendInto_, new(p1.Letter))
-	check("async_names.Mail.SendAsync", p0.NewMailClient().SendAsync, p0.NewMailClient().SendAsyncAsync, p0.NewMailClient(guest.Borrowed()).SendAsyncInto, new(p1.Letter))
-	check("async_names.Mail.SendAsync_", p0.NewMailClient().SendAsync_, p0.NewMailClient().SendAsync_Async, p0.NewMailClient(guest.Borrowed()).SendAsync_Into, new(p1.Letter))
-	check("async_names.Mail.SendInto", p0.NewMailClient().SendInto, p0.NewMailClient().SendIntoAsync, p0.NewMailClient(guest.Borrowed()).SendIntoInto, new(p1.Letter))
-	check("async_names.Mail.Receive", p0.NewMailClient().Receive, p0.NewMailClient().ReceiveAsync, p0.NewMailClient(guest.Borrowed()).ReceiveInto, new(p1.Letter))
-	check("comment_bytes.Odd.Call", p2.NewOddClient().Call, p2.NewOddClient().CallAsync, p2.NewOddClient(guest.Borrowed()).CallInto, new(p3.Word))
-	check("comments.Talk.Say", p4.NewTalkClient().Say, p4.NewTalkClient().SayAsync, p4.NewTalkClient(guest.Borrowed()).SayInto, new(p5.Word))
-	check("comments.Talk.Whisper", p4.NewTalkClient().Whisper, p4.NewTalkClient().WhisperAsync, p4.NewTalkClient(guest.Borrowed()).WhisperInto, new(p5.Word))
-	check("comments.Talk.Shout", p4.NewTalkClient().Shout, p4.NewTalkClient().ShoutAsync, p4.NewTalkClient(guest.Borrowed()).ShoutInto, new(p5.Word))
-	check("comments.Talk.Mumble", p4.NewTalkClient().Mumble, p4.NewTalkClient().MumbleAsync, p4.NewTalkClient(guest.Borrowed()).MumbleInto, new(p5.Word))
-	check("comments.Talk.Speak", p4.NewTalkClient().Speak, p4.NewTalkClient().SpeakAsync, p4.NewTalkClient(guest.Borrowed()).SpeakInto, new(p5.Word))
-	check("constrained_names.n3.Svc.Call", p6.NewSvcClient().Call, p6.NewSvcClient().CallAsync, p6.NewSvcClient(guest.Borrowed()).CallInto, new(p7.Word))
-	check("constrained_names.n5.Svc.Call", p8.NewSvcClient().Call, p8.NewSvcClient().CallAsync, p8.NewSvcClient(guest.Borrowed()).CallInto, new(p7.Word))
-	check("constrained_names.n0.Svc.Call", p9.NewSvcClient().Call, p9.NewSvcClient().CallAsync, p9.NewSvcClient(guest.Borrowed()).CallInto, new(p7.Word))
-	check("constrained_names.n2.Svc.Call", p10.NewSvcClient().Call, p10.NewSvcClient().CallAsync, p10.NewSvcClient(guest.Borrowed()).CallInto, new(p7.Word))
-	check("constrained_names.n1.Svc.Call", p11.NewSvcClient().Call, p11.NewSvcClient().CallAsync, p11.NewSvcClient(guest.Borrowed()).CallInto, new(p7.Word))
-	check("constrained_names.n4.Svc.Call", p12.NewSvcClient().Call, p12.NewSvcClient().CallAsync, p12.NewSvcClient(guest.Borrowed()).CallInto, new(p7.Word))
-	check("acme.team.svc.x.v1.Deep.Dive", p13.NewDeepClient().Dive, p13.NewDeepClient().DiveAsync, p13.NewDeepClient(guest.Borrowed()).DiveInto, new(p14.DiveRequest))
-	check("deprecated.Fresh.Keep", p15.NewFreshClient().Keep, p15.NewFreshClient().KeepAsync, p15.NewFreshClient(guest.Borrowed()).KeepInto, new(p16.Word))
-	check("deprecated.Fresh.Drop", p15.NewFreshClient().Drop, p15.NewFreshClient().DropAsync, p15.NewFreshClient(guest.Borrowed()).DropInto, new(p16.Word))
-	check("deprecated.Stale.Call", p15.NewStaleClient().Call, p15.NewStaleClient().CallAsync, p15.NewStaleClient(guest.Borrowed()).CallInto, new(p16.Word))
-	check("deprecated.Whole.Call", p15.NewWholeClient().Call, p15.NewWholeClient().CallAsync, p15.NewWholeClient(guest.Borrowed()).CallInto, new(p16.Word))
-	check("directives.Run.Call", p17.NewRunClient().Call, p17.NewRunClient().CallAsync, p17.NewRunClient(guest.Borrowed()).CallInto, new(p18.Word))
-	check("directives.Run.Block", p17.NewRunClient().Block, p17.NewRunClient().BlockAsync, p17.NewRunClient(guest.Borrowed()).BlockInto, new(p18.Word))
-	check("doc_comments.Notes.Get", p19.NewNotesClient().Get, p19.NewNotesClient().GetAsync, p19.NewNotesClient(guest.Borrowed()).GetInto, new(p20.Note))
-	check("doc_comments.Notes.Old", p19.NewNotesClient().Old, p19.NewNotesClient().OldAsync, p19.NewNotesClient(guest.Borrowed()).OldInto, new(p20.Note))
-	check("doc_comments.Notes.Put", p19.NewNotesClient().Put, p19.NewNotesClient().PutAsync, p19.NewNotesClient(guest.Borrowed()).PutInto, new(p20.Note))
-	check("doc_comments.Notes.Block", p19.NewNotesClient().Block, p19.NewNotesClient().BlockAsync, p19.NewNotesClient(guest.Borrowed()).BlockInto, new(p20.Note))
-	check("doc_comments.Notes.Odd", p19.NewNotesClient().Odd, p19.NewNotesClient().OddAsync, p19.NewNotesClient(guest.Borrowed()).OddInto, new(p20.Note))
-	check("doc_comments.Notes.Middle", p19.NewNotesClient().Middle, p19.NewNotesClient().MiddleAsync, p19.NewNotesClient(guest.Borrowed()).MiddleInto, new(p20.Note))
-	check("queue.v1.Queue.Send", p21.NewQueueClient().Send, p21.NewQueueClient().SendAsync, p21.NewQueueClient(guest.Borrowed()).SendInto, new(p22.SendRequest))
-	check("queue.v1.Queue.Receive", p21.NewQueueClient().Receive, p21.NewQueueClient().ReceiveAsync, p21.NewQueueClient(guest.Borrowed()).ReceiveInto, new(p22.ReceiveRequest))
-	check("queue.v1.Queue.Length", p21.NewQueueClient().Length, p21.NewQueueClient().LengthAsync, p21.NewQueueClient(guest.Borrowed()).LengthInto, new(p22.LengthRequest))
-	check("edition2023.Editor.Edit", p23.NewEditorClient().Edit, p23.NewEditorClient().EditAsync, p23.NewEditorClient(guest.Borrowed()).EditInto, new(p24.EditRequest))
-	check("edition2024.Editor.Edit", p25.NewEditorClient().Edit, p25.NewEditorClient().EditAsync, p25.NewEditorClient(guest.Borrowed()).EditInto, new(p26.EditRequest))
-	check("empty_messages.Nothing.Happens", p27.NewNothingClient().Happens, p27.NewNothingClient().HappensAsync, p27.NewNothingClient(guest.Borrowed()).HappensInto, new(p28.HappensRequest))
-	_ = p29.NewIdleClient()
-	check("file_names.upper.Svc.Call", p30.NewSvcClient().Call, p30.NewSvcClient().CallAsync, p30.NewSvcClient(guest.Borrowed()).CallInto, new(p31.Word))
-	check("file_names.ab.Svc.Call", p32.NewSvcClient().Call, p32.NewSvcClient().CallAsync, p32.NewSvcClient(guest.Borrowed()).CallInto, new(p33.Word))
-	check("file_names.dot.Svc.Call", p34.NewSvcClient().Call, p34.NewSvcClient().CallAsync, p34.NewSvcClient(guest.Borrowed()).CallInto, new(p35.Word))
-	check("file_names.space.Svc.Call", p36.NewSvcClient().Call, p36.NewSvcClient().CallAsync, p36.NewSvcClient(guest.Borrowed()).CallInto, new(p37.Word))
-	check("foreign_messages.Caller.Versions", p38.NewCallerClient().Versions, p38.NewCallerClient().VersionsAsync, p38.NewCallerClient(guest.Borrowed()).VersionsInto, new(p39.In))
-	check("foreign_messages.Caller.Locals", p38.NewCallerClient().Locals, p38.NewCallerClient().LocalsAsync, p38.NewCallerClient(guest.Borrowed()).LocalsInto, new(p40.In))
-	check("foreign_messages.Caller.Packages", p38.NewCallerClient().Packages, p38.NewCallerClient().PackagesAsync, p38.NewCallerClient(guest.Borrowed()).PackagesInto, new(p40.In))
-	check("go_package_name.Named.Go", p41.NewNamedClient().Go, p41.NewNamedClient().GoAsync, p41.NewNamedClient(guest.Borrowed()).GoInto, new(p42.Thing))
-	check("go_package_names.napi.Svc.Call", p43.NewSvcClient().Call, p43.NewSvcClient().CallAsync, p43.NewSvcClient(guest.Borrowed()).CallInto, new(p44.Word))
-	check("go_package_names.nc.Svc.Call", p45.NewSvcClient().Call, p45.NewSvcClient().CallAsync, p45.NewSvcClient(guest.Borrowed()).CallInto, new(p46.Word))
-	check("go_package_names.ncall.Svc.Call", p47.NewSvcClient().Call, p47.NewSvcClient().CallAsync, p47.NewSvcClient(guest.Borrowed()).CallInto, new(p48.Word))
-	check("go_package_names.ncontext.Svc.Call", p49.NewSvcClient().Call, p49.NewSvcClient().CallAsync, p49.NewSvcClient(guest.Borrowed()).CallInto, new(p50.Word))
-	check("go_package_names.nctx.Svc.Call", p51.NewSvcClient().Call, p51.NewSvcClient().CallAsync, p51.NewSvcClient(guest.Borrowed()).CallInto, new(p52.Word))
-	check("go_package_names.nd.Svc.Call", p53.NewSvcClient().Call, p53.NewSvcClient().CallAsync, p53.NewSvcClient(guest.Borrowed()).CallInto, new(p54.Word))
-	check("go_package_names.ne.Svc.Call", p55.NewSvcClient().Call, p55.NewSvcClient().CallAsync, p55.NewSvcClient(guest.Borrowed()).CallInto, new(p56.Word))
-	check("go_package_names.neng.Svc.Call", p57.NewSvcClient().Call, p57.NewSvcClient().CallAsync, p57.NewSvcClient(guest.Borrowed()).CallInto, new(p58.Word))
-	check("go_package_names.nerr.Svc.Call", p59.NewSvcClient().Call, p59.NewSvcClient().CallAsync, p59.NewSvcClient(guest.Borrowed()).CallInto, new(p60.Word))
-	check("go_package_names.nfmt.Svc.Call", p61.NewSvcClient().Call, p61.NewSvcClient().CallAsync, p61.NewSvcClient(guest.Borrowed()).CallInto, new(p62.Word))
-	check("go_package_names.nfuture.Svc.Call", p63.NewSvcClient().Call, p63.NewSvcClient().CallAsync, p63.NewSvcClient(guest.Borrowed()).CallInto, new(p64.Word))
-	check("go_package_names.nguest.Svc.Call", p65.NewSvcClient().Call, p65.NewSvcClient().CallAsync, p65.NewSvcClient(guest.Borrowed()).CallInto, new(p66.Word))
-	check("go_package_names.nimpl.Svc.Call", p67.NewSvcClient().Call, p67.NewSvcClient().CallAsync, p67.NewSvcClient(guest.Borrowed()).CallInto, new(p68.Word))
-	check("go_package_names.nkernel.Svc.Call", p69.NewSvcClient().Call, p69.NewSvcClient().CallAsync, p69.NewSvcClient(guest.Borrowed()).CallInto, new(p70.Word))
-	check("go_package_names.nm.Svc.Call", p71.NewSvcClient().Call, p71.NewSvcClient().CallAsync, p71.NewSvcClient(guest.Borrowed()).CallInto, new(p72.Word))
-	check("go_package_names.nparigot.Svc.Call", p73.NewSvcClient().Call, p73.NewSvcClient().CallAsync, p73.NewSvcClient(guest.Borrowed()).CallInto, new(p74.Word))
-	check("go_package_names.npluginsdk.Svc.Call", p75.NewSvcClient().Call, p75.NewSvcClient().CallAsync, p75.NewSvcClient(guest.Borrowed()).CallInto, new(p76.Word))
-	check("go_package_names.nproto.Svc.Call", p77.NewSvcClient().Call, p77.NewSvcClient().CallAsync, p77.NewSvcClient(guest.Borrowed()).CallInto, new(p78.Word))
-	check("go_package_names.nremote.Svc.Call", p79.NewSvcClient().Call, p79.NewSvcClient().CallAsync, p79.NewSvcClient(guest.Borrowed()).CallInto, new(p80.Word))
-	check("go_package_names.nrequires.Svc.Call", p81.NewSvcClient().Call, p81.NewSvcClient().CallAsync, p81.NewSvcClient(guest.Borrowed()).CallInto, new(p82.Word))
-	check("go_package_names.nstack.Svc.Call", p83.NewSvcClient().Call, p83.NewSvcClient().CallAsync, p83.NewSvcClient(guest.Borrowed()).CallInto, new(p84.Word))
-	check("go_package_names.ntype.Svc.Call", p85.NewSvcClient().Call, p85.NewSvcClient().CallAsync, p85.NewSvcClient(guest.Borrowed()).CallInto, new(p86.Word))
-	check("go_package_names.nunsafe.Svc.Call", p87.NewSvcClient().Call, p87.NewSvcClient().CallAsync, p87.NewSvcClient(guest.Borrowed()).CallInto, new(p88.Word))
-	check("grown.Clock.Now", p89.NewClockClient().Now, p89.NewClockClient().NowAsync, p89.NewClockClient(guest.Borrowed()).NowInto, new(p90.NowRequest))
-	check("grown.Clock.Alarm", p89.NewClockClient().Alarm, p89.NewClockClient().AlarmAsync, p89.NewClockClient(guest.Borrowed()).AlarmInto, new(p91.Timestamp))
-	check("grown.Calendar.Today", p89.NewCalendarClient().Today, p89.NewCalendarClient().TodayAsync, p89.NewCalendarClient(guest.Borrowed()).TodayInto, new(p90.NowRequest))
-	check("header.Svc.Call", p92.NewSvcClient().Call, p92.NewSvcClient().CallAsync, p92.NewSvcClient(guest.Borrowed()).CallInto, new(p93.Word))
-	check("ids.Queue.Send", p94.NewQueueClient().Send, p94.NewQueueClient().SendAsync, p94.NewQueueClient(guest.Borrowed()).SendInto, new(p95.SendRequest))
-	check("import_names.Names.Get", p96.NewNamesClient().Get, p96.NewNamesClient().GetAsync, p96.NewNamesClient(guest.Borrowed()).GetInto, new(p97.Word))
-	check("import_names.Names.String", p96.NewNamesClient().String, p96.NewNamesClient().StringAsync, p96.NewNamesClient(guest.Borrowed()).StringInto, new(p97.Word))
-	check("import_names.Names.Error", p96.NewNamesClient().Error, p96.NewNamesClient().ErrorAsync, p96.NewNamesClient(guest.Borrowed()).ErrorInto, new(p97.Word))
-	check("import_names.Names.Close", p96.NewNamesClient().Close, p96.NewNamesClient().CloseAsync, p96.NewNamesClient(guest.Borrowed()).CloseInto, new(p97.Word))
-	check("import_names.Names.Next", p96.NewNamesClient().Next, p96.NewNamesClient().NextAsync, p96.NewNamesClient(guest.Borrowed()).NextInto, new(p97.Word))
-	check("import_names.Names.Len", p96.NewNamesClient().Len, p96.NewNamesClient().LenAsync, p96.NewNamesClient(guest.Borrowed()).LenInto, new(p97.Word))
-	check("import_names.Names.Reset", p96.NewNamesClient().Reset, p96.NewNamesClient().ResetAsync, p96.NewNamesClient(guest.Borrowed()).ResetInto, new(p97.Word))
-	check("import_names.Names.ProtoReflect", p96.NewNamesClient().ProtoReflect, p96.NewNamesClient().ProtoReflectAsync, p96.NewNamesClient(guest.Borrowed()).ProtoReflectInto, new(p97.Word))
-	check("import_names.Names.Unwrap", p96.NewNamesClient().Unwrap, p96.NewNamesClient().UnwrapAsync, p96.NewNamesClient(guest.Borrowed()).UnwrapInto, new(p97.Word))
-	check("import_names.Names.Interface", p96.NewNamesClient().Interface, p96.NewNamesClient().InterfaceAsync, p96.NewNamesClient(guest.Borrowed()).InterfaceInto, new(p97.Word))
-	check("import_names.Names.ProtoType", p96.NewNamesClient().ProtoType, p96.NewNamesClient().ProtoTypeAsync, p96.NewNamesClient(guest.Borrowed()).ProtoTypeInto, new(p97.Word))
-	check("import_names.Names.X", p96.NewNamesClient().X, p96.NewNamesClient().XAsync, p96.NewNamesClient(guest.Borrowed()).XInto, new(p97.Word))
-	check("import_path.Finder.Find", p98.NewFinderClient().Find, p98.NewFinderClient().FindAsync, p98.NewFinderClient(guest.Borrowed()).FindInto, new(p99.FindRequest))
-	check("joined_names.Foo.BarBaz", p100.NewFooClient().BarBaz, p100.NewFooClient().BarBazAsync, p100.NewFooClient(guest.Borrowed()).BarBazInto, new(p101.FooBar))
-	check("joined_names.FooBar3.Baz", p100.NewFooBar3Client().Baz, p100.NewFooBar3Client().BazAsync, p100.NewFooBar3Client(guest.Borrowed()).BazInto, new(p101.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", p100.NewFoo_BarBazClient().Baz, p100.NewFoo_BarBazClient().BazAsync, p100.NewFoo_BarBazClient(guest.Borrowed()).BazInto, new(p101.FooBar))
-	check("joined_names.LocalFoo.BarBaz", p100.NewLocalFooClient().BarBaz, p100.NewLocalFooClient().BarBazAsync, p100.NewLocalFooClient(guest.Borrowed()).BarBazInto, new(p101.FooBar))
-	check("lower_case.greeter.say_hello", p102.NewGreeterClient().SayHello, p102.NewGreeterClient().SayHelloAsync, p102.NewGreeterClient(guest.Borrowed()).SayHelloInto, new(p103.HelloRequest))
-	check("lower_case.word_counter_v2.count", p102.NewWordCounterV2Client().Count, p102.NewWordCounterV2Client().CountAsync, p102.NewWordCounterV2Client(guest.Borrowed()).CountInto, new(p103.HelloRequest))
-	check("m_dependency.Scale.Weigh", p104.NewScaleClient().Weigh, p104.NewScaleClient().WeighAsync, p104.NewScaleClient(guest.Borrowed()).WeighInto, new(p105.WeighRequest))
-	check("m_override.Foo.Bar", p106.NewFooClient().Bar, p106.NewFooClient().BarAsync, p106.NewFooClient(guest.Borrowed()).BarInto, new(p107.BarRequest))
-	check("many_packages.a.A.Do", p108.NewAClient().Do, p108.NewAClient().DoAsync, p108.NewAClient(guest.Borrowed()).DoInto, new(p109.Request))
-	check("many_packages.b.B.Do", p110.NewBClient().Do, p110.NewBClient().DoAsync, p110.NewBClient(guest.Borrowed()).DoInto, new(p109.Request))
-	check("message_names.Greeter.Clients", p111.NewGreeterClient().Clients, p111.NewGreeterClient().ClientsAsync, p111.NewGreeterClient(guest.Borrowed()).ClientsInto, new(p112.GreeterClient))
-	check("message_names.Greeter.Plugins", p111.NewGreeterClient().Plugins, p111.NewGreeterClient().PluginsAsync, p111.NewGreeterClient(guest.Borrowed()).PluginsInto, new(p112.GreeterPlugin))
-	check("message_names.Greeter.Joined", p111.NewGreeterClient().Joined, p111.NewGreeterClient().JoinedAsync, p111.NewGreeterClient(guest.Borrowed()).JoinedInto, new(p112.GreeterClients))
-	check("message_names.Greeter.Predeclared", p111.NewGreeterClient().Predeclared, p111.NewGreeterClient().PredeclaredAsync, p111.NewGreeterClient(guest.Borrowed()).PredeclaredInto, new(p112.Error))
-	check("message_names.Greeter.Packages", p111.NewGreeterClient().Packages, p111.NewGreeterClient().PackagesAsync, p111.NewGreeterClient(guest.Borrowed()).PackagesInto, new(p112.Context))
-	check("method_names.Words.Import", p113.NewWordsClient().Import, p113.NewWordsClient().ImportAsync, p113.NewWordsClient(guest.Borrowed()).ImportInto, new(p114.Word))
-	check("method_names.Words.Type", p113.NewWordsClient().Type, p113.NewWordsClient().TypeAsync, p113.NewWordsClient(guest.Borrowed()).TypeInto, new(p114.Word))
-	check("method_names.Words.Range", p113.NewWordsClient().Range, p113.NewWordsClient().RangeAsync, p113.NewWordsClient(guest.Borrowed()).RangeInto, new(p114.Word))
-	check("method_names.Words.Func", p113.NewWordsClient().Func, p113.NewWordsClient().FuncAsync, p113.NewWordsClient(guest.Borrowed()).FuncInto, new(p114.Word))
-	check("method_names.Words.Go", p113.NewWordsClient().Go, p113.NewWordsClient().GoAsync, p113.NewWordsClient(guest.Borrowed()).GoInto, new(p114.Word))
-	check("method_names.Words.Select", p113.NewWordsClient().Select, p113.NewWordsClient().SelectAsync, p113.NewWordsClient(guest.Borrowed()).SelectInto, new(p114.Word))
-	check("method_names.Words.Close", p113.NewWordsClient().Close, p113.NewWordsClient().CloseAsync, p113.NewWordsClient(guest.Borrowed()).CloseInto, new(p114.Word))
-	check("method_names.Words.Ready", p113.NewWordsClient().Ready, p113.NewWordsClient().ReadyAsync, p113.NewWordsClient(guest.Borrowed()).ReadyInto, new(p114.Word))
-	check("method_names.Words.Init", p113.NewWordsClient().Init, p113.NewWordsClient().InitAsync, p113.NewWordsClient(guest.Borrowed()).InitInto, new(p114.Word))
-	check("method_names.Words.String", p113.NewWordsClient().String, p113.NewWordsClient().StringAsync, p113.NewWordsClient(guest.Borrowed()).StringInto, new(p114.Word))
-	check("method_names.Words.Error", p113.NewWordsClient().Error, p113.NewWordsClient().ErrorAsync, p113.NewWordsClient(guest.Borrowed()).ErrorInto, new(p114.Word))
-	check("method_names.Words.Context", p113.NewWordsClient().Context, p113.NewWordsClient().ContextAsync, p113.NewWordsClient(guest.Borrowed()).ContextInto, new(p114.Word))
-	check("method_names.Words.Module", p113.NewWordsClient().Module, p113.NewWordsClient().ModuleAsync, p113.NewWordsClient(guest.Borrowed()).ModuleInto, new(p114.Word))
-	check("method_names.Words.Call", p113.NewWordsClient().Call, p113.NewWordsClient().CallAsync, p113.NewWordsClient(guest.Borrowed()).CallInto, new(p114.Word))
-	check("method_names.Words.Impl", p113.NewWordsClient().Impl, p113.NewWordsClient().ImplAsync, p113.NewWordsClient(guest.Borrowed()).ImplInto, new(p114.Word))
-	check("method_names.Words.New", p113.NewWordsClient().New, p113.NewWordsClient().NewAsync, p113.NewWordsClient(guest.Borrowed()).NewInto, new(p114.Word))
-	check("method_names.Words.Register", p113.NewWordsClient().Register, p113.NewWordsClient().RegisterAsync, p113.NewWordsClient(guest.Borrowed()).RegisterInto, new(p114.Word))
-	check("method_names.Words.Delete", p113.NewWordsClient().Delete, p113.NewWordsClient().DeleteAsync, p113.NewWordsClient(guest.Borrowed()).DeleteInto, new(p114.Word))
-	check("method_names.Words.Panic", p113.NewWordsClient().Panic, p113.NewWordsClient().PanicAsync, p113.NewWordsClient(guest.Borrowed()).PanicInto, new(p114.Word))
-	check("method_names.Words.Recover", p113.NewWordsClient().Recover, p113.NewWordsClient().RecoverAsync, p113.NewWordsClient(guest.Borrowed()).RecoverInto, new(p114.Word))
-	check("method_names.Words.Complex", p113.NewWordsClient().Complex, p113.NewWordsClient().ComplexAsync, p113.NewWordsClient(guest.Borrowed()).ComplexInto, new(p114.Word))
-	check("method_names.Words.Append", p113.NewWordsClient().Append, p113.NewWordsClient().AppendAsync, p113.NewWordsClient(guest.Borrowed()).AppendInto, new(p114.Word))
-	check("method_table.Table.Nothing", p115.NewTableClient().Nothing, p115.NewTableClient().NothingAsync, p115.NewTableClient(guest.Borrowed()).NothingInto, new(p116.Plain))
-	check("method_table.Table.Look", p115.NewTableClient().Look, p115.NewTableClient().LookAsync, p115.NewTableClient(guest.Borrowed()).LookInto, new(p116.Plain))
-	check("method_table.Table.Put", p115.NewTableClient().Put, p115.NewTableClient().PutAsync, p115.NewTableClient(guest.Borrowed()).PutInto, new(p116.Plain))
-	check("method_table.Table.Unknown", p115.NewTableClient().Unknown, p115.NewTableClient().UnknownAsync, p115.NewTableClient(guest.Borrowed()).UnknownInto, new(p116.Plain))
-	check("method_table.Table.Old", p115.NewTableClient().Old, p115.NewTableClient().OldAsync, p115.NewTableClient(guest.Borrowed()).OldInto, new(p116.Plain))
-	check("method_table.Table.Wait", p115.NewTableClient().Wait, p115.NewTableClient().WaitAsync, p115.NewTableClient(guest.Borrowed()).WaitInto, new(p116.Plain))
-	check("method_table.Table.RedactedRequest", p115.NewTableClient().RedactedRequest, p115.NewTableClient().RedactedRequestAsync, p115.NewTableClient(guest.Borrowed()).RedactedRequestInto, new(p116.Secret))
-	check("method_table.Table.RedactedResponse", p115.NewTableClient().RedactedResponse, p115.NewTableClient().RedactedResponseAsync, p115.NewTableClient(guest.Borrowed()).RedactedResponseInto, new(p116.Plain))
-	check("method_table.Table.RedactedInLoop", p115.NewTableClient().RedactedInLoop, p115.NewTableClient().RedactedInLoopAsync, p115.NewTableClient(guest.Borrowed()).RedactedInLoopInto, new(p116.LoopA))
-	check("method_table.Table.RedactedInMap", p115.NewTableClient().RedactedInMap, p115.NewTableClient().RedactedInMapAsync, p115.NewTableClient(guest.Borrowed()).RedactedInMapInto, new(p116.InMap))
-	check("method_table.Table.RedactedInOneof", p115.NewTableClient().RedactedInOneof, p115.NewTableClient().RedactedInOneofAsync, p115.NewTableClient(guest.Borrowed()).RedactedInOneofInto, new(p116.InOneof))
-	check("method_table.Table.NotRedacted", p115.NewTableClient().NotRedacted, p115.NewTableClient().NotRedactedAsync, p115.NewTableClient(guest.Borrowed()).NotRedactedInto, new(p116.Harmless))
-	check("method_table.Table.Everything", p115.NewTableClient().Everything, p115.NewTableClient().EverythingAsync, p115.NewTableClient(guest.Borrowed()).EverythingInto, new(p116.Secret))
-	check("module.Box.Put", p117.NewBoxClient().Put, p117.NewBoxClient().PutAsync, p117.NewBoxClient(guest.Borrowed()).PutInto, new(p118.Thing))
-	check("native.Disk.Read", p119.NewDiskClient().Read, p119.NewDiskClient().ReadAsync, p119.NewDiskClient(guest.Borrowed()).ReadInto, new(p120.Block))
-	check("native.Drive.Read", p119.NewDriveClient().Read, p119.NewDriveClient().ReadAsync, p119.NewDriveClient(guest.Borrowed()).ReadInto, new(p120.Block))
-	_ = p119.NewDiskServerClient()
-	check("native.ServeDisk.Read", p119.NewServeDiskClient().Read, p119.NewServeDiskClient().ReadAsync, p119.NewServeDiskClient(guest.Borrowed()).ReadInto, new(p120.Block))
-	check("nested.Nest.Lay", p121.NewNestClient().Lay, p121.NewNestClient().LayAsync, p121.NewNestClient(guest.Borrowed()).LayInto, new(p122.Outer_Inner))
-	check("NoPackageService.Call", p123.NewNoPackageServiceClient().Call, p123.NewNoPackageServiceClient().CallAsync, p123.NewNoPackageServiceClient(guest.Borrowed()).CallInto, new(p124.NoPackageRequest))
-	check("no_source_info.Bare.Call", p125.NewBareClient().Call, p125.NewBareClient().CallAsync, p125.NewBareClient(guest.Borrowed()).CallInto, new(p126.Word))
-	check("opaque.Safe.Open", p127.NewSafeClient().Open, p127.NewSafeClient().OpenAsync, p127.NewSafeClient(guest.Borrowed()).OpenInto, new(p128.Combination))
-	check("options.Tuned.Slow", p129.NewTunedClient().Slow, p129.NewTunedClient().SlowAsync, p129.NewTunedClient(guest.Borrowed()).SlowInto, new(p130.Word))
-	check("options.Tuned.Slower", p129.NewTunedClient().Slower, p129.NewTunedClient().SlowerAsync, p129.NewTunedClient(guest.Borrowed()).SlowerInto, new(p130.Word))
-	check("options.Tuned.Quick", p129.NewTunedClient().Quick, p129.NewTunedClient().QuickAsync, p129.NewTunedClient(guest.Borrowed()).QuickInto, new(p130.Word))
-	check("options.Tuned.Renamed", p129.NewTunedClient().Renamed, p129.NewTunedClient().RenamedAsync, p129.NewTunedClient(guest.Borrowed()).RenamedInto, new(p130.Word))
-	check("options.Tuned.Plain", p129.NewTunedClient().Plain, p129.NewTunedClient().PlainAsync, p129.NewTunedClient(guest.Borrowed()).PlainInto, new(p130.Word))
-	check("package_suffix.Suffix.Call", p131.NewSuffixClient().Call, p131.NewSuffixClient().CallAsync, p131.NewSuffixClient(guest.Borrowed()).CallInto, new(p132.Request))
-	check("proto2_case.Old.Call", p133.NewOldClient().Call, p133.NewOldClient().CallAsync, p133.NewOldClient(guest.Borrowed()).CallInto, new(p134.OldRequest))
-	check("proto3_optional.Maybe.Get", p135.NewMaybeClient().Get, p135.NewMaybeClient().GetAsync, p135.NewMaybeClient(guest.Borrowed()).GetInto, new(p136.Query))
-	check("public_import.Guest.Enter", p137.NewGuestClient().Enter, p137.NewGuestClient().EnterAsync, p137.NewGuestClient(guest.Borrowed()).EnterInto, new(p138.Home))
-	check("rootfile.Root.Call", p139.NewRootClient().Call, p139.NewRootClient().CallAsync, p139.NewRootClient(guest.Borrowed()).CallInto, new(p140.Request))
-	check("same_method.Left.Turn", p141.NewLeftClient().Turn, p141.NewLeftClient().TurnAsync, p141.NewLeftClient(guest.Borrowed()).TurnInto, new(p142.Degrees))
-	check("same_method.Right.Turn", p141.NewRightClient().Turn, p141.NewRightClient().TurnAsync, p141.NewRightClient(guest.Borrowed()).TurnInto, new(p142.Degrees))
-	check("same_package.Same.Call", p143.NewSameClient().Call, p143.NewSameClient().CallAsync, p143.NewSameClient(guest.Borrowed()).CallInto, new(p143.Request))
-	check("same_type.Forest.Plant", p144.NewForestClient().Plant, p144.NewForestClient().PlantAsync, p144.NewForestClient(guest.Borrowed()).PlantInto, new(p145.Tree))
-	check("service_names.Type.Call", p146.NewTypeClient().Call, p146.NewTypeClient().CallAsync, p146.NewTypeClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Interface.Call", p146.NewInterfaceClient().Call, p146.NewInterfaceClient().CallAsync, p146.NewInterfaceClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Map.Call", p146.NewMapClient().Call, p146.NewMapClient().CallAsync, p146.NewMapClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.A.Call", p146.NewAClient().Call, p146.NewAClient().CallAsync, p146.NewAClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Ctx.Call", p146.NewCtxClient().Call, p146.NewCtxClient().CallAsync, p146.NewCtxClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Req.Call", p146.NewReqClient().Call, p146.NewReqClient().CallAsync, p146.NewReqClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Resp.Call", p146.NewRespClient().Call, p146.NewRespClient().CallAsync, p146.NewRespClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Err.Call", p146.NewErrClient().Call, p146.NewErrClient().CallAsync, p146.NewErrClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Impl.Call", p146.NewImplClient().Call, p146.NewImplClient().CallAsync, p146.NewImplClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Client.Call", p146.NewClientClient().Call, p146.NewClientClient().CallAsync, p146.NewClientClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Error.Call", p146.NewErrorClient().Call, p146.NewErrorClient().CallAsync, p146.NewErrorClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Context.Call", p146.NewContextClient().Call, p146.NewContextClient().CallAsync, p146.NewContextClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Engine.Call", p146.NewEngineClient().Call, p146.NewEngineClient().CallAsync, p146.NewEngineClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("service_names.Names.Call", p146.NewNamesClient().Call, p146.NewNamesClient().CallAsync, p146.NewNamesClient(guest.Borrowed()).CallInto, new(p147.Word))
-	check("skeleton.HTTPFiles.Get", p148.NewHTTPFilesClient().Get, p148.NewHTTPFilesClient().GetAsync, p148.NewHTTPFilesClient(guest.Borrowed()).GetInto, new(p149.GetRequest))
-	check("skeleton.HTTPFiles.Purge", p148.NewHTTPFilesClient().Purge, p148.NewHTTPFilesClient().PurgeAsync, p148.NewHTTPFilesClient(guest.Borrowed()).PurgeInto, new(p150.Empty))
-	check("skeleton.Linux.Boot", p148.NewLinuxClient().Boot, p148.NewLinuxClient().BootAsync, p148.NewLinuxClient(guest.Borrowed()).BootInto, new(p149.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p148.NewLinuxClient().UnimplementedLinuxImpl, p148.NewLinuxClient().UnimplementedLinuxImplAsync, p148.NewLinuxClient(guest.Borrowed()).UnimplementedLinuxImplInto, new(p149.GetRequest))
-	check("skeleton.Catalog.Describe", p148.NewCatalogClient().Describe, p148.NewCatalogClient().DescribeAsync, p148.NewCatalogClient(guest.Borrowed()).DescribeInto, new(p149.GetRequest))
-	check("skeleton.Test.Init", p148.NewTestClient().Init, p148.NewTestClient().InitAsync, p148.NewTestClient(guest.Borrowed()).InitInto, new(p149.GetRequest))
-	check("source_relative.v1.Greeter.Greet", p151.NewGreeterClient().Greet, p151.NewGreeterClient().GreetAsync, p151.NewGreeterClient(guest.Borrowed()).GreetInto, new(p152.GreetRequest))
-	check("streaming_skip.Some.Once", p153.NewSomeClient().Once, p153.NewSomeClient().OnceAsync, p153.NewSomeClient(guest.Borrowed()).OnceInto, new(p154.Word))
-	_ = p153.NewAllClient()
-	check("two_files.One.Call", p155.NewOneClient().Call, p155.NewOneClient().CallAsync, p155.NewOneClient(guest.Borrowed()).CallInto, new(p156.OneRequest))
-	check("two_files.Two.Call", p155.NewTwoClient().Call, p155.NewTwoClient().CallAsync, p155.NewTwoClient(guest.Borrowed()).CallInto, new(p156.OneResponse))
-	check("two_versions.x.v1.X.Call", p157.NewXClient().Call, p157.NewXClient().CallAsync, p157.NewXClient(guest.Borrowed()).CallInto, new(p158.Request))
-	check("two_versions.x.v2.X.Call", p159.NewXClient().Call, p159.NewXClient().CallAsync, p159.NewXClient(guest.Borrowed()).CallInto, new(p160.Request))
-	check("unknown_options.Owned.Call", p161.NewOwnedClient().Call, p161.NewOwnedClient().CallAsync, p161.NewOwnedClient(guest.Borrowed()).CallInto, new(p162.Word))
-	check("well_known.Well.Empty", p163.NewWellClient().Empty, p163.NewWellClient().EmptyAsync, p163.NewWellClient(guest.Borrowed()).EmptyInto, new(p150.Empty))
-	check("well_known.Well.Any", p163.NewWellClient().Any, p163.NewWellClient().AnyAsync, p163.NewWellClient(guest.Borrowed()).AnyInto, new(p164.Any))
-	check("well_known.Well.Mask", p163.NewWellClient().Mask, p163.NewWellClient().MaskAsync, p163.NewWellClient(guest.Borrowed()).MaskInto, new(p165.FieldMask))
-	check("well_known.Well.Wrapper", p163.NewWellClient().Wrapper, p163.NewWellClient().WrapperAsync, p163.NewWellClient(guest.Borrowed()).WrapperInto, new(p166.StringValue))
-	check("wkt_listed.Ping.Ping", p167.NewPingClient().Ping, p167.NewPingClient().PingAsync, p167.NewPingClient(guest.Borrowed()).PingInto, new(p150.Empty))
-	check("wkt_listed.Ping.Wrap", p167.NewPingClient().Wrap, p167.NewPingClient().WrapAsync, p167.NewPingClient(guest.Borrowed()).WrapInto, new(p150.Empty))
+	check("comment_bytes.Odd.Call", p0.NewOddClient().Call, new(p2.Word))
+	check("comment_bytes.Odd.Call", p0.NewOddClient(p1.Borrowed()).Call, new(p2.Word))
+	check("comments.Talk.Say", p3.NewTalkClient().Say, new(p4.Word))
+	check("comments.Talk.Say", p3.NewTalkClient(p1.Borrowed()).Say, new(p4.Word))
+	check("comments.Talk.Whisper", p3.NewTalkClient().Whisper, new(p4.Word))
+	check("comments.Talk.Whisper", p3.NewTalkClient(p1.Borrowed()).Whisper, new(p4.Word))
+	check("comments.Talk.Shout", p3.NewTalkClient().Shout, new(p4.Word))
+	check("comments.Talk.Shout", p3.NewTalkClient(p1.Borrowed()).Shout, new(p4.Word))
+	check("comments.Talk.Mumble", p3.NewTalkClient().Mumble, new(p4.Word))
+	check("comments.Talk.Mumble", p3.NewTalkClient(p1.Borrowed()).Mumble, new(p4.Word))
+	check("comments.Talk.Speak", p3.NewTalkClient().Speak, new(p4.Word))
+	check("comments.Talk.Speak", p3.NewTalkClient(p1.Borrowed()).Speak, new(p4.Word))
+	check("constrained_names.n3.Svc.Call", p5.NewSvcClient().Call, new(p6.Word))
+	check("constrained_names.n3.Svc.Call", p5.NewSvcClient(p1.Borrowed()).Call, new(p6.Word))
+	check("constrained_names.n5.Svc.Call", p7.NewSvcClient().Call, new(p6.Word))
+	check("constrained_names.n5.Svc.Call", p7.NewSvcClient(p1.Borrowed()).Call, new(p6.Word))
+	check("constrained_names.n0.Svc.Call", p8.NewSvcClient().Call, new(p6.Word))
+	check("constrained_names.n0.Svc.Call", p8.NewSvcClient(p1.Borrowed()).Call, new(p6.Word))
+	check("constrained_names.n2.Svc.Call", p9.NewSvcClient().Call, new(p6.Word))
+	check("constrained_names.n2.Svc.Call", p9.NewSvcClient(p1.Borrowed()).Call, new(p6.Word))
+	check("constrained_names.n1.Svc.Call", p10.NewSvcClient().Call, new(p6.Word))
+	check("constrained_names.n1.Svc.Call", p10.NewSvcClient(p1.Borrowed()).Call, new(p6.Word))
+	check("constrained_names.n4.Svc.Call", p11.NewSvcClient().Call, new(p6.Word))
+	check("constrained_names.n4.Svc.Call", p11.NewSvcClient(p1.Borrowed()).Call, new(p6.Word))
+	check("acme.team.svc.x.v1.Deep.Dive", p12.NewDeepClient().Dive, new(p13.DiveRequest))
+	check("acme.team.svc.x.v1.Deep.Dive", p12.NewDeepClient(p1.Borrowed()).Dive, new(p13.DiveRequest))
+	check("deprecated.Fresh.Keep", p14.NewFreshClient().Keep, new(p15.Word))
+	check("deprecated.Fresh.Keep", p14.NewFreshClient(p1.Borrowed()).Keep, new(p15.Word))
+	check("deprecated.Fresh.Drop", p14.NewFreshClient().Drop, new(p15.Word))
+	check("deprecated.Fresh.Drop", p14.NewFreshClient(p1.Borrowed()).Drop, new(p15.Word))
+	check("deprecated.Stale.Call", p14.NewStaleClient().Call, new(p15.Word))
+	check("deprecated.Stale.Call", p14.NewStaleClient(p1.Borrowed()).Call, new(p15.Word))
+	check("deprecated.Whole.Call", p14.NewWholeClient().Call, new(p15.Word))
+	check("deprecated.Whole.Call", p14.NewWholeClient(p1.Borrowed()).Call, new(p15.Word))
+	check("directives.Run.Call", p16.NewRunClient().Call, new(p17.Word))
+	check("directives.Run.Call", p16.NewRunClient(p1.Borrowed()).Call, new(p17.Word))
+	check("directives.Run.Block", p16.NewRunClient().Block, new(p17.Word))
+	check("directives.Run.Block", p16.NewRunClient(p1.Borrowed()).Block, new(p17.Word))
+	check("doc_comments.Notes.Get", p18.NewNotesClient().Get, new(p19.Note))
+	check("doc_comments.Notes.Get", p18.NewNotesClient(p1.Borrowed()).Get, new(p19.Note))
+	check("doc_comments.Notes.Old", p18.NewNotesClient().Old, new(p19.Note))
+	check("doc_comments.Notes.Old", p18.NewNotesClient(p1.Borrowed()).Old, new(p19.Note))
+	check("doc_comments.Notes.Put", p18.NewNotesClient().Put, new(p19.Note))
+	check("doc_comments.Notes.Put", p18.NewNotesClient(p1.Borrowed()).Put, new(p19.Note))
+	check("doc_comments.Notes.Block", p18.NewNotesClient().Block, new(p19.Note))
+	check("doc_comments.Notes.Block", p18.NewNotesClient(p1.Borrowed()).Block, new(p19.Note))
+	check("doc_comments.Notes.Odd", p18.NewNotesClient().Odd, new(p19.Note))
+	check("doc_comments.Notes.Odd", p18.NewNotesClient(p1.Borrowed()).Odd, new(p19.Note))
+	check("doc_comments.Notes.Middle", p18.NewNotesClient().Middle, new(p19.Note))
+	check("doc_comments.Notes.Middle", p18.NewNotesClient(p1.Borrowed()).Middle, new(p19.Note))
+	check("queue.v1.Queue.Send", p20.NewQueueClient().Send, new(p21.SendRequest))
+	check("queue.v1.Queue.Send", p20.NewQueueClient(p1.Borrowed()).Send, new(p21.SendRequest))
+	check("queue.v1.Queue.Receive", p20.NewQueueClient().Receive, new(p21.ReceiveRequest))
+	check("queue.v1.Queue.Receive", p20.NewQueueClient(p1.Borrowed()).Receive, new(p21.ReceiveRequest))
+	check("queue.v1.Queue.Length", p20.NewQueueClient().Length, new(p21.LengthRequest))
+	check("queue.v1.Queue.Length", p20.NewQueueClient(p1.Borrowed()).Length, new(p21.LengthRequest))
+	check("edition2023.Editor.Edit", p22.NewEditorClient().Edit, new(p23.EditRequest))
+	check("edition2023.Editor.Edit", p22.NewEditorClient(p1.Borrowed()).Edit, new(p23.EditRequest))
+	check("edition2024.Editor.Edit", p24.NewEditorClient().Edit, new(p25.EditRequest))
+	check("edition2024.Editor.Edit", p24.NewEditorClient(p1.Borrowed()).Edit, new(p25.EditRequest))
+	check("empty_messages.Nothing.Happens", p26.NewNothingClient().Happens, new(p27.HappensRequest))
+	check("empty_messages.Nothing.Happens", p26.NewNothingClient(p1.Borrowed()).Happens, new(p27.HappensRequest))
+	_ = p28.NewIdleClient()
+	check("file_names.upper.Svc.Call", p29.NewSvcClient().Call, new(p30.Word))
+	check("file_names.upper.Svc.Call", p29.NewSvcClient(p1.Borrowed()).Call, new(p30.Word))
+	check("file_names.ab.Svc.Call", p31.NewSvcClient().Call, new(p32.Word))
+	check("file_names.ab.Svc.Call", p31.NewSvcClient(p1.Borrowed()).Call, new(p32.Word))
+	check("file_names.dot.Svc.Call", p33.NewSvcClient().Call, new(p34.Word))
+	check("file_names.dot.Svc.Call", p33.NewSvcClient(p1.Borrowed()).Call, new(p34.Word))
+	check("file_names.space.Svc.Call", p35.NewSvcClient().Call, new(p36.Word))
+	check("file_names.space.Svc.Call", p35.NewSvcClient(p1.Borrowed()).Call, new(p36.Word))
+	check("foreign_messages.Caller.Versions", p37.NewCallerClient().Versions, new(p38.In))
+	check("foreign_messages.Caller.Versions", p37.NewCallerClient(p1.Borrowed()).Versions, new(p38.In))
+	check("foreign_messages.Caller.Locals", p37.NewCallerClient().Locals, new(p39.In))
+	check("foreign_messages.Caller.Locals", p37.NewCallerClient(p1.Borrowed()).Locals, new(p39.In))
+	check("foreign_messages.Caller.Packages", p37.NewCallerClient().Packages, new(p39.In))
+	check("foreign_messages.Caller.Packages", p37.NewCallerClient(p1.Borrowed()).Packages, new(p39.In))
+	check("go_package_name.Named.Go", p40.NewNamedClient().Go, new(p41.Thing))
+	check("go_package_name.Named.Go", p40.NewNamedClient(p1.Borrowed()).Go, new(p41.Thing))
+	check("go_package_names.napi.Svc.Call", p42.NewSvcClient().Call, new(p43.Word))
+	check("go_package_names.napi.Svc.Call", p42.NewSvcClient(p1.Borrowed()).Call, new(p43.Word))
+	check("go_package_names.nc.Svc.Call", p44.NewSvcClient().Call, new(p45.Word))
+	check("go_package_names.nc.Svc.Call", p44.NewSvcClient(p1.Borrowed()).Call, new(p45.Word))
+	check("go_package_names.ncall.Svc.Call", p46.NewSvcClient().Call, new(p47.Word))
+	check("go_package_names.ncall.Svc.Call", p46.NewSvcClient(p1.Borrowed()).Call, new(p47.Word))
+	check("go_package_names.ncontext.Svc.Call", p48.NewSvcClient().Call, new(p49.Word))
+	check("go_package_names.ncontext.Svc.Call", p48.NewSvcClient(p1.Borrowed()).Call, new(p49.Word))
+	check("go_package_names.nctx.Svc.Call", p50.NewSvcClient().Call, new(p51.Word))
+	check("go_package_names.nctx.Svc.Call", p50.NewSvcClient(p1.Borrowed()).Call, new(p51.Word))
+	check("go_package_names.nd.Svc.Call", p52.NewSvcClient().Call, new(p53.Word))
+	check("go_package_names.nd.Svc.Call", p52.NewSvcClient(p1.Borrowed()).Call, new(p53.Word))
+	check("go_package_names.ne.Svc.Call", p54.NewSvcClient().Call, new(p55.Word))
+	check("go_package_names.ne.Svc.Call", p54.NewSvcClient(p1.Borrowed()).Call, new(p55.Word))
+	check("go_package_names.neng.Svc.Call", p56.NewSvcClient().Call, new(p57.Word))
+	check("go_package_names.neng.Svc.Call", p56.NewSvcClient(p1.Borrowed()).Call, new(p57.Word))
+	check("go_package_names.nerr.Svc.Call", p58.NewSvcClient().Call, new(p59.Word))
+	check("go_package_names.nerr.Svc.Call", p58.NewSvcClient(p1.Borrowed()).Call, new(p59.Word))
+	check("go_package_names.nfmt.Svc.Call", p60.NewSvcClient().Call, new(p61.Word))
+	check("go_package_names.nfmt.Svc.Call", p60.NewSvcClient(p1.Borrowed()).Call, new(p61.Word))
+	check("go_package_names.nfuture.Svc.Call", p62.NewSvcClient().Call, new(p63.Word))
+	check("go_package_names.nfuture.Svc.Call", p62.NewSvcClient(p1.Borrowed()).Call, new(p63.Word))
+	check("go_package_names.nguest.Svc.Call", p64.NewSvcClient().Call, new(p65.Word))
+	check("go_package_names.nguest.Svc.Call", p64.NewSvcClient(p1.Borrowed()).Call, new(p65.Word))
+	check("go_package_names.nimpl.Svc.Call", p66.NewSvcClient().Call, new(p67.Word))
+	check("go_package_names.nimpl.Svc.Call", p66.NewSvcClient(p1.Borrowed()).Call, new(p67.Word))
+	check("go_package_names.nkernel.Svc.Call", p68.NewSvcClient().Call, new(p69.Word))
+	check("go_package_names.nkernel.Svc.Call", p68.NewSvcClient(p1.Borrowed()).Call, new(p69.Word))
+	check("go_package_names.nm.Svc.Call", p70.NewSvcClient().Call, new(p71.Word))
+	check("go_package_names.nm.Svc.Call", p70.NewSvcClient(p1.Borrowed()).Call, new(p71.Word))
+	check("go_package_names.nparigot.Svc.Call", p72.NewSvcClient().Call, new(p73.Word))
+	check("go_package_names.nparigot.Svc.Call", p72.NewSvcClient(p1.Borrowed()).Call, new(p73.Word))
+	check("go_package_names.npluginsdk.Svc.Call", p74.NewSvcClient().Call, new(p75.Word))
+	check("go_package_names.npluginsdk.Svc.Call", p74.NewSvcClient(p1.Borrowed()).Call, new(p75.Word))
+	check("go_package_names.nproto.Svc.Call", p76.NewSvcClient().Call, new(p77.Word))
+	check("go_package_names.nproto.Svc.Call", p76.NewSvcClient(p1.Borrowed()).Call, new(p77.Word))
+	check("go_package_names.nremote.Svc.Call", p78.NewSvcClient().Call, new(p79.Word))
+	check("go_package_names.nremote.Svc.Call", p78.NewSvcClient(p1.Borrowed()).Call, new(p79.Word))
+	check("go_package_names.nrequires.Svc.Call", p80.NewSvcClient().Call, new(p81.Word))
+	check("go_package_names.nrequires.Svc.Call", p80.NewSvcClient(p1.Borrowed()).Call, new(p81.Word))
+	check("go_package_names.nstack.Svc.Call", p82.NewSvcClient().Call, new(p83.Word))
+	check("go_package_names.nstack.Svc.Call", p82.NewSvcClient(p1.Borrowed()).Call, new(p83.Word))
+	check("go_package_names.ntype.Svc.Call", p84.NewSvcClient().Call, new(p85.Word))
+	check("go_package_names.ntype.Svc.Call", p84.NewSvcClient(p1.Borrowed()).Call, new(p85.Word))
+	check("go_package_names.nunsafe.Svc.Call", p86.NewSvcClient().Call, new(p87.Word))
+	check("go_package_names.nunsafe.Svc.Call", p86.NewSvcClient(p1.Borrowed()).Call, new(p87.Word))
+	check("grown.Clock.Now", p88.NewClockClient().Now, new(p89.NowRequest))
+	check("grown.Clock.Now", p88.NewClockClient(p1.Borrowed()).Now, new(p89.NowRequest))
+	check("grown.Clock.Alarm", p88.NewClockClient().Alarm, new(p90.Timestamp))
+	check("grown.Clock.Alarm", p88.NewClockClient(p1.Borrowed()).Alarm, new(p90.Timestamp))
+	check("grown.Calendar.Today", p88.NewCalendarClient().Today, new(p89.NowRequest))
+	check("grown.Calendar.Today", p88.NewCalendarClient(p1.Borrowed()).Today, new(p89.NowRequest))
+	check("header.Svc.Call", p91.NewSvcClient().Call, new(p92.Word))
+	check("header.Svc.Call", p91.NewSvcClient(p1.Borrowed()).Call, new(p92.Word))
+	check("ids.Queue.Send", p93.NewQueueClient().Send, new(p94.SendRequest))
+	check("ids.Queue.Send", p93.NewQueueClient(p1.Borrowed()).Send, new(p94.SendRequest))
+	check("import_names.Names.Get", p95.NewNamesClient().Get, new(p96.Word))
+	check("import_names.Names.Get", p95.NewNamesClient(p1.Borrowed()).Get, new(p96.Word))
+	check("import_names.Names.String", p95.NewNamesClient().String, new(p96.Word))
+	check("import_names.Names.String", p95.NewNamesClient(p1.Borrowed()).String, new(p96.Word))
+	check("import_names.Names.Error", p95.NewNamesClient().Error, new(p96.Word))
+	check("import_names.Names.Error", p95.NewNamesClient(p1.Borrowed()).Error, new(p96.Word))
+	check("import_names.Names.Close", p95.NewNamesClient().Close, new(p96.Word))
+	check("import_names.Names.Close", p95.NewNamesClient(p1.Borrowed()).Close, new(p96.Word))
+	check("import_names.Names.Next", p95.NewNamesClient().Next, new(p96.Word))
+	check("import_names.Names.Next", p95.NewNamesClient(p1.Borrowed()).Next, new(p96.Word))
+	check("import_names.Names.Len", p95.NewNamesClient().Len, new(p96.Word))
+	check("import_names.Names.Len", p95.NewNamesClient(p1.Borrowed()).Len, new(p96.Word))
+	check("import_names.Names.Reset", p95.NewNamesClient().Reset, new(p96.Word))
+	check("import_names.Names.Reset", p95.NewNamesClient(p1.Borrowed()).Reset, new(p96.Word))
+	check("import_names.Names.ProtoReflect", p95.NewNamesClient().ProtoReflect, new(p96.Word))
+	check("import_names.Names.ProtoReflect", p95.NewNamesClient(p1.Borrowed()).ProtoReflect, new(p96.Word))
+	check("import_names.Names.Unwrap", p95.NewNamesClient().Unwrap, new(p96.Word))
+	check("import_names.Names.Unwrap", p95.NewNamesClient(p1.Borrowed()).Unwrap, new(p96.Word))
+	check("import_names.Names.Interface", p95.NewNamesClient().Interface, new(p96.Word))
+	check("import_names.Names.Interface", p95.NewNamesClient(p1.Borrowed()).Interface, new(p96.Word))
+	check("import_names.Names.ProtoType", p95.NewNamesClient().ProtoType, new(p96.Word))
+	check("import_names.Names.ProtoType", p95.NewNamesClient(p1.Borrowed()).ProtoType, new(p96.Word))
+	check("import_names.Names.X", p95.NewNamesClient().X, new(p96.Word))
+	check("import_names.Names.X", p95.NewNamesClient(p1.Borrowed()).X, new(p96.Word))
+	check("import_path.Finder.Find", p97.NewFinderClient().Find, new(p98.FindRequest))
+	check("import_path.Finder.Find", p97.NewFinderClient(p1.Borrowed()).Find, new(p98.FindRequest))
+	check("into_names.Mail.Send", p99.NewMailClient().Send, new(p100.Letter))
+	check("into_names.Mail.Send", p99.NewMailClient(p1.Borrowed()).Send, new(p100.Letter))
+	check("into_names.Mail.SendInto", p99.NewMailClient().SendInto, new(p100.Letter))
+	check("into_names.Mail.SendInto", p99.NewMailClient(p1.Borrowed()).SendInto, new(p100.Letter))
+	check("into_names.Mail.SendInto_", p99.NewMailClient().SendInto_, new(p100.Letter))
+	check("into_names.Mail.SendInto_", p99.NewMailClient(p1.Borrowed()).SendInto_, new(p100.Letter))
+	check("into_names.Mail.Receive", p99.NewMailClient().Receive, new(p100.Letter))
+	check("into_names.Mail.Receive", p99.NewMailClient(p1.Borrowed()).Receive, new(p100.Letter))
+	check("joined_names.Foo.BarBaz", p101.NewFooClient().BarBaz, new(p102.FooBar))
+	check("joined_names.Foo.BarBaz", p101.NewFooClient(p1.Borrowed()).BarBaz, new(p102.FooBar))
+	check("joined_names.FooBar3.Baz", p101.NewFooBar3Client().Baz, new(p102.FooBar))
+	check("joined_names.FooBar3.Baz", p101.NewFooBar3Client(p1.Borrowed()).Baz, new(p102.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p101.NewFoo_BarBazClient().Baz, new(p102.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p101.NewFoo_BarBazClient(p1.Borrowed()).Baz, new(p102.FooBar))
+	check("joined_names.HostFoo.BarBaz", p101.NewHostFooClient().BarBaz, new(p102.FooBar))
+	check("joined_names.HostFoo.BarBaz", p101.NewHostFooClient(p1.Borrowed()).BarBaz, new(p102.FooBar))
+	check("lower_case.greeter.say_hello", p103.NewGreeterClient().SayHello, new(p104.HelloRequest))
+	check("lower_case.greeter.say_hello", p103.NewGreeterClient(p1.Borrowed()).SayHello, new(p104.HelloRequest))
+	check("lower_case.word_counter_v2.count", p103.NewWordCounterV2Client().Count, new(p104.HelloRequest))
+	check("lower_case.word_counter_v2.count", p103.NewWordCounterV2Client(p1.Borrowed()).Count, new(p104.HelloRequest))
+	check("m_dependency.Scale.Weigh", p105.NewScaleClient().Weigh, new(p106.WeighRequest))
+	check("m_dependency.Scale.Weigh", p105.NewScaleClient(p1.Borrowed()).Weigh, new(p106.WeighRequest))
+	check("m_override.Foo.Bar", p107.NewFooClient().Bar, new(p108.BarRequest))
+	check("m_override.Foo.Bar", p107.NewFooClient(p1.Borrowed()).Bar, new(p108.BarRequest))
+	check("many_packages.a.A.Do", p109.NewAClient().Do, new(p110.Request))
+	check("many_packages.a.A.Do", p109.NewAClient(p1.Borrowed()).Do, new(p110.Request))
+	check("many_packages.b.B.Do", p111.NewBClient().Do, new(p110.Request))
+	check("many_packages.b.B.Do", p111.NewBClient(p1.Borrowed()).Do, new(p110.Request))
+	check("message_names.Greeter.Clients", p112.NewGreeterClient().Clients, new(p113.GreeterClient))
+	check("message_names.Greeter.Clients", p112.NewGreeterClient(p1.Borrowed()).Clients, new(p113.GreeterClient))
+	check("message_names.Greeter.Plugins", p112.NewGreeterClient().Plugins, new(p113.GreeterPlugin))
+	check("message_names.Greeter.Plugins", p112.NewGreeterClient(p1.Borrowed()).Plugins, new(p113.GreeterPlugin))
+	check("message_names.Greeter.Joined", p112.NewGreeterClient().Joined, new(p113.GreeterClients))
+	check("message_names.Greeter.Joined", p112.NewGreeterClient(p1.Borrowed()).Joined, new(p113.GreeterClients))
+	check("message_names.Greeter.Predeclared", p112.NewGreeterClient().Predeclared, new(p113.Error))
+	check("message_names.Greeter.Predeclared", p112.NewGreeterClient(p1.Borrowed()).Predeclared, new(p113.Error))
+	check("message_names.Greeter.Packages", p112.NewGreeterClient().Packages, new(p113.Context))
+	check("message_names.Greeter.Packages", p112.NewGreeterClient(p1.Borrowed()).Packages, new(p113.Context))
+	check("method_names.Words.Import", p114.NewWordsClient().Import, new(p115.Word))
+	check("method_names.Words.Import", p114.NewWordsClient(p1.Borrowed()).Import, new(p115.Word))
+	check("method_names.Words.Type", p114.NewWordsClient().Type, new(p115.Word))
+	check("method_names.Words.Type", p114.NewWordsClient(p1.Borrowed()).Type, new(p115.Word))
+	check("method_names.Words.Range", p114.NewWordsClient().Range, new(p115.Word))
+	check("method_names.Words.Range", p114.NewWordsClient(p1.Borrowed()).Range, new(p115.Word))
+	check("method_names.Words.Func", p114.NewWordsClient().Func, new(p115.Word))
+	check("method_names.Words.Func", p114.NewWordsClient(p1.Borrowed()).Func, new(p115.Word))
+	check("method_names.Words.Go", p114.NewWordsClient().Go, new(p115.Word))
+	check("method_names.Words.Go", p114.NewWordsClient(p1.Borrowed()).Go, new(p115.Word))
+	check("method_names.Words.Select", p114.NewWordsClient().Select, new(p115.Word))
+	check("method_names.Words.Select", p114.NewWordsClient(p1.Borrowed()).Select, new(p115.Word))
+	check("method_names.Words.Close", p114.NewWordsClient().Close, new(p115.Word))
+	check("method_names.Words.Close", p114.NewWordsClient(p1.Borrowed()).Close, new(p115.Word))
+	check("method_names.Words.Ready", p114.NewWordsClient().Ready, new(p115.Word))
+	check("method_names.Words.Ready", p114.NewWordsClient(p1.Borrowed()).Ready, new(p115.Word))
+	check("method_names.Words.Init", p114.NewWordsClient().Init, new(p115.Word))
+	check("method_names.Words.Init", p114.NewWordsClient(p1.Borrowed()).Init, new(p115.Word))
+	check("method_names.Words.String", p114.NewWordsClient().String, new(p115.Word))
+	check("method_names.Words.String", p114.NewWordsClient(p1.Borrowed()).String, new(p115.Word))
+	check("method_names.Words.Error", p114.NewWordsClient().Error, new(p115.Word))
+	check("method_names.Words.Error", p114.NewWordsClient(p1.Borrowed()).Error, new(p115.Word))
+	check("method_names.Words.Context", p114.NewWordsClient().Context, new(p115.Word))
+	check("method_names.Words.Context", p114.NewWordsClient(p1.Borrowed()).Context, new(p115.Word))
+	check("method_names.Words.Module", p114.NewWordsClient().Module, new(p115.Word))
+	check("method_names.Words.Module", p114.NewWordsClient(p1.Borrowed()).Module, new(p115.Word))
+	check("method_names.Words.Call", p114.NewWordsClient().Call, new(p115.Word))
+	check("method_names.Words.Call", p114.NewWordsClient(p1.Borrowed()).Call, new(p115.Word))
+	check("method_names.Words.Impl", p114.NewWordsClient().Impl, new(p115.Word))
+	check("method_names.Words.Impl", p114.NewWordsClient(p1.Borrowed()).Impl, new(p115.Word))
+	check("method_names.Words.New", p114.NewWordsClient().New, new(p115.Word))
+	check("method_names.Words.New", p114.NewWordsClient(p1.Borrowed()).New, new(p115.Word))
+	check("method_names.Words.Register", p114.NewWordsClient().Register, new(p115.Word))
+	check("method_names.Words.Register", p114.NewWordsClient(p1.Borrowed()).Register, new(p115.Word))
+	check("method_names.Words.Delete", p114.NewWordsClient().Delete, new(p115.Word))
+	check("method_names.Words.Delete", p114.NewWordsClient(p1.Borrowed()).Delete, new(p115.Word))
+	check("method_names.Words.Panic", p114.NewWordsClient().Panic, new(p115.Word))
+	check("method_names.Words.Panic", p114.NewWordsClient(p1.Borrowed()).Panic, new(p115.Word))
+	check("method_names.Words.Recover", p114.NewWordsClient().Recover, new(p115.Word))
+	check("method_names.Words.Recover", p114.NewWordsClient(p1.Borrowed()).Recover, new(p115.Word))
+	check("method_names.Words.Complex", p114.NewWordsClient().Complex, new(p115.Word))
+	check("method_names.Words.Complex", p114.NewWordsClient(p1.Borrowed()).Complex, new(p115.Word))
+	check("method_names.Words.Append", p114.NewWordsClient().Append, new(p115.Word))
+	check("method_names.Words.Append", p114.NewWordsClient(p1.Borrowed()).Append, new(p115.Word))
+	check("method_table.Table.Nothing", p116.NewTableClient().Nothing, new(p117.Plain))
+	check("method_table.Table.Nothing", p116.NewTableClient(p1.Borrowed()).Nothing, new(p117.Plain))
+	check("method_table.Table.Look", p116.NewTableClient().Look, new(p117.Plain))
+	check("method_table.Table.Look", p116.NewTableClient(p1.Borrowed()).Look, new(p117.Plain))
+	check("method_table.Table.Put", p116.NewTableClient().Put, new(p117.Plain))
+	check("method_table.Table.Put", p116.NewTableClient(p1.Borrowed()).Put, new(p117.Plain))
+	check("method_table.Table.Unknown", p116.NewTableClient().Unknown, new(p117.Plain))
+	check("method_table.Table.Unknown", p116.NewTableClient(p1.Borrowed()).Unknown, new(p117.Plain))
+	check("method_table.Table.Old", p116.NewTableClient().Old, new(p117.Plain))
+	check("method_table.Table.Old", p116.NewTableClient(p1.Borrowed()).Old, new(p117.Plain))
+	check("method_table.Table.Wait", p116.NewTableClient().Wait, new(p117.Plain))
+	check("method_table.Table.Wait", p116.NewTableClient(p1.Borrowed()).Wait, new(p117.Plain))
+	check("method_table.Table.RedactedRequest", p116.NewTableClient().RedactedRequest, new(p117.Secret))
+	check("method_table.Table.RedactedRequest", p116.NewTableClient(p1.Borrowed()).RedactedRequest, new(p117.Secret))
+	check("method_table.Table.RedactedResponse", p116.NewTableClient().RedactedResponse, new(p117.Plain))
+	check("method_table.Table.RedactedResponse", p116.NewTableClient(p1.Borrowed()).RedactedResponse, new(p117.Plain))
+	check("method_table.Table.RedactedInLoop", p116.NewTableClient().RedactedInLoop, new(p117.LoopA))
+	check("method_table.Table.RedactedInLoop", p116.NewTableClient(p1.Borrowed()).RedactedInLoop, new(p117.LoopA))
+	check("method_table.Table.RedactedInMap", p116.NewTableClient().RedactedInMap, new(p117.InMap))
+	check("method_table.Table.RedactedInMap", p116.NewTableClient(p1.Borrowed()).RedactedInMap, new(p117.InMap))
+	check("method_table.Table.RedactedInOneof", p116.NewTableClient().RedactedInOneof, new(p117.InOneof))
+	check("method_table.Table.RedactedInOneof", p116.NewTableClient(p1.Borrowed()).RedactedInOneof, new(p117.InOneof))
+	check("method_table.Table.NotRedacted", p116.NewTableClient().NotRedacted, new(p117.Harmless))
+	check("method_table.Table.NotRedacted", p116.NewTableClient(p1.Borrowed()).NotRedacted, new(p117.Harmless))
+	check("method_table.Table.Everything", p116.NewTableClient().Everything, new(p117.Secret))
+	check("method_table.Table.Everything", p116.NewTableClient(p1.Borrowed()).Everything, new(p117.Secret))
+	check("module.Box.Put", p118.NewBoxClient().Put, new(p119.Thing))
+	check("module.Box.Put", p118.NewBoxClient(p1.Borrowed()).Put, new(p119.Thing))
+	check("native.Disk.Read", p120.NewDiskClient().Read, new(p121.Block))
+	check("native.Disk.Read", p120.NewDiskClient(p1.Borrowed()).Read, new(p121.Block))
+	check("native.Drive.Read", p120.NewDriveClient().Read, new(p121.Block))
+	check("native.Drive.Read", p120.NewDriveClient(p1.Borrowed()).Read, new(p121.Block))
+	_ = p120.NewDiskServerClient()
+	check("native.ServeDisk.Read", p120.NewServeDiskClient().Read, new(p121.Block))
+	check("native.ServeDisk.Read", p120.NewServeDiskClient(p1.Borrowed()).Read, new(p121.Block))
+	check("nested.Nest.Lay", p122.NewNestClient().Lay, new(p123.Outer_Inner))
+	check("nested.Nest.Lay", p122.NewNestClient(p1.Borrowed()).Lay, new(p123.Outer_Inner))
+	check("NoPackageService.Call", p124.NewNoPackageServiceClient().Call, new(p125.NoPackageRequest))
+	check("NoPackageService.Call", p124.NewNoPackageServiceClient(p1.Borrowed()).Call, new(p125.NoPackageRequest))
+	check("no_source_info.Bare.Call", p126.NewBareClient().Call, new(p127.Word))
+	check("no_source_info.Bare.Call", p126.NewBareClient(p1.Borrowed()).Call, new(p127.Word))
+	check("opaque.Safe.Open", p128.NewSafeClient().Open, new(p129.Combination))
+	check("opaque.Safe.Open", p128.NewSafeClient(p1.Borrowed()).Open, new(p129.Combination))
+	check("options.Tuned.Slow", p130.NewTunedClient().Slow, new(p131.Word))
+	check("options.Tuned.Slow", p130.NewTunedClient(p1.Borrowed()).Slow, new(p131.Word))
+	check("options.Tuned.Slower", p130.NewTunedClient().Slower, new(p131.Word))
+	check("options.Tuned.Slower", p130.NewTunedClient(p1.Borrowed()).Slower, new(p131.Word))
+	check("options.Tuned.Quick", p130.NewTunedClient().Quick, new(p131.Word))
+	check("options.Tuned.Quick", p130.NewTunedClient(p1.Borrowed()).Quick, new(p131.Word))
+	check("options.Tuned.Renamed", p130.NewTunedClient().Renamed, new(p131.Word))
+	check("options.Tuned.Renamed", p130.NewTunedClient(p1.Borrowed()).Renamed, new(p131.Word))
+	check("options.Tuned.Plain", p130.NewTunedClient().Plain, new(p131.Word))
+	check("options.Tuned.Plain", p130.NewTunedClient(p1.Borrowed()).Plain, new(p131.Word))
+	check("package_suffix.Suffix.Call", p132.NewSuffixClient().Call, new(p133.Request))
+	check("package_suffix.Suffix.Call", p132.NewSuffixClient(p1.Borrowed()).Call, new(p133.Request))
+	check("proto2_case.Old.Call", p134.NewOldClient().Call, new(p135.OldRequest))
+	check("proto2_case.Old.Call", p134.NewOldClient(p1.Borrowed()).Call, new(p135.OldRequest))
+	check("proto3_optional.Maybe.Get", p136.NewMaybeClient().Get, new(p137.Query))
+	check("proto3_optional.Maybe.Get", p136.NewMaybeClient(p1.Borrowed()).Get, new(p137.Query))
+	check("public_import.Guest.Enter", p138.NewGuestClient().Enter, new(p139.Home))
+	check("public_import.Guest.Enter", p138.NewGuestClient(p1.Borrowed()).Enter, new(p139.Home))
+	check("rootfile.Root.Call", p140.NewRootClient().Call, new(p141.Request))
+	check("rootfile.Root.Call", p140.NewRootClient(p1.Borrowed()).Call, new(p141.Request))
+	check("same_method.Left.Turn", p142.NewLeftClient().Turn, new(p143.Degrees))
+	check("same_method.Left.Turn", p142.NewLeftClient(p1.Borrowed()).Turn, new(p143.Degrees))
+	check("same_method.Right.Turn", p142.NewRightClient().Turn, new(p143.Degrees))
+	check("same_method.Right.Turn", p142.NewRightClient(p1.Borrowed()).Turn, new(p143.Degrees))
+	check("same_package.Same.Call", p144.NewSameClient().Call, new(p144.Request))
+	check("same_package.Same.Call", p144.NewSameClient(p1.Borrowed()).Call, new(p144.Request))
+	check("same_type.Forest.Plant", p145.NewForestClient().Plant, new(p146.Tree))
+	check("same_type.Forest.Plant", p145.NewForestClient(p1.Borrowed()).Plant, new(p146.Tree))
+	check("service_names.Type.Call", p147.NewTypeClient().Call, new(p148.Word))
+	check("service_names.Type.Call", p147.NewTypeClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Interface.Call", p147.NewInterfaceClient().Call, new(p148.Word))
+	check("service_names.Interface.Call", p147.NewInterfaceClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Map.Call", p147.NewMapClient().Call, new(p148.Word))
+	check("service_names.Map.Call", p147.NewMapClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.A.Call", p147.NewAClient().Call, new(p148.Word))
+	check("service_names.A.Call", p147.NewAClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Ctx.Call", p147.NewCtxClient().Call, new(p148.Word))
+	check("service_names.Ctx.Call", p147.NewCtxClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Req.Call", p147.NewReqClient().Call, new(p148.Word))
+	check("service_names.Req.Call", p147.NewReqClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Resp.Call", p147.NewRespClient().Call, new(p148.Word))
+	check("service_names.Resp.Call", p147.NewRespClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Err.Call", p147.NewErrClient().Call, new(p148.Word))
+	check("service_names.Err.Call", p147.NewErrClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Impl.Call", p147.NewImplClient().Call, new(p148.Word))
+	check("service_names.Impl.Call", p147.NewImplClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Client.Call", p147.NewClientClient().Call, new(p148.Word))
+	check("service_names.Client.Call", p147.NewClientClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Error.Call", p147.NewErrorClient().Call, new(p148.Word))
+	check("service_names.Error.Call", p147.NewErrorClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Context.Call", p147.NewContextClient().Call, new(p148.Word))
+	check("service_names.Context.Call", p147.NewContextClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Engine.Call", p147.NewEngineClient().Call, new(p148.Word))
+	check("service_names.Engine.Call", p147.NewEngineClient(p1.Borrowed()).Call, new(p148.Word))
+	check("service_names.Names.Call", p147.NewNamesClient().Call, new(p148.Word))
+	check("service_names.Names.Call", p147.NewNamesClient(p1.Borrowed()).Call, new(p148.Word))
+	check("skeleton.HTTPFiles.Get", p149.NewHTTPFilesClient().Get, new(p150.GetRequest))
+	check("skeleton.HTTPFiles.Get", p149.NewHTTPFilesClient(p1.Borrowed()).Get, new(p150.GetRequest))
+	check("skeleton.HTTPFiles.Purge", p149.NewHTTPFilesClient().Purge, new(p151.Empty))
+	check("skeleton.HTTPFiles.Purge", p149.NewHTTPFilesClient(p1.Borrowed()).Purge, new(p151.Empty))
+	check("skeleton.Linux.Boot", p149.NewLinuxClient().Boot, new(p150.GetRequest))
+	check("skeleton.Linux.Boot", p149.NewLinuxClient(p1.Borrowed()).Boot, new(p150.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p149.NewLinuxClient().UnimplementedLinuxImpl, new(p150.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p149.NewLinuxClient(p1.Borrowed()).UnimplementedLinuxImpl, new(p150.GetRequest))
+	check("skeleton.Catalog.Describe", p149.NewCatalogClient().Describe, new(p150.GetRequest))
+	check("skeleton.Catalog.Describe", p149.NewCatalogClient(p1.Borrowed()).Describe, new(p150.GetRequest))
+	check("skeleton.Test.Init", p149.NewTestClient().Init, new(p150.GetRequest))
+	check("skeleton.Test.Init", p149.NewTestClient(p1.Borrowed()).Init, new(p150.GetRequest))
+	check("source_relative.v1.Greeter.Greet", p152.NewGreeterClient().Greet, new(p153.GreetRequest))
+	check("source_relative.v1.Greeter.Greet", p152.NewGreeterClient(p1.Borrowed()).Greet, new(p153.GreetRequest))
+	check("streaming_skip.Some.Once", p154.NewSomeClient().Once, new(p155.Word))
+	check("streaming_skip.Some.Once", p154.NewSomeClient(p1.Borrowed()).Once, new(p155.Word))
+	_ = p154.NewAllClient()
+	check("two_files.One.Call", p156.NewOneClient().Call, new(p157.OneRequest))
+	check("two_files.One.Call", p156.NewOneClient(p1.Borrowed()).Call, new(p157.OneRequest))
+	check("two_files.Two.Call", p156.NewTwoClient().Call, new(p157.OneResponse))
+	check("two_files.Two.Call", p156.NewTwoClient(p1.Borrowed()).Call, new(p157.OneResponse))
+	check("two_versions.x.v1.X.Call", p158.NewXClient().Call, new(p159.Request))
+	check("two_versions.x.v1.X.Call", p158.NewXClient(p1.Borrowed()).Call, new(p159.Request))
+	check("two_versions.x.v2.X.Call", p160.NewXClient().Call, new(p161.Request))
+	check("two_versions.x.v2.X.Call", p160.NewXClient(p1.Borrowed()).Call, new(p161.Request))
+	check("unknown_options.Owned.Call", p162.NewOwnedClient().Call, new(p163.Word))
+	check("unknown_options.Owned.Call", p162.NewOwnedClient(p1.Borrowed()).Call, new(p163.Word))
+	check("well_known.Well.Empty", p164.NewWellClient().Empty, new(p151.Empty))
+	check("well_known.Well.Empty", p164.NewWellClient(p1.Borrowed()).Empty, new(p151.Empty))
+	check("well_known.Well.Any", p164.NewWellClient().Any, new(p165.Any))
+	check("well_known.Well.Any", p164.NewWellClient(p1.Borrowed()).Any, new(p165.Any))
+	check("well_known.Well.Mask", p164.NewWellClient().Mask, new(p166.FieldMask))
+	check("well_known.Well.Mask", p164.NewWellClient(p1.Borrowed()).Mask, new(p166.FieldMask))
+	check("well_known.Well.Wrapper", p164.NewWellClient().Wrapper, new(p167.StringValue))
+	check("well_known.Well.Wrapper", p164.NewWellClient(p1.Borrowed()).Wrapper, new(p167.StringValue))
+	check("wkt_listed.Ping.Ping", p168.NewPingClient().Ping, new(p151.Empty))
+	check("wkt_listed.Ping.Ping", p168.NewPingClient(p1.Borrowed()).Ping, new(p151.Empty))
+	check("wkt_listed.Ping.Wrap", p168.NewPingClient().Wrap, new(p151.Empty))
+	check("wkt_listed.Ping.Wrap", p168.NewPingClient(p1.Borrowed()).Wrap, new(p151.Empty))
 }
 
 func callGuests() {
-	check("async_names.Mail.Send", located(p0.LocateMail).Send, located(p0.LocateMail).SendAsync__, located(p0.LocateMail).SendInto_, new(p1.Letter))
-	check("async_names.Mail.SendAsync", located(p0.LocateMail).SendAsync, located(p0.LocateMail).SendAsyncAsync, located(p0.LocateMail).SendAsyncInto, new(p1.Letter))
-	check("async_names.Mail.SendAsync_", located(p0.LocateMail).SendAsync_, located(p0.LocateMail).SendAsync_Async, located(p0.LocateMail).SendAsync_Into, new(p1.Letter))
-	check("async_names.Mail.SendInto", located(p0.LocateMail).SendInto, located(p0.LocateMail).SendIntoAsync, located(p0.LocateMail).SendIntoInto, new(p1.Letter))
-	check("async_names.Mail.Receive", located(p0.LocateMail).Receive, located(p0.LocateMail).ReceiveAsync, located(p0.LocateMail).ReceiveInto, new(p1.Letter))
-	check("comment_bytes.Odd.Call", located(p2.LocateOdd).Call, located(p2.LocateOdd).CallAsync, located(p2.LocateOdd).CallInto, new(p3.Word))
-	check("comments.Talk.Say", located(p4.LocateTalk).Say, located(p4.LocateTalk).SayAsync, located(p4.LocateTalk).SayInto, new(p5.Word))
-	check("comments.Talk.Whisper", located(p4.LocateTalk).Whisper, located(p4.LocateTalk).WhisperAsync, located(p4.LocateTalk).WhisperInto, new(p5.Word))
-	check("comments.Talk.Shout", located(p4.LocateTalk).Shout, located(p4.LocateTalk).ShoutAsync, located(p4.LocateTalk).ShoutInto, new(p5.Word))
-	check("comments.Talk.Mumble", located(p4.LocateTalk).Mumble, located(p4.LocateTalk).MumbleAsync, located(p4.LocateTalk).MumbleInto, new(p5.Word))
-	check("comments.Talk.Speak", located(p4.LocateTalk).Speak, located(p4.LocateTalk).SpeakAsync, located(p4.LocateTalk).SpeakInto, new(p5.Word))
-	check("constrained_names.n3.Svc.Call", located(p6.LocateSvc).Call, located(p6.LocateSvc).CallAsync, located(p6.LocateSvc).CallInto, new(p7.Word))
-	check("constrained_names.n5.Svc.Call", located(p8.LocateSvc).Call, located(p8.LocateSvc).CallAsync, located(p8.LocateSvc).CallInto, new(p7.Word))
-	check("constrained_names.n0.Svc.Call", located(p9.LocateSvc).Call, located(p9.LocateSvc).CallAsync, located(p9.LocateSvc).CallInto, new(p7.Word))
-	check("constrained_names.n2.Svc.Call", located(p10.LocateSvc).Call, located(p10.LocateSvc).CallAsync, located(p10.LocateSvc).CallInto, new(p7.Word))
-	check("constrained_names.n1.Svc.Call", located(p11.LocateSvc).Call, located(p11.LocateSvc).CallAsync, located(p11.LocateSvc).CallInto, new(p7.Word))
-	check("constrained_names.n4.Svc.Call", located(p12.LocateSvc).Call, located(p12.LocateSvc).CallAsync, located(p12.LocateSvc).CallInto, new(p7.Word))
-	check("acme.team.svc.x.v1.Deep.Dive", located(p13.LocateDeep).Dive, located(p13.LocateDeep).DiveAsync, located(p13.LocateDeep).DiveInto, new(p14.DiveRequest))
-	check("deprecated.Fresh.Keep", located(p15.LocateFresh).Keep, located(p15.LocateFresh).KeepAsync, located(p15.LocateFresh).KeepInto, new(p16.Word))
-	check("deprecated.Fresh.Drop", located(p15.LocateFresh).Drop, located(p15.LocateFresh).DropAsync, located(p15.LocateFresh).DropInto, new(p16.Word))
-	check("deprecated.Stale.Call", located(p15.LocateStale).Call, located(p15.LocateStale).CallAsync, located(p15.LocateStale).CallInto, new(p16.Word))
-	check("deprecated.Whole.Call", located(p15.LocateWhole).Call, located(p15.LocateWhole).CallAsync, located(p15.LocateWhole).CallInto, new(p16.Word))
-	check("directives.Run.Call", located(p17.LocateRun).Call, located(p17.LocateRun).CallAsync, located(p17.LocateRun).CallInto, new(p18.Word))
-	check("directives.Run.Block", located(p17.LocateRun).Block, located(p17.LocateRun).BlockAsync, located(p17.LocateRun).BlockInto, new(p18.Word))
-	check("doc_comments.Notes.Get", located(p19.LocateNotes).Get, located(p19.LocateNotes).GetAsync, located(p19.LocateNotes).GetInto, new(p20.Note))
-	check("doc_comments.Notes.Old", located(p19.LocateNotes).Old, located(p19.LocateNotes).OldAsync, located(p19.LocateNotes).OldInto, new(p20.Note))
-	check("doc_comments.Notes.Put", located(p19.LocateNotes).Put, located(p19.LocateNotes).PutAsync, located(p19.LocateNotes).PutInto, new(p20.Note))
-	check("doc_comments.Notes.Block", located(p19.LocateNotes).Block, located(p19.LocateNotes).BlockAsync, located(p19.LocateNotes).BlockInto, new(p20.Note))
-	check("doc_comments.Notes.Odd", located(p19.LocateNotes).Odd, located(p19.LocateNotes).OddAsync, located(p19.LocateNotes).OddInto, new(p20.Note))
-	check("doc_comments.Notes.Middle", located(p19.LocateNotes).Middle, located(p19.LocateNotes).MiddleAsync, located(p19.LocateNotes).MiddleInto, new(p20.Note))
-	check("queue.v1.Queue.Send", located(p21.LocateQueue).Send, located(p21.LocateQueue).SendAsync, located(p21.LocateQueue).SendInto, new(p22.SendRequest))
-	check("queue.v1.Queue.Receive", located(p21.LocateQueue).Receive, located(p21.LocateQueue).ReceiveAsync, located(p21.LocateQueue).ReceiveInto, new(p22.ReceiveRequest))
-	check("queue.v1.Queue.Length", located(p21.LocateQueue).Length, located(p21.LocateQueue).LengthAsync, located(p21.LocateQueue).LengthInto, new(p22.LengthRequest))
-	check("edition2023.Editor.Edit", located(p23.LocateEditor).Edit, located(p23.LocateEditor).EditAsync, located(p23.LocateEditor).EditInto, new(p24.EditRequest))
-	check("edition2024.Editor.Edit", located(p25.LocateEditor).Edit, located(p25.LocateEditor).EditAsync, located(p25.LocateEditor).EditInto, new(p26.EditRequest))
-	check("empty_messages.Nothing.Happens", located(p27.LocateNothing).Happens, located(p27.LocateNothing).HappensAsync, located(p27.LocateNothing).HappensInto, new(p28.HappensRequest))
-	_ = located(p29.LocateIdle)
-	check("file_names.upper.Svc.Call", located(p30.LocateSvc).Call, located(p30.LocateSvc).CallAsync, located(p30.LocateSvc).CallInto, new(p31.Word))
-	check("file_names.ab.Svc.Call", located(p32.LocateSvc).Call, located(p32.LocateSvc).CallAsync, located(p32.LocateSvc).CallInto, new(p33.Word))
-	check("file_names.dot.Svc.Call", located(p34.LocateSvc).Call, located(p34.LocateSvc).CallAsync, located(p34.LocateSvc).CallInto, new(p35.Word))
-	check("file_names.space.Svc.Call", located(p36.LocateSvc).Call, located(p36.LocateSvc).CallAsync, located(p36.LocateSvc).CallInto, new(p37.Word))
-	check("foreign_messages.Caller.Versions", located(p38.LocateCaller).Versions, located(p38.LocateCaller).VersionsAsync, located(p38.LocateCaller).VersionsInto, new(p39.In))
-	check("foreign_messages.Caller.Locals", located(p38.LocateCaller).Locals, located(p38.LocateCaller).LocalsAsync, located(p38.LocateCaller).LocalsInto, new(p40.In))
-	check("foreign_messages.Caller.Packages", located(p38.LocateCaller).Packages, located(p38.LocateCaller).PackagesAsync, located(p38.LocateCaller).PackagesInto, new(p40.In))
-	check("go_package_name.Named.Go", located(p41.LocateNamed).Go, located(p41.LocateNamed).GoAsync, located(p41.LocateNamed).GoInto, new(p42.Thing))
-	check("go_package_names.napi.Svc.Call", located(p43.LocateSvc).Call, located(p43.LocateSvc).CallAsync, located(p43.LocateSvc).CallInto, new(p44.Word))
-	check("go_package_names.nc.Svc.Call", located(p45.LocateSvc).Call, located(p45.LocateSvc).CallAsync, located(p45.LocateSvc).CallInto, new(p46.Word))
-	check("go_package_names.ncall.Svc.Call", located(p47.LocateSvc).Call, located(p47.LocateSvc).CallAsync, located(p47.LocateSvc).CallInto, new(p48.Word))
-	check("go_package_names.ncontext.Svc.Call", located(p49.LocateSvc).Call, located(p49.LocateSvc).CallAsync, located(p49.LocateSvc).CallInto, new(p50.Word))
-	check("go_package_names.nctx.Svc.Call", located(p51.LocateSvc).Call, located(p51.LocateSvc).CallAsync, located(p51.LocateSvc).CallInto, new(p52.Word))
-	check("go_package_names.nd.Svc.Call", located(p53.LocateSvc).Call, located(p53.LocateSvc).CallAsync, located(p53.LocateSvc).CallInto, new(p54.Word))
-	check("go_package_names.ne.Svc.Call", located(p55.LocateSvc).Call, located(p55.LocateSvc).CallAsync, located(p55.LocateSvc).CallInto, new(p56.Word))
-	check("go_package_names.neng.Svc.Call", located(p57.LocateSvc).Call, located(p57.LocateSvc).CallAsync, located(p57.LocateSvc).CallInto, new(p58.Word))
-	check("go_package_names.nerr.Svc.Call", located(p59.LocateSvc).Call, located(p59.LocateSvc).CallAsync, located(p59.LocateSvc).CallInto, new(p60.Word))
-	check("go_package_names.nfmt.Svc.Call", located(p61.LocateSvc).Call, located(p61.LocateSvc).CallAsync, located(p61.LocateSvc).CallInto, new(p62.Word))
-	check("go_package_names.nfuture.Svc.Call", located(p63.LocateSvc).Call, located(p63.LocateSvc).CallAsync, located(p63.LocateSvc).CallInto, new(p64.Word))
-	check("go_package_names.nguest.Svc.Call", located(p65.LocateSvc).Call, located(p65.LocateSvc).CallAsync, located(p65.LocateSvc).CallInto, new(p66.Word))
-	check("go_package_names.nimpl.Svc.Call", located(p67.LocateSvc).Call, located(p67.LocateSvc).CallAsync, located(p67.LocateSvc).CallInto, new(p68.Word))
-	check("go_package_names.nkernel.Svc.Call", located(p69.LocateSvc).Call, located(p69.LocateSvc).CallAsync, located(p69.LocateSvc).CallInto, new(p70.Word))
-	check("go_package_names.nm.Svc.Call", located(p71.LocateSvc).Call, located(p71.LocateSvc).CallAsync, located(p71.LocateSvc).CallInto, new(p72.Word))
-	check("go_package_names.nparigot.Svc.Call", located(p73.LocateSvc).Call, located(p73.LocateSvc).CallAsync, located(p73.LocateSvc).CallInto, new(p74.Word))
-	check("go_package_names.npluginsdk.Svc.Call", located(p75.LocateSvc).Call, located(p75.LocateSvc).CallAsync, located(p75.LocateSvc).CallInto, new(p76.Word))
-	check("go_package_names.nproto.Svc.Call", located(p77.LocateSvc).Call, located(p77.LocateSvc).CallAsync, located(p77.LocateSvc).CallInto, new(p78.Word))
-	check("go_package_names.nremote.Svc.Call", located(p79.LocateSvc).Call, located(p79.LocateSvc).CallAsync, located(p79.LocateSvc).CallInto, new(p80.Word))
-	check("go_package_names.nrequires.Svc.Call", located(p81.LocateSvc).Call, located(p81.LocateSvc).CallAsync, located(p81.LocateSvc).CallInto, new(p82.Word))
-	check("go_package_names.nstack.Svc.Call", located(p83.LocateSvc).Call, located(p83.LocateSvc).CallAsync, located(p83.LocateSvc).CallInto, new(p84.Word))
-	check("go_package_names.ntype.Svc.Call", located(p85.LocateSvc).Call, located(p85.LocateSvc).CallAsync, located(p85.LocateSvc).CallInto, new(p86.Word))
-	check("go_package_names.nunsafe.Svc.Call", located(p87.LocateSvc).Call, located(p87.LocateSvc).CallAsync, located(p87.LocateSvc).CallInto, new(p88.Word))
-	check("grown.Clock.Now", located(p89.LocateClock).Now, located(p89.LocateClock).NowAsync, located(p89.LocateClock).NowInto, new(p90.NowRequest))
-	check("grown.Clock.Alarm", located(p89.LocateClock).Alarm, located(p89.LocateClock).AlarmAsync, located(p89.LocateClock).AlarmInto, new(p91.Timestamp))
-	check("grown.Calendar.Today", located(p89.LocateCalendar).Today, located(p89.LocateCalendar).TodayAsync, located(p89.LocateCalendar).TodayInto, new(p90.NowRequest))
-	check("header.Svc.Call", located(p92.LocateSvc).Call, located(p92.LocateSvc).CallAsync, located(p92.LocateSvc).CallInto, new(p93.Word))
-	check("ids.Queue.Send", located(p94.LocateQueue).Send, located(p94.LocateQueue).SendAsync, located(p94.LocateQueue).SendInto, new(p95.SendRequest))
-	check("import_path.Finder.Find", located(p98.LocateFinder).Find, located(p98.LocateFinder).FindAsync, located(p98.LocateFinder).FindInto, new(p99.FindRequest))
-	check("joined_names.Foo.BarBaz", located(p100.LocateFoo).BarBaz, located(p100.LocateFoo).BarBazAsync, located(p100.LocateFoo).BarBazInto, new(p101.FooBar))
-	check("joined_names.FooBar3.Baz", located(p100.LocateFooBar3).Baz, located(p100.LocateFooBar3).BazAsync, located(p100.LocateFooBar3).BazInto, new(p101.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", located(p100.LocateFoo_BarBaz).Baz, located(p100.LocateFoo_BarBaz).BazAsync, located(p100.LocateFoo_BarBaz).BazInto, new(p101.FooBar))
-	check("joined_names.LocalFoo.BarBaz", located(p100.LocateLocalFoo).BarBaz, located(p100.LocateLocalFoo).BarBazAsync, located(p100.LocateLocalFoo).BarBazInto, new(p101.FooBar))
-	check("lower_case.greeter.say_hello", located(p102.LocateGreeter).SayHello, located(p102.LocateGreeter).SayHelloAsync, located(p102.LocateGreeter).SayHelloInto, new(p103.HelloRequest))
-	check("lower_case.word_counter_v2.count", located(p102.LocateWordCounterV2).Count, located(p102.LocateWordCounterV2).CountAsync, located(p102.LocateWordCounterV2).CountInto, new(p103.HelloRequest))
-	check("m_dependency.Scale.Weigh", located(p104.LocateScale).Weigh, located(p104.LocateScale).WeighAsync, located(p104.LocateScale).WeighInto, new(p105.WeighRequest))
-	check("m_override.Foo.Bar", located(p106.LocateFoo).Bar, located(p106.LocateFoo).BarAsync, located(p106.LocateFoo).BarInto, new(p107.BarRequest))
-	check("many_packages.a.A.Do", located(p108.LocateA).Do, located(p108.LocateA).DoAsync, located(p108.LocateA).DoInto, new(p109.Request))
-	check("many_packages.b.B.Do", located(p110.LocateB).Do, located(p110.LocateB).DoAsync, located(p110.LocateB).DoInto, new(p109.Request))
-	check("message_names.Greeter.Clients", located(p111.LocateGreeter).Clients, located(p111.LocateGreeter).ClientsAsync, located(p111.LocateGreeter).ClientsInto, new(p112.GreeterClient))
-	check("message_names.Greeter.Plugins", located(p111.LocateGreeter).Plugins, located(p111.LocateGreeter).PluginsAsync, located(p111.LocateGreeter).PluginsInto, new(p112.GreeterPlugin))
-	check("message_names.Greeter.Joined", located(p111.LocateGreeter).Joined, located(p111.LocateGreeter).JoinedAsync, located(p111.LocateGreeter).JoinedInto, new(p112.GreeterClients))
-	check("message_names.Greeter.Predeclared", located(p111.LocateGreeter).Predeclared, located(p111.LocateGreeter).PredeclaredAsync, located(p111.LocateGreeter).PredeclaredInto, new(p112.Error))
-	check("message_names.Greeter.Packages", located(p111.LocateGreeter).Packages, located(p111.LocateGreeter).PackagesAsync, located(p111.LocateGreeter).PackagesInto, new(p112.Context))
-	check("method_names.Words.Import", located(p113.LocateWords).Import, located(p113.LocateWords).ImportAsync, located(p113.LocateWords).ImportInto, new(p114.Word))
-	check("method_names.Words.Type", located(p113.LocateWords).Type, located(p113.LocateWords).TypeAsync, located(p113.LocateWords).TypeInto, new(p114.Word))
-	check("method_names.Words.Range", located(p113.LocateWords).Range, located(p113.LocateWords).RangeAsync, located(p113.LocateWords).RangeInto, new(p114.Word))
-	check("method_names.Words.Func", located(p113.LocateWords).Func, located(p113.LocateWords).FuncAsync, located(p113.LocateWords).FuncInto, new(p114.Word))
-	check("method_names.Words.Go", located(p113.LocateWords).Go, located(p113.LocateWords).GoAsync, located(p113.LocateWords).GoInto, new(p114.Word))
-	check("method_names.Words.Select", located(p113.LocateWords).Select, located(p113.LocateWords).SelectAsync, located(p113.LocateWords).SelectInto, new(p114.Word))
-	check("method_names.Words.Close", located(p113.LocateWords).Close, located(p113.LocateWords).CloseAsync, located(p113.LocateWords).CloseInto, new(p114.Word))
-	check("method_names.Words.Ready", located(p113.LocateWords).Ready, located(p113.LocateWords).ReadyAsync, located(p113.LocateWords).ReadyInto, new(p114.Word))
-	check("method_names.Words.Init", located(p113.LocateWords).Init, located(p113.LocateWords).InitAsync, located(p113.LocateWords).InitInto, new(p114.Word))
-	check("method_names.Words.String", located(p113.LocateWords).String, located(p113.LocateWords).StringAsync, located(p113.LocateWords).StringInto, new(p114.Word))
-	check("method_names.Words.Error", located(p113.LocateWords).Error, located(p113.LocateWords).ErrorAsync, located(p113.LocateWords).ErrorInto, new(p114.Word))
-	check("method_names.Words.Context", located(p113.LocateWords).Context, located(p113.LocateWords).ContextAsync, located(p113.LocateWords).ContextInto, new(p114.Word))
-	check("method_names.Words.Module", located(p113.LocateWords).Module, located(p113.LocateWords).ModuleAsync, located(p113.LocateWords).ModuleInto, new(p114.Word))
-	check("method_names.Words.Call", located(p113.LocateWords).Call, located(p113.LocateWords).CallAsync, located(p113.LocateWords).CallInto, new(p114.Word))
-	check("method_names.Words.Impl", located(p113.LocateWords).Impl, located(p113.LocateWords).ImplAsync, located(p113.LocateWords).ImplInto, new(p114.Word))
-	check("method_names.Words.New", located(p113.LocateWords).New, located(p113.LocateWords).NewAsync, located(p113.LocateWords).NewInto, new(p114.Word))
-	check("method_names.Words.Register", located(p113.LocateWords).Register, located(p113.LocateWords).RegisterAsync, located(p113.LocateWords).RegisterInto, new(p114.Word))
-	check("method_names.Words.Delete", located(p113.LocateWords).Delete, located(p113.LocateWords).DeleteAsync, located(p113.LocateWords).DeleteInto, new(p114.Word))
-	check("method_names.Words.Panic", located(p113.LocateWords).Panic, located(p113.LocateWords).PanicAsync, located(p113.LocateWords).PanicInto, new(p114.Word))
-	check("method_names.Words.Recover", located(p113.LocateWords).Recover, located(p113.LocateWords).RecoverAsync, located(p113.LocateWords).RecoverInto, new(p114.Word))
-	check("method_names.Words.Complex", located(p113.LocateWords).Complex, located(p113.LocateWords).ComplexAsync, located(p113.LocateWords).ComplexInto, new(p114.Word))
-	check("method_names.Words.Append", located(p113.LocateWords).Append, located(p113.LocateWords).AppendAsync, located(p113.LocateWords).AppendInto, new(p114.Word))
-	check("method_table.Table.Nothing", located(p115.LocateTable).Nothing, located(p115.LocateTable).NothingAsync, located(p115.LocateTable).NothingInto, new(p116.Plain))
-	check("method_table.Table.Look", located(p115.LocateTable).Look, located(p115.LocateTable).LookAsync, located(p115.LocateTable).LookInto, new(p116.Plain))
-	check("method_table.Table.Put", located(p115.LocateTable).Put, located(p115.LocateTable).PutAsync, located(p115.LocateTable).PutInto, new(p116.Plain))
-	check("method_table.Table.Unknown", located(p115.LocateTable).Unknown, located(p115.LocateTable).UnknownAsync, located(p115.LocateTable).UnknownInto, new(p116.Plain))
-	check("method_table.Table.Old", located(p115.LocateTable).Old, located(p115.LocateTable).OldAsync, located(p115.LocateTable).OldInto, new(p116.Plain))
-	check("method_table.Table.Wait", located(p115.LocateTable).Wait, located(p115.LocateTable).WaitAsync, located(p115.LocateTable).WaitInto, new(p116.Plain))
-	check("method_table.Table.RedactedRequest", located(p115.LocateTable).RedactedRequest, located(p115.LocateTable).RedactedRequestAsync, located(p115.LocateTable).RedactedRequestInto, new(p116.Secret))
-	check("method_table.Table.RedactedResponse", located(p115.LocateTable).RedactedResponse, located(p115.LocateTable).RedactedResponseAsync, located(p115.LocateTable).RedactedResponseInto, new(p116.Plain))
-	check("method_table.Table.RedactedInLoop", located(p115.LocateTable).RedactedInLoop, located(p115.LocateTable).RedactedInLoopAsync, located(p115.LocateTable).RedactedInLoopInto, new(p116.LoopA))
-	check("method_table.Table.RedactedInMap", located(p115.LocateTable).RedactedInMap, located(p115.LocateTable).RedactedInMapAsync, located(p115.LocateTable).RedactedInMapInto, new(p116.InMap))
-	check("method_table.Table.RedactedInOneof", located(p115.LocateTable).RedactedInOneof, located(p115.LocateTable).RedactedInOneofAsync, located(p115.LocateTable).RedactedInOneofInto, new(p116.InOneof))
-	check("method_table.Table.NotRedacted", located(p115.LocateTable).NotRedacted, located(p115.LocateTable).NotRedactedAsync, located(p115.LocateTable).NotRedactedInto, new(p116.Harmless))
-	check("method_table.Table.Everything", located(p115.LocateTable).Everything, located(p115.LocateTable).EverythingAsync, located(p115.LocateTable).EverythingInto, new(p116.Secret))
-	check("module.Box.Put", located(p117.LocateBox).Put, located(p117.LocateBox).PutAsync, located(p117.LocateBox).PutInto, new(p118.Thing))
-	check("native.ServeDisk.Read", located(p119.LocateServeDisk).Read, located(p119.LocateServeDisk).ReadAsync, located(p119.LocateServeDisk).ReadInto, new(p120.Block))
-	check("nested.Nest.Lay", located(p121.LocateNest).Lay, located(p121.LocateNest).LayAsync, located(p121.LocateNest).LayInto, new(p122.Outer_Inner))
-	check("NoPackageService.Call", located(p123.LocateNoPackageService).Call, located(p123.LocateNoPackageService).CallAsync, located(p123.LocateNoPackageService).CallInto, new(p124.NoPackageRequest))
-	check("no_source_info.Bare.Call", located(p125.LocateBare).Call, located(p125.LocateBare).CallAsync, located(p125.LocateBare).CallInto, new(p126.Word))
-	check("opaque.Safe.Open", located(p127.LocateSafe).Open, located(p127.LocateSafe).OpenAsync, located(p127.LocateSafe).OpenInto, new(p128.Combination))
-	check("options.Tuned.Slow", located(p129.LocateTuned).Slow, located(p129.LocateTuned).SlowAsync, located(p129.LocateTuned).SlowInto, new(p130.Word))
-	check("options.Tuned.Slower", located(p129.LocateTuned).Slower, located(p129.LocateTuned).SlowerAsync, located(p129.LocateTuned).SlowerInto, new(p130.Word))
-	check("options.Tuned.Quick", located(p129.LocateTuned).Quick, located(p129.LocateTuned).QuickAsync, located(p129.LocateTuned).QuickInto, new(p130.Word))
-	check("options.Tuned.Renamed", located(p129.LocateTuned).Renamed, located(p129.LocateTuned).RenamedAsync, located(p129.LocateTuned).RenamedInto, new(p130.Word))
-	check("options.Tuned.Plain", located(p129.LocateTuned).Plain, located(p129.LocateTuned).PlainAsync, located(p129.LocateTuned).PlainInto, new(p130.Word))
-	check("package_suffix.Suffix.Call", located(p131.LocateSuffix).Call, located(p131.LocateSuffix).CallAsync, located(p131.LocateSuffix).CallInto, new(p132.Request))
-	check("proto2_case.Old.Call", located(p133.LocateOld).Call, located(p133.LocateOld).CallAsync, located(p133.LocateOld).CallInto, new(p134.OldRequest))
-	check("proto3_optional.Maybe.Get", located(p135.LocateMaybe).Get, located(p135.LocateMaybe).GetAsync, located(p135.LocateMaybe).GetInto, new(p136.Query))
-	check("public_import.Guest.Enter", located(p137.LocateGuest).Enter, located(p137.LocateGuest).EnterAsync, located(p137.LocateGuest).EnterInto, new(p138.Home))
-	check("rootfile.Root.Call", located(p139.LocateRoot).Call, located(p139.LocateRoot).CallAsync, located(p139.LocateRoot).CallInto, new(p140.Request))
-	check("same_method.Left.Turn", located(p141.LocateLeft).Turn, located(p141.LocateLeft).TurnAsync, located(p141.LocateLeft).TurnInto, new(p142.Degrees))
-	check("same_method.Right.Turn", located(p141.LocateRight).Turn, located(p141.LocateRight).TurnAsync, located(p141.LocateRight).TurnInto, new(p142.Degrees))
-	check("same_package.Same.Call", located(p143.LocateSame).Call, located(p143.LocateSame).CallAsync, located(p143.LocateSame).CallInto, new(p143.Request))
-	check("same_type.Forest.Plant", located(p144.LocateForest).Plant, located(p144.LocateForest).PlantAsync, located(p144.LocateForest).PlantInto, new(p145.Tree))
-	check("service_names.Type.Call", located(p146.LocateType).Call, located(p146.LocateType).CallAsync, located(p146.LocateType).CallInto, new(p147.Word))
-	check("service_names.Interface.Call", located(p146.LocateInterface).Call, located(p146.LocateInterface).CallAsync, located(p146.LocateInterface).CallInto, new(p147.Word))
-	check("service_names.Map.Call", located(p146.LocateMap).Call, located(p146.LocateMap).CallAsync, located(p146.LocateMap).CallInto, new(p147.Word))
-	check("service_names.A.Call", located(p146.LocateA).Call, located(p146.LocateA).CallAsync, located(p146.LocateA).CallInto, new(p147.Word))
-	check("service_names.Ctx.Call", located(p146.LocateCtx).Call, located(p146.LocateCtx).CallAsync, located(p146.LocateCtx).CallInto, new(p147.Word))
-	check("service_names.Req.Call", located(p146.LocateReq).Call, located(p146.LocateReq).CallAsync, located(p146.LocateReq).CallInto, new(p147.Word))
-	check("service_names.Resp.Call", located(p146.LocateResp).Call, located(p146.LocateResp).CallAsync, located(p146.LocateResp).CallInto, new(p147.Word))
-	check("service_names.Err.Call", located(p146.LocateErr).Call, located(p146.LocateErr).CallAsync, located(p146.LocateErr).CallInto, new(p147.Word))
-	check("service_names.Impl.Call", located(p146.LocateImpl).Call, located(p146.LocateImpl).CallAsync, located(p146.LocateImpl).CallInto, new(p147.Word))
-	check("service_names.Client.Call", located(p146.LocateClient).Call, located(p146.LocateClient).CallAsync, located(p146.LocateClient).CallInto, new(p147.Word))
-	check("service_names.Error.Call", located(p146.LocateError).Call, located(p146.LocateError).CallAsync, located(p146.LocateError).CallInto, new(p147.Word))
-	check("service_names.Context.Call", located(p146.LocateContext).Call, located(p146.LocateContext).CallAsync, located(p146.LocateContext).CallInto, new(p147.Word))
-	check("service_names.Engine.Call", located(p146.LocateEngine).Call, located(p146.LocateEngine).CallAsync, located(p146.LocateEngine).CallInto, new(p147.Word))
-	check("service_names.Names.Call", located(p146.LocateNames).Call, located(p146.LocateNames).CallAsync, located(p146.LocateNames).CallInto, new(p147.Word))
-	check("skeleton.HTTPFiles.Get", located(p148.LocateHTTPFiles).Get, located(p148.LocateHTTPFiles).GetAsync, located(p148.LocateHTTPFiles).GetInto, new(p149.GetRequest))
-	check("skeleton.HTTPFiles.Purge", located(p148.LocateHTTPFiles).Purge, located(p148.LocateHTTPFiles).PurgeAsync, located(p148.LocateHTTPFiles).PurgeInto, new(p150.Empty))
-	check("skeleton.Linux.Boot", located(p148.LocateLinux).Boot, located(p148.LocateLinux).BootAsync, located(p148.LocateLinux).BootInto, new(p149.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", located(p148.LocateLinux).UnimplementedLinuxImpl, located(p148.LocateLinux).UnimplementedLinuxImplAsync, located(p148.LocateLinux).UnimplementedLinuxImplInto, new(p149.GetRequest))
-	check("skeleton.Catalog.Describe", located(p148.LocateCatalog).Describe, located(p148.LocateCatalog).DescribeAsync, located(p148.LocateCatalog).DescribeInto, new(p149.GetRequest))
-	check("skeleton.Test.Init", located(p148.LocateTest).Init, located(p148.LocateTest).InitAsync, located(p148.LocateTest).InitInto, new(p149.GetRequest))
-	check("source_relative.v1.Greeter.Greet", located(p151.LocateGreeter).Greet, located(p151.LocateGreeter).GreetAsync, located(p151.LocateGreeter).GreetInto, new(p152.GreetRequest))
-	check("streaming_skip.Some.Once", located(p153.LocateSome).Once, located(p153.LocateSome).OnceAsync, located(p153.LocateSome).OnceInto, new(p154.Word))
-	_ = located(p153.LocateAll)
-	check("two_files.One.Call", located(p155.LocateOne).Call, located(p155.LocateOne).CallAsync, located(p155.LocateOne).CallInto, new(p156.OneRequest))
-	check("two_files.Two.Call", located(p155.LocateTwo).Call, located(p155.LocateTwo).CallAsync, located(p155.LocateTwo).CallInto, new(p156.OneResponse))
-	check("two_versions.x.v1.X.Call", located(p157.LocateX).Call, located(p157.LocateX).CallAsync, located(p157.LocateX).CallInto, new(p158.Request))
-	check("two_versions.x.v2.X.Call", located(p159.LocateX).Call, located(p159.LocateX).CallAsync, located(p159.LocateX).CallInto, new(p160.Request))
-	check("unknown_options.Owned.Call", located(p161.LocateOwned).Call, located(p161.LocateOwned).CallAsync, located(p161.LocateOwned).CallInto, new(p162.Word))
-	check("well_known.Well.Empty", located(p163.LocateWell).Empty, located(p163.LocateWell).EmptyAsync, located(p163.LocateWell).EmptyInto, new(p150.Empty))
-	check("well_known.Well.Any", located(p163.LocateWell).Any, located(p163.LocateWell).AnyAsync, located(p163.LocateWell).AnyInto, new(p164.Any))
-	check("well_known.Well.Mask", located(p163.LocateWell).Mask, located(p163.LocateWell).MaskAsync, located(p163.LocateWell).MaskInto, new(p165.FieldMask))
-	check("well_known.Well.Wrapper", located(p163.LocateWell).Wrapper, located(p163.LocateWell).WrapperAsync, located(p163.LocateWell).WrapperInto, new(p166.StringValue))
-	check("wkt_listed.Ping.Ping", located(p167.LocatePing).Ping, located(p167.LocatePing).PingAsync, located(p167.LocatePing).PingInto, new(p150.Empty))
-	check("wkt_listed.Ping.Wrap", located(p167.LocatePing).Wrap, located(p167.LocatePing).WrapAsync, located(p167.LocatePing).WrapInto, new(p150.Empty))
+	check("comment_bytes.Odd.Call", located(p0.LocateOdd).Call, new(p2.Word))
+	check("comments.Talk.Say", located(p3.LocateTalk).Say, new(p4.Word))
+	check("comments.Talk.Whisper", located(p3.LocateTalk).Whisper, new(p4.Word))
+	check("comments.Talk.Shout", located(p3.LocateTalk).Shout, new(p4.Word))
+	check("comments.Talk.Mumble", located(p3.LocateTalk).Mumble, new(p4.Word))
+	check("comments.Talk.Speak", located(p3.LocateTalk).Speak, new(p4.Word))
+	check("constrained_names.n3.Svc.Call", located(p5.LocateSvc).Call, new(p6.Word))
+	check("constrained_names.n5.Svc.Call", located(p7.LocateSvc).Call, new(p6.Word))
+	check("constrained_names.n0.Svc.Call", located(p8.LocateSvc).Call, new(p6.Word))
+	check("constrained_names.n2.Svc.Call", located(p9.LocateSvc).Call, new(p6.Word))
+	check("constrained_names.n1.Svc.Call", located(p10.LocateSvc).Call, new(p6.Word))
+	check("constrained_names.n4.Svc.Call", located(p11.LocateSvc).Call, new(p6.Word))
+	check("acme.team.svc.x.v1.Deep.Dive", located(p12.LocateDeep).Dive, new(p13.DiveRequest))
+	check("deprecated.Fresh.Keep", located(p14.LocateFresh).Keep, new(p15.Word))
+	check("deprecated.Fresh.Drop", located(p14.LocateFresh).Drop, new(p15.Word))
+	check("deprecated.Stale.Call", located(p14.LocateStale).Call, new(p15.Word))
+	check("deprecated.Whole.Call", located(p14.LocateWhole).Call, new(p15.Word))
+	check("directives.Run.Call", located(p16.LocateRun).Call, new(p17.Word))
+	check("directives.Run.Block", located(p16.LocateRun).Block, new(p17.Word))
+	check("doc_comments.Notes.Get", located(p18.LocateNotes).Get, new(p19.Note))
+	check("doc_comments.Notes.Old", located(p18.LocateNotes).Old, new(p19.Note))
+	check("doc_comments.Notes.Put", located(p18.LocateNotes).Put, new(p19.Note))
+	check("doc_comments.Notes.Block", located(p18.LocateNotes).Block, new(p19.Note))
+	check("doc_comments.Notes.Odd", located(p18.LocateNotes).Odd, new(p19.Note))
+	check("doc_comments.Notes.Middle", located(p18.LocateNotes).Middle, new(p19.Note))
+	check("queue.v1.Queue.Send", located(p20.LocateQueue).Send, new(p21.SendRequest))
+	check("queue.v1.Queue.Receive", located(p20.LocateQueue).Receive, new(p21.ReceiveRequest))
+	check("queue.v1.Queue.Length", located(p20.LocateQueue).Length, new(p21.LengthRequest))
+	check("edition2023.Editor.Edit", located(p22.LocateEditor).Edit, new(p23.EditRequest))
+	check("edition2024.Editor.Edit", located(p24.LocateEditor).Edit, new(p25.EditRequest))
+	check("empty_messages.Nothing.Happens", located(p26.LocateNothing).Happens, new(p27.HappensRequest))
+	_ = located(p28.LocateIdle)
+	check("file_names.upper.Svc.Call", located(p29.LocateSvc).Call, new(p30.Word))
+	check("file_names.ab.Svc.Call", located(p31.LocateSvc).Call, new(p32.Word))
+	check("file_names.dot.Svc.Call", located(p33.LocateSvc).Call, new(p34.Word))
+	check("file_names.space.Svc.Call", located(p35.LocateSvc).Call, new(p36.Word))
+	check("foreign_messages.Caller.Versions", located(p37.LocateCaller).Versions, new(p38.In))
+	check("foreign_messages.Caller.Locals", located(p37.LocateCaller).Locals, new(p39.In))
+	check("foreign_messages.Caller.Packages", located(p37.LocateCaller).Packages, new(p39.In))
+	check("go_package_name.Named.Go", located(p40.LocateNamed).Go, new(p41.Thing))
+	check("go_package_names.napi.Svc.Call", located(p42.LocateSvc).Call, new(p43.Word))
+	check("go_package_names.nc.Svc.Call", located(p44.LocateSvc).Call, new(p45.Word))
+	check("go_package_names.ncall.Svc.Call", located(p46.LocateSvc).Call, new(p47.Word))
+	check("go_package_names.ncontext.Svc.Call", located(p48.LocateSvc).Call, new(p49.Word))
+	check("go_package_names.nctx.Svc.Call", located(p50.LocateSvc).Call, new(p51.Word))
+	check("go_package_names.nd.Svc.Call", located(p52.LocateSvc).Call, new(p53.Word))
+	check("go_package_names.ne.Svc.Call", located(p54.LocateSvc).Call, new(p55.Word))
+	check("go_package_names.neng.Svc.Call", located(p56.LocateSvc).Call, new(p57.Word))
+	check("go_package_names.nerr.Svc.Call", located(p58.LocateSvc).Call, new(p59.Word))
+	check("go_package_names.nfmt.Svc.Call", located(p60.LocateSvc).Call, new(p61.Word))
+	check("go_package_names.nfuture.Svc.Call", located(p62.LocateSvc).Call, new(p63.Word))
+	check("go_package_names.nguest.Svc.Call", located(p64.LocateSvc).Call, new(p65.Word))
+	check("go_package_names.nimpl.Svc.Call", located(p66.LocateSvc).Call, new(p67.Word))
+	check("go_package_names.nkernel.Svc.Call", located(p68.LocateSvc).Call, new(p69.Word))
+	check("go_package_names.nm.Svc.Call", located(p70.LocateSvc).Call, new(p71.Word))
+	check("go_package_names.nparigot.Svc.Call", located(p72.LocateSvc).Call, new(p73.Word))
+	check("go_package_names.npluginsdk.Svc.Call", located(p74.LocateSvc).Call, new(p75.Word))
+	check("go_package_names.nproto.Svc.Call", located(p76.LocateSvc).Call, new(p77.Word))
+	check("go_package_names.nremote.Svc.Call", located(p78.LocateSvc).Call, new(p79.Word))
+	check("go_package_names.nrequires.Svc.Call", located(p80.LocateSvc).Call, new(p81.Word))
+	check("go_package_names.nstack.Svc.Call", located(p82.LocateSvc).Call, new(p83.Word))
+	check("go_package_names.ntype.Svc.Call", located(p84.LocateSvc).Call, new(p85.Word))
+	check("go_package_names.nunsafe.Svc.Call", located(p86.LocateSvc).Call, new(p87.Word))
+	check("grown.Clock.Now", located(p88.LocateClock).Now, new(p89.NowRequest))
+	check("grown.Clock.Alarm", located(p88.LocateClock).Alarm, new(p90.Timestamp))
+	check("grown.Calendar.Today", located(p88.LocateCalendar).Today, new(p89.NowRequest))
+	check("header.Svc.Call", located(p91.LocateSvc).Call, new(p92.Word))
+	check("ids.Queue.Send", located(p93.LocateQueue).Send, new(p94.SendRequest))
+	check("import_path.Finder.Find", located(p97.LocateFinder).Find, new(p98.FindRequest))
+	check("into_names.Mail.Send", located(p99.LocateMail).Send, new(p100.Letter))
+	check("into_names.Mail.SendInto", located(p99.LocateMail).SendInto, new(p100.Letter))
+	check("into_names.Mail.SendInto_", located(p99.LocateMail).SendInto_, new(p100.Letter))
+	check("into_names.Mail.Receive", located(p99.LocateMail).Receive, new(p100.Letter))
+	check("joined_names.Foo.BarBaz", located(p101.LocateFoo).BarBaz, new(p102.FooBar))
+	check("joined_names.FooBar3.Baz", located(p101.LocateFooBar3).Baz, new(p102.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", located(p101.LocateFoo_BarBaz).Baz, new(p102.FooBar))
+	check("joined_names.HostFoo.BarBaz", located(p101.LocateHostFoo).BarBaz, new(p102.FooBar))
+	check("lower_case.greeter.say_hello", located(p103.LocateGreeter).SayHello, new(p104.HelloRequest))
+	check("lower_case.word_counter_v2.count", located(p103.LocateWordCounterV2).Count, new(p104.HelloRequest))
+	check("m_dependency.Scale.Weigh", located(p105.LocateScale).Weigh, new(p106.WeighRequest))
+	check("m_override.Foo.Bar", located(p107.LocateFoo).Bar, new(p108.BarRequest))
+	check("many_packages.a.A.Do", located(p109.LocateA).Do, new(p110.Request))
+	check("many_packages.b.B.Do", located(p111.LocateB).Do, new(p110.Request))
+	check("message_names.Greeter.Clients", located(p112.LocateGreeter).Clients, new(p113.GreeterClient))
+	check("message_names.Greeter.Plugins", located(p112.LocateGreeter).Plugins, new(p113.GreeterPlugin))
+	check("message_names.Greeter.Joined", located(p112.LocateGreeter).Joined, new(p113.GreeterClients))
+	check("message_names.Greeter.Predeclared", located(p112.LocateGreeter).Predeclared, new(p113.Error))
+	check("message_names.Greeter.Packages", located(p112.LocateGreeter).Packages, new(p113.Context))
+	check("method_names.Words.Import", located(p114.LocateWords).Import, new(p115.Word))
+	check("method_names.Words.Type", located(p114.LocateWords).Type, new(p115.Word))
+	check("method_names.Words.Range", located(p114.LocateWords).Range, new(p115.Word))
+	check("method_names.Words.Func", located(p114.LocateWords).Func, new(p115.Word))
+	check("method_names.Words.Go", located(p114.LocateWords).Go, new(p115.Word))
+	check("method_names.Words.Select", located(p114.LocateWords).Select, new(p115.Word))
+	check("method_names.Words.Close", located(p114.LocateWords).Close, new(p115.Word))
+	check("method_names.Words.Ready", located(p114.LocateWords).Ready, new(p115.Word))
+	check("method_names.Words.Init", located(p114.LocateWords).Init, new(p115.Word))
+	check("method_names.Words.String", located(p114.LocateWords).String, new(p115.Word))
+	check("method_names.Words.Error", located(p114.LocateWords).Error, new(p115.Word))
+	check("method_names.Words.Context", located(p114.LocateWords).Context, new(p115.Word))
+	check("method_names.Words.Module", located(p114.LocateWords).Module, new(p115.Word))
+	check("method_names.Words.Call", located(p114.LocateWords).Call, new(p115.Word))
+	check("method_names.Words.Impl", located(p114.LocateWords).Impl, new(p115.Word))
+	check("method_names.Words.New", located(p114.LocateWords).New, new(p115.Word))
+	check("method_names.Words.Register", located(p114.LocateWords).Register, new(p115.Word))
+	check("method_names.Words.Delete", located(p114.LocateWords).Delete, new(p115.Word))
+	check("method_names.Words.Panic", located(p114.LocateWords).Panic, new(p115.Word))
+	check("method_names.Words.Recover", located(p114.LocateWords).Recover, new(p115.Word))
+	check("method_names.Words.Complex", located(p114.LocateWords).Complex, new(p115.Word))
+	check("method_names.Words.Append", located(p114.LocateWords).Append, new(p115.Word))
+	check("method_table.Table.Nothing", located(p116.LocateTable).Nothing, new(p117.Plain))
+	check("method_table.Table.Look", located(p116.LocateTable).Look, new(p117.Plain))
+	check("method_table.Table.Put", located(p116.LocateTable).Put, new(p117.Plain))
+	check("method_table.Table.Unknown", located(p116.LocateTable).Unknown, new(p117.Plain))
+	check("method_table.Table.Old", located(p116.LocateTable).Old, new(p117.Plain))
+	check("method_table.Table.Wait", located(p116.LocateTable).Wait, new(p117.Plain))
+	check("method_table.Table.RedactedRequest", located(p116.LocateTable).RedactedRequest, new(p117.Secret))
+	check("method_table.Table.RedactedResponse", located(p116.LocateTable).RedactedResponse, new(p117.Plain))
+	check("method_table.Table.RedactedInLoop", located(p116.LocateTable).RedactedInLoop, new(p117.LoopA))
+	check("method_table.Table.RedactedInMap", located(p116.LocateTable).RedactedInMap, new(p117.InMap))
+	check("method_table.Table.RedactedInOneof", located(p116.LocateTable).RedactedInOneof, new(p117.InOneof))
+	check("method_table.Table.NotRedacted", located(p116.LocateTable).NotRedacted, new(p117.Harmless))
+	check("method_table.Table.Everything", located(p116.LocateTable).Everything, new(p117.Secret))
+	check("module.Box.Put", located(p118.LocateBox).Put, new(p119.Thing))
+	check("native.ServeDisk.Read", located(p120.LocateServeDisk).Read, new(p121.Block))
+	check("nested.Nest.Lay", located(p122.LocateNest).Lay, new(p123.Outer_Inner))
+	check("NoPackageService.Call", located(p124.LocateNoPackageService).Call, new(p125.NoPackageRequest))
+	check("no_source_info.Bare.Call", located(p126.LocateBare).Call, new(p127.Word))
+	check("opaque.Safe.Open", located(p128.LocateSafe).Open, new(p129.Combination))
+	check("options.Tuned.Slow", located(p130.LocateTuned).Slow, new(p131.Word))
+	check("options.Tuned.Slower", located(p130.LocateTuned).Slower, new(p131.Word))
+	check("options.Tuned.Quick", located(p130.LocateTuned).Quick, new(p131.Word))
+	check("options.Tuned.Renamed", located(p130.LocateTuned).Renamed, new(p131.Word))
+	check("options.Tuned.Plain", located(p130.LocateTuned).Plain, new(p131.Word))
+	check("package_suffix.Suffix.Call", located(p132.LocateSuffix).Call, new(p133.Request))
+	check("proto2_case.Old.Call", located(p134.LocateOld).Call, new(p135.OldRequest))
+	check("proto3_optional.Maybe.Get", located(p136.LocateMaybe).Get, new(p137.Query))
+	check("public_import.Guest.Enter", located(p138.LocateGuest).Enter, new(p139.Home))
+	check("rootfile.Root.Call", located(p140.LocateRoot).Call, new(p141.Request))
+	check("same_method.Left.Turn", located(p142.LocateLeft).Turn, new(p143.Degrees))
+	check("same_method.Right.Turn", located(p142.LocateRight).Turn, new(p143.Degrees))
+	check("same_package.Same.Call", located(p144.LocateSame).Call, new(p144.Request))
+	check("same_type.Forest.Plant", located(p145.LocateForest).Plant, new(p146.Tree))
+	check("service_names.Type.Call", located(p147.LocateType).Call, new(p148.Word))
+	check("service_names.Interface.Call", located(p147.LocateInterface).Call, new(p148.Word))
+	check("service_names.Map.Call", located(p147.LocateMap).Call, new(p148.Word))
+	check("service_names.A.Call", located(p147.LocateA).Call, new(p148.Word))
+	check("service_names.Ctx.Call", located(p147.LocateCtx).Call, new(p148.Word))
+	check("service_names.Req.Call", located(p147.LocateReq).Call, new(p148.Word))
+	check("service_names.Resp.Call", located(p147.LocateResp).Call, new(p148.Word))
+	check("service_names.Err.Call", located(p147.LocateErr).Call, new(p148.Word))
+	check("service_names.Impl.Call", located(p147.LocateImpl).Call, new(p148.Word))
+	check("service_names.Client.Call", located(p147.LocateClient).Call, new(p148.Word))
+	check("service_names.Error.Call", located(p147.LocateError).Call, new(p148.Word))
+	check("service_names.Context.Call", located(p147.LocateContext).Call, new(p148.Word))
+	check("service_names.Engine.Call", located(p147.LocateEngine).Call, new(p148.Word))
+	check("service_names.Names.Call", located(p147.LocateNames).Call, new(p148.Word))
+	check("skeleton.HTTPFiles.Get", located(p149.LocateHTTPFiles).Get, new(p150.GetRequest))
+	check("skeleton.HTTPFiles.Purge", located(p149.LocateHTTPFiles).Purge, new(p151.Empty))
+	check("skeleton.Linux.Boot", located(p149.LocateLinux).Boot, new(p150.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", located(p149.LocateLinux).UnimplementedLinuxImpl, new(p150.GetRequest))
+	check("skeleton.Catalog.Describe", located(p149.LocateCatalog).Describe, new(p150.GetRequest))
+	check("skeleton.Test.Init", located(p149.LocateTest).Init, new(p150.GetRequest))
+	check("source_relative.v1.Greeter.Greet", located(p152.LocateGreeter).Greet, new(p153.GreetRequest))
+	check("streaming_skip.Some.Once", located(p154.LocateSome).Once, new(p155.Word))
+	_ = located(p154.LocateAll)
+	check("two_files.One.Call", located(p156.LocateOne).Call, new(p157.OneRequest))
+	check("two_files.Two.Call", located(p156.LocateTwo).Call, new(p157.OneResponse))
+	check("two_versions.x.v1.X.Call", located(p158.LocateX).Call, new(p159.Request))
+	check("two_versions.x.v2.X.Call", located(p160.LocateX).Call, new(p161.Request))
+	check("unknown_options.Owned.Call", located(p162.LocateOwned).Call, new(p163.Word))
+	check("well_known.Well.Empty", located(p164.LocateWell).Empty, new(p151.Empty))
+	check("well_known.Well.Any", located(p164.LocateWell).Any, new(p165.Any))
+	check("well_known.Well.Mask", located(p164.LocateWell).Mask, new(p166.FieldMask))
+	check("well_known.Well.Wrapper", located(p164.LocateWell).Wrapper, new(p167.StringValue))
+	check("wkt_listed.Ping.Ping", located(p168.LocatePing).Ping, new(p151.Empty))
+	check("wkt_listed.Ping.Wrap", located(p168.LocatePing).Wrap, new(p151.Empty))
 }
 
 func serve() {
 	ctx, ended := context.Background(), make(chan error)
 	all := []func(){
-		func() { ended <- p0.ServeMail(ctx, server0{}) },
-		func() { ended <- p2.ServeOdd(ctx, server1{}) },
-		func() { ended <- p4.ServeTalk(ctx, server2{}) },
-		func() { ended <- p6.ServeSvc(ctx, server3{}) },
+		func() { ended <- p0.ServeOdd(ctx, server0{}) },
+		func() { ended <- p3.ServeTalk(ctx, server1{}) },
+		func() { ended <- p5.ServeSvc(ctx, server2{}) },
+		func() { ended <- p7.ServeSvc(ctx, server3{}) },
 		func() { ended <- p8.ServeSvc(ctx, server4{}) },
 		func() { ended <- p9.ServeSvc(ctx, server5{}) },
 		func() { ended <- p10.ServeSvc(ctx, server6{}) },
 		func() { ended <- p11.ServeSvc(ctx, server7{}) },
-		func() { ended <- p12.ServeSvc(ctx, server8{}) },
-		func() { ended <- p13.ServeDeep(ctx, server9{}) },
-		func() { ended <- p15.ServeFresh(ctx, server10{}) },
-		func() { ended <- p15.ServeStale(ctx, server11{}) },
-		func() { ended <- p15.ServeWhole(ctx, server12{}) },
-		func() { ended <- p17.ServeRun(ctx, server13{}) },
-		func() { ended <- p19.ServeNotes(ctx, server14{}) },
-		func() { ended <- p21.ServeQueue(ctx, server15{}) },
-		func() { ended <- p23.ServeEditor(ctx, server16{}) },
-		func() { ended <- p25.ServeEditor(ctx, server17{}) },
-		func() { ended <- p27.ServeNothing(ctx, server18{}) },
-		func() { ended <- p29.ServeIdle(ctx, server19{}) },
-		func() { ended <- p30.ServeSvc(ctx, server20{}) },
-		func() { ended <- p32.ServeSvc(ctx, server21{}) },
-		func() { ended <- p34.ServeSvc(ctx, server22{}) },
-		func() { ended <- p36.ServeSvc(ctx, server23{}) },
-		func() { ended <- p38.ServeCaller(ctx, server24{}) },
-		func() { ended <- p41.ServeNamed(ctx, server25{}) },
-		func() { ended <- p43.ServeSvc(ctx, server26{}) },
-		func() { ended <- p45.ServeSvc(ctx, server27{}) },
-		func() { ended <- p47.ServeSvc(ctx, server28{}) },
-		func() { ended <- p49.ServeSvc(ctx, server29{}) },
-		func() { ended <- p51.ServeSvc(ctx, server30{}) },
-		func() { ended <- p53.ServeSvc(ctx, server31{}) },
-		func() { ended <- p55.ServeSvc(ctx, server32{}) },
-		func() { ended <- p57.ServeSvc(ctx, server33{}) },
-		func() { ended <- p59.ServeSvc(ctx, server34{}) },
-		func() { ended <- p61.ServeSvc(ctx, server35{}) },
-		func() { ended <- p63.ServeSvc(ctx, server36{}) },
-		func() { ended <- p65.ServeSvc(ctx, server37{}) },
-		func() { ended <- p67.ServeSvc(ctx, server38{}) },
-		func() { ended <- p69.ServeSvc(ctx, server39{}) },
-		func() { ended <- p71.ServeSvc(ctx, server40{}) },
-		func() { ended <- p73.ServeSvc(ctx, server41{}) },
-		func() { ended <- p75.ServeSvc(ctx, server42{}) },
-		func() { ended <- p77.ServeSvc(ctx, server43{}) },
-		func() { ended <- p79.ServeSvc(ctx, server44{}) },
-		func() { ended <- p81.ServeSvc(ctx, server45{}) },
-		func() { ended <- p83.ServeSvc(ctx, server46{}) },
-		func() { ended <- p85.ServeSvc(ctx, server47{}) },
-		func() { ended <- p87.ServeSvc(ctx, server48{}) },
-		func() { ended <- p89.ServeClock(ctx, server49{}) },
-		func() { ended <- p89.ServeCalendar(ctx, server50{}) },
-		func() { ended <- p92.ServeSvc(ctx, server51{}) },
-		func() { ended <- p94.ServeQueue(ctx, server52{}) },
-		func() { ended <- p98.ServeFinder(ctx, server53{}) },
-		func() { ended <- p100.ServeFoo(ctx, server54{}) },
-		func() { ended <- p100.ServeFooBar3(ctx, server55{}) },
-		func() { ended <- p100.ServeFoo_BarBaz(ctx, server56{}) },
-		func() { ended <- p100.ServeLocalFoo(ctx, server57{}) },
-		func() { ended <- p102.ServeGreeter(ctx, server58{}) },
-		func() { ended <- p102.ServeWordCounterV2(ctx, server59{}) },
-		func() { ended <- p104.ServeScale(ctx, server60{}) },
-		func() { ended <- p106.ServeFoo(ctx, server61{}) },
-		func() { ended <- p108.ServeA(ctx, server62{}) },
-		func() { ended <- p110.ServeB(ctx, server63{}) },
-		func() { ended <- p111.ServeGreeter(ctx, server64{}) },
-		func() { ended <- p113.ServeWords(ctx, server65{}) },
-		func() { ended <- p115.ServeTable(ctx, server66{}) },
-		func() { ended <- p117.ServeBox(ctx, server67{}) },
-		func() { ended <- p119.ServeServeDisk(ctx, server68{}) },
-		func() { ended <- p121.ServeNest(ctx, server69{}) },
-		func() { ended <- p123.ServeNoPackageService(ctx, server70{}) },
-		func() { ended <- p125.ServeBare(ctx, server71{}) },
-		func() { ended <- p127.ServeSafe(ctx, server72{}) },
-		func() { ended <- p129.ServeTuned(ctx, server73{}) },
-		func() { ended <- p131.ServeSuffix(ctx, server74{}) },
-		func() { ended <- p133.ServeOld(ctx, server75{}) },
-		func() { ended <- p135.ServeMaybe(ctx, server76{}) },
-		func() { ended <- p137.ServeGuest(ctx, server77{}) },
-		func() { ended <- p139.ServeRoot(ctx, server78{}) },
-		func() { ended <- p141.ServeLeft(ctx, server79{}) },
-		func() { ended <- p141.ServeRight(ctx, server80{}) },
-		func() { ended <- p143.ServeSame(ctx, server81{}) },
-		func() { ended <- p144.ServeForest(ctx, server82{}) },
-		func() { ended <- p146.ServeType(ctx, server83{}) },
-		func() { ended <- p146.ServeInterface(ctx, server84{}) },
-		func() { ended <- p146.ServeMap(ctx, server85{}) },
-		func() { ended <- p146.ServeA(ctx, server86{}) },
-		func() { ended <- p146.ServeCtx(ctx, server87{}) },
-		func() { ended <- p146.ServeReq(ctx, server88{}) },
-		func() { ended <- p146.ServeResp(ctx, server89{}) },
-		func() { ended <- p146.ServeErr(ctx, server90{}) },
-		func() { ended <- p146.ServeImpl(ctx, server91{}) },
-		func() { ended <- p146.ServeClient(ctx, server92{}) },
-		func() { ended <- p146.ServeError(ctx, server93{}) },
-		func() { ended <- p146.ServeContext(ctx, server94{}) },
-		func() { ended <- p146.ServeEngine(ctx, server95{}) },
-		func() { ended <- p146.ServeNames(ctx, server96{}) },
-		func() { ended <- p148.ServeHTTPFiles(ctx, server97{}) },
-		func() { ended <- p148.ServeLinux(ctx, server98{}) },
-		func() { ended <- p148.ServeCatalog(ctx, server99{}) },
-		func() { ended <- p148.ServeTest(ctx, server100{}) },
-		func() { ended <- p151.ServeGreeter(ctx, server101{}) },
-		func() { ended <- p153.ServeSome(ctx, server102{}) },
-		func() { ended <- p153.ServeAll(ctx, server103{}) },
-		func() { ended <- p155.ServeOne(ctx, server104{}) },
-		func() { ended <- p155.ServeTwo(ctx, server105{}) },
-		func() { ended <- p157.ServeX(ctx, server106{}) },
-		func() { ended <- p159.ServeX(ctx, server107{}) },
-		func() { ended <- p161.ServeOwned(ctx, server108{}) },
-		func() { ended <- p163.ServeWell(ctx, server109{}) },
-		func() { ended <- p167.ServePing(ctx, server110{}) },
+		func() { ended <- p12.ServeDeep(ctx, server8{}) },
+		func() { ended <- p14.ServeFresh(ctx, server9{}) },
+		func() { ended <- p14.ServeStale(ctx, server10{}) },
+		func() { ended <- p14.ServeWhole(ctx, server11{}) },
+		func() { ended <- p16.ServeRun(ctx, server12{}) },
+		func() { ended <- p18.ServeNotes(ctx, server13{}) },
+		func() { ended <- p20.ServeQueue(ctx, server14{}) },
+		func() { ended <- p22.ServeEditor(ctx, server15{}) },
+		func() { ended <- p24.ServeEditor(ctx, server16{}) },
+		func() { ended <- p26.ServeNothing(ctx, server17{}) },
+		func() { ended <- p28.ServeIdle(ctx, server18{}) },
+		func() { ended <- p29.ServeSvc(ctx, server19{}) },
+		func() { ended <- p31.ServeSvc(ctx, server20{}) },
+		func() { ended <- p33.ServeSvc(ctx, server21{}) },
+		func() { ended <- p35.ServeSvc(ctx, server22{}) },
+		func() { ended <- p37.ServeCaller(ctx, server23{}) },
+		func() { ended <- p40.ServeNamed(ctx, server24{}) },
+		func() { ended <- p42.ServeSvc(ctx, server25{}) },
+		func() { ended <- p44.ServeSvc(ctx, server26{}) },
+		func() { ended <- p46.ServeSvc(ctx, server27{}) },
+		func() { ended <- p48.ServeSvc(ctx, server28{}) },
+		func() { ended <- p50.ServeSvc(ctx, server29{}) },
+		func() { ended <- p52.ServeSvc(ctx, server30{}) },
+		func() { ended <- p54.ServeSvc(ctx, server31{}) },
+		func() { ended <- p56.ServeSvc(ctx, server32{}) },
+		func() { ended <- p58.ServeSvc(ctx, server33{}) },
+		func() { ended <- p60.ServeSvc(ctx, server34{}) },
+		func() { ended <- p62.ServeSvc(ctx, server35{}) },
+		func() { ended <- p64.ServeSvc(ctx, server36{}) },
+		func() { ended <- p66.ServeSvc(ctx, server37{}) },
+		func() { ended <- p68.ServeSvc(ctx, server38{}) },
+		func() { ended <- p70.ServeSvc(ctx, server39{}) },
+		func() { ended <- p72.ServeSvc(ctx, server40{}) },
+		func() { ended <- p74.ServeSvc(ctx, server41{}) },
+		func() { ended <- p76.ServeSvc(ctx, server42{}) },
+		func() { ended <- p78.ServeSvc(ctx, server43{}) },
+		func() { ended <- p80.ServeSvc(ctx, server44{}) },
+		func() { ended <- p82.ServeSvc(ctx, server45{}) },
+		func() { ended <- p84.ServeSvc(ctx, server46{}) },
+		func() { ended <- p86.ServeSvc(ctx, server47{}) },
+		func() { ended <- p88.ServeClock(ctx, server48{}) },
+		func() { ended <- p88.ServeCalendar(ctx, server49{}) },
+		func() { ended <- p91.ServeSvc(ctx, server50{}) },
+		func() { ended <- p93.ServeQueue(ctx, server51{}) },
+		func() { ended <- p97.ServeFinder(ctx, server52{}) },
+		func() { ended <- p99.ServeMail(ctx, server53{}) },
+		func() { ended <- p101.ServeFoo(ctx, server54{}) },
+		func() { ended <- p101.ServeFooBar3(ctx, server55{}) },
+		func() { ended <- p101.ServeFoo_BarBaz(ctx, server56{}) },
+		func() { ended <- p101.ServeHostFoo(ctx, server57{}) },
+		func() { ended <- p103.ServeGreeter(ctx, server58{}) },
+		func() { ended <- p103.ServeWordCounterV2(ctx, server59{}) },
+		func() { ended <- p105.ServeScale(ctx, server60{}) },
+		func() { ended <- p107.ServeFoo(ctx, server61{}) },
+		func() { ended <- p109.ServeA(ctx, server62{}) },
+		func() { ended <- p111.ServeB(ctx, server63{}) },
+		func() { ended <- p112.ServeGreeter(ctx, server64{}) },
+		func() { ended <- p114.ServeWords(ctx, server65{}) },
+		func() { ended <- p116.ServeTable(ctx, server66{}) },
+		func() { ended <- p118.ServeBox(ctx, server67{}) },
+		func() { ended <- p120.ServeServeDisk(ctx, server68{}) },
+		func() { ended <- p122.ServeNest(ctx, server69{}) },
+		func() { ended <- p124.ServeNoPackageService(ctx, server70{}) },
+		func() { ended <- p126.ServeBare(ctx, server71{}) },
+		func() { ended <- p128.ServeSafe(ctx, server72{}) },
+		func() { ended <- p130.ServeTuned(ctx, server73{}) },
+		func() { ended <- p132.ServeSuffix(ctx, server74{}) },
+		func() { ended <- p134.ServeOld(ctx, server75{}) },
+		func() { ended <- p136.ServeMaybe(ctx, server76{}) },
+		func() { ended <- p138.ServeGuest(ctx, server77{}) },
+		func() { ended <- p140.ServeRoot(ctx, server78{}) },
+		func() { ended <- p142.ServeLeft(ctx, server79{}) },
+		func() { ended <- p142.ServeRight(ctx, server80{}) },
+		func() { ended <- p144.ServeSame(ctx, server81{}) },
+		func() { ended <- p145.ServeForest(ctx, server82{}) },
+		func() { ended <- p147.ServeType(ctx, server83{}) },
+		func() { ended <- p147.ServeInterface(ctx, server84{}) },
+		func() { ended <- p147.ServeMap(ctx, server85{}) },
+		func() { ended <- p147.ServeA(ctx, server86{}) },
+		func() { ended <- p147.ServeCtx(ctx, server87{}) },
+		func() { ended <- p147.ServeReq(ctx, server88{}) },
+		func() { ended <- p147.ServeResp(ctx, server89{}) },
+		func() { ended <- p147.ServeErr(ctx, server90{}) },
+		func() { ended <- p147.ServeImpl(ctx, server91{}) },
+		func() { ended <- p147.ServeClient(ctx, server92{}) },
+		func() { ended <- p147.ServeError(ctx, server93{}) },
+		func() { ended <- p147.ServeContext(ctx, server94{}) },
+		func() { ended <- p147.ServeEngine(ctx, server95{}) },
+		func() { ended <- p147.ServeNames(ctx, server96{}) },
+		func() { ended <- p149.ServeHTTPFiles(ctx, server97{}) },
+		func() { ended <- p149.ServeLinux(ctx, server98{}) },
+		func() { ended <- p149.ServeCatalog(ctx, server99{}) },
+		func() { ended <- p149.ServeTest(ctx, server100{}) },
+		func() { ended <- p152.ServeGreeter(ctx, server101{}) },
+		func() { ended <- p154.ServeSome(ctx, server102{}) },
+		func() { ended <- p154.ServeAll(ctx, server103{}) },
+		func() { ended <- p156.ServeOne(ctx, server104{}) },
+		func() { ended <- p156.ServeTwo(ctx, server105{}) },
+		func() { ended <- p158.ServeX(ctx, server106{}) },
+		func() { ended <- p160.ServeX(ctx, server107{}) },
+		func() { ended <- p162.ServeOwned(ctx, server108{}) },
+		func() { ended <- p164.ServeWell(ctx, server109{}) },
+		func() { ended <- p168.ServePing(ctx, server110{}) },
 	}
 	for _, one := range all {
 		go one()
@@ -750,926 +931,922 @@ func serve() {
 
 type server0 struct{}
 
-func (server0) Send(_ context.Context, req *p1.Letter) (*p1.Letter, error) {
-	return answer(req, new(p1.Letter))
-}
-
-func (server0) SendAsync(_ context.Context, req *p1.Letter) (*p1.Letter, error) {
-	return answer(req, new(p1.Letter))
-}
-
-func (server0) SendAsync_(_ context.Context, req *p1.Letter) (*p1.Letter, error) {
-	return answer(req, new(p1.Letter))
-}
-
-func (server0) SendInto(_ context.Context, req *p1.Letter) (*p1.Letter, error) {
-	return answer(req, new(p1.Letter))
-}
-
-func (server0) Receive(_ context.Context, req *p1.Letter) (*p1.Letter, error) {
-	return answer(req, new(p1.Letter))
+func (server0) Call(_ context.Context, req *p2.Word) (*p2.Word, error) {
+	return answer(req, new(p2.Word))
 }
 
 type server1 struct{}
 
-func (server1) Call(_ context.Context, req *p3.Word) (*p3.Word, error) {
-	return answer(req, new(p3.Word))
+func (server1) Say(_ context.Context, req *p4.Word) (*p4.Word, error) {
+	return answer(req, new(p4.Word))
+}
+
+func (server1) Whisper(_ context.Context, req *p4.Word) (*p4.Word, error) {
+	return answer(req, new(p4.Word))
+}
+
+func (server1) Shout(_ context.Context, req *p4.Word) (*p4.Word, error) {
+	return answer(req, new(p4.Word))
+}
+
+func (server1) Mumble(_ context.Context, req *p4.Word) (*p4.Word, error) {
+	return answer(req, new(p4.Word))
+}
+
+func (server1) Speak(_ context.Context, req *p4.Word) (*p4.Word, error) {
+	return answer(req, new(p4.Word))
 }
 
 type server2 struct{}
 
-func (server2) Say(_ context.Context, req *p5.Word) (*p5.Word, error) {
-	return answer(req, new(p5.Word))
-}
-
-func (server2) Whisper(_ context.Context, req *p5.Word) (*p5.Word, error) {
-	return answer(req, new(p5.Word))
-}
-
-func (server2) Shout(_ context.Context, req *p5.Word) (*p5.Word, error) {
-	return answer(req, new(p5.Word))
-}
-
-func (server2) Mumble(_ context.Context, req *p5.Word) (*p5.Word, error) {
-	return answer(req, new(p5.Word))
-}
-
-func (server2) Speak(_ context.Context, req *p5.Word) (*p5.Word, error) {
-	return answer(req, new(p5.Word))
+func (server2) Call(_ context.Context, req *p6.Word) (*p6.Word, error) {
+	return answer(req, new(p6.Word))
 }
 
 type server3 struct{}
 
-func (server3) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
-	return answer(req, new(p7.Word))
+func (server3) Call(_ context.Context, req *p6.Word) (*p6.Word, error) {
+	return answer(req, new(p6.Word))
 }
 
 type server4 struct{}
 
-func (server4) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
-	return answer(req, new(p7.Word))
+func (server4) Call(_ context.Context, req *p6.Word) (*p6.Word, error) {
+	return answer(req, new(p6.Word))
 }
 
 type server5 struct{}
 
-func (server5) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
-	return answer(req, new(p7.Word))
+func (server5) Call(_ context.Context, req *p6.Word) (*p6.Word, error) {
+	return answer(req, new(p6.Word))
 }
 
 type server6 struct{}
 
-func (server6) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
-	return answer(req, new(p7.Word))
+func (server6) Call(_ context.Context, req *p6.Word) (*p6.Word, error) {
+	return answer(req, new(p6.Word))
 }
 
 type server7 struct{}
 
-func (server7) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
-	return answer(req, new(p7.Word))
+func (server7) Call(_ context.Context, req *p6.Word) (*p6.Word, error) {
+	return answer(req, new(p6.Word))
 }
 
 type server8 struct{}
 
-func (server8) Call(_ context.Context, req *p7.Word) (*p7.Word, error) {
-	return answer(req, new(p7.Word))
+func (server8) Dive(_ context.Context, req *p13.DiveRequest) (*p13.DiveResponse, error) {
+	return answer(req, new(p13.DiveResponse))
 }
 
 type server9 struct{}
 
-func (server9) Dive(_ context.Context, req *p14.DiveRequest) (*p14.DiveResponse, error) {
-	return answer(req, new(p14.DiveResponse))
+func (server9) Keep(_ context.Context, req *p15.Word) (*p15.Word, error) {
+	return answer(req, new(p15.Word))
+}
+
+func (server9) Drop(_ context.Context, req *p15.Word) (*p15.Word, error) {
+	return answer(req, new(p15.Word))
 }
 
 type server10 struct{}
 
-func (server10) Keep(_ context.Context, req *p16.Word) (*p16.Word, error) {
-	return answer(req, new(p16.Word))
-}
-
-func (server10) Drop(_ context.Context, req *p16.Word) (*p16.Word, error) {
-	return answer(req, new(p16.Word))
+func (server10) Call(_ context.Context, req *p15.Word) (*p15.Word, error) {
+	return answer(req, new(p15.Word))
 }
 
 type server11 struct{}
 
-func (server11) Call(_ context.Context, req *p16.Word) (*p16.Word, error) {
-	return answer(req, new(p16.Word))
+func (server11) Call(_ context.Context, req *p15.Word) (*p15.Word, error) {
+	return answer(req, new(p15.Word))
 }
 
 type server12 struct{}
 
-func (server12) Call(_ context.Context, req *p16.Word) (*p16.Word, error) {
-	return answer(req, new(p16.Word))
+func (server12) Call(_ context.Context, req *p17.Word) (*p17.Word, error) {
+	return answer(req, new(p17.Word))
+}
+
+func (server12) Block(_ context.Context, req *p17.Word) (*p17.Word, error) {
+	return answer(req, new(p17.Word))
 }
 
 type server13 struct{}
 
-func (server13) Call(_ context.Context, req *p18.Word) (*p18.Word, error) {
-	return answer(req, new(p18.Word))
+func (server13) Get(_ context.Context, req *p19.Note) (*p19.Note, error) {
+	return answer(req, new(p19.Note))
 }
 
-func (server13) Block(_ context.Context, req *p18.Word) (*p18.Word, error) {
-	return answer(req, new(p18.Word))
+func (server13) Old(_ context.Context, req *p19.Note) (*p19.Note, error) {
+	return answer(req, new(p19.Note))
+}
+
+func (server13) Put(_ context.Context, req *p19.Note) (*p19.Note, error) {
+	return answer(req, new(p19.Note))
+}
+
+func (server13) Block(_ context.Context, req *p19.Note) (*p19.Note, error) {
+	return answer(req, new(p19.Note))
+}
+
+func (server13) Odd(_ context.Context, req *p19.Note) (*p19.Note, error) {
+	return answer(req, new(p19.Note))
+}
+
+func (server13) Middle(_ context.Context, req *p19.Note) (*p19.Note, error) {
+	return answer(req, new(p19.Note))
 }
 
 type server14 struct{}
 
-func (server14) Get(_ context.Context, req *p20.Note) (*p20.Note, error) {
-	return answer(req, new(p20.Note))
+func (server14) Send(_ context.Context, req *p21.SendRequest) (*p21.SendResponse, error) {
+	return answer(req, new(p21.SendResponse))
 }
 
-func (server14) Old(_ context.Context, req *p20.Note) (*p20.Note, error) {
-	return answer(req, new(p20.Note))
+func (server14) Receive(_ context.Context, req *p21.ReceiveRequest) (*p21.ReceiveResponse, error) {
+	return answer(req, new(p21.ReceiveResponse))
 }
 
-func (server14) Put(_ context.Context, req *p20.Note) (*p20.Note, error) {
-	return answer(req, new(p20.Note))
-}
-
-func (server14) Block(_ context.Context, req *p20.Note) (*p20.Note, error) {
-	return answer(req, new(p20.Note))
-}
-
-func (server14) Odd(_ context.Context, req *p20.Note) (*p20.Note, error) {
-	return answer(req, new(p20.Note))
-}
-
-func (server14) Middle(_ context.Context, req *p20.Note) (*p20.Note, error) {
-	return answer(req, new(p20.Note))
+func (server14) Length(_ context.Context, req *p21.LengthRequest) (*p21.LengthResponse, error) {
+	return answer(req, new(p21.LengthResponse))
 }
 
 type server15 struct{}
 
-func (server15) Send(_ context.Context, req *p22.SendRequest) (*p22.SendResponse, error) {
-	return answer(req, new(p22.SendResponse))
-}
-
-func (server15) Receive(_ context.Context, req *p22.ReceiveRequest) (*p22.ReceiveResponse, error) {
-	return answer(req, new(p22.ReceiveResponse))
-}
-
-func (server15) Length(_ context.Context, req *p22.LengthRequest) (*p22.LengthResponse, error) {
-	return answer(req, new(p22.LengthResponse))
+func (server15) Edit(_ context.Context, req *p23.EditRequest) (*p23.EditResponse, error) {
+	return answer(req, new(p23.EditResponse))
 }
 
 type server16 struct{}
 
-func (server16) Edit(_ context.Context, req *p24.EditRequest) (*p24.EditResponse, error) {
-	return answer(req, new(p24.EditResponse))
+func (server16) Edit(_ context.Context, req *p25.EditRequest) (*p25.EditResponse, error) {
+	return answer(req, new(p25.EditResponse))
 }
 
 type server17 struct{}
 
-func (server17) Edit(_ context.Context, req *p26.EditRequest) (*p26.EditResponse, error) {
-	return answer(req, new(p26.EditResponse))
+func (server17) Happens(_ context.Context, req *p27.HappensRequest) (*p27.HappensResponse, error) {
+	return answer(req, new(p27.HappensResponse))
 }
 
 type server18 struct{}
 
-func (server18) Happens(_ context.Context, req *p28.HappensRequest) (*p28.HappensResponse, error) {
-	return answer(req, new(p28.HappensResponse))
-}
-
 type server19 struct{}
+
+func (server19) Call(_ context.Context, req *p30.Word) (*p30.Word, error) {
+	return answer(req, new(p30.Word))
+}
 
 type server20 struct{}
 
-func (server20) Call(_ context.Context, req *p31.Word) (*p31.Word, error) {
-	return answer(req, new(p31.Word))
+func (server20) Call(_ context.Context, req *p32.Word) (*p32.Word, error) {
+	return answer(req, new(p32.Word))
 }
 
 type server21 struct{}
 
-func (server21) Call(_ context.Context, req *p33.Word) (*p33.Word, error) {
-	return answer(req, new(p33.Word))
+func (server21) Call(_ context.Context, req *p34.Word) (*p34.Word, error) {
+	return answer(req, new(p34.Word))
 }
 
 type server22 struct{}
 
-func (server22) Call(_ context.Context, req *p35.Word) (*p35.Word, error) {
-	return answer(req, new(p35.Word))
+func (server22) Call(_ context.Context, req *p36.Word) (*p36.Word, error) {
+	return answer(req, new(p36.Word))
 }
 
 type server23 struct{}
 
-func (server23) Call(_ context.Context, req *p37.Word) (*p37.Word, error) {
-	return answer(req, new(p37.Word))
+func (server23) Versions(_ context.Context, req *p38.In) (*p169.Out, error) {
+	return answer(req, new(p169.Out))
+}
+
+func (server23) Locals(_ context.Context, req *p39.In) (*p170.Out, error) {
+	return answer(req, new(p170.Out))
+}
+
+func (server23) Packages(_ context.Context, req *p39.In) (*p171.Out, error) {
+	return answer(req, new(p171.Out))
 }
 
 type server24 struct{}
 
-func (server24) Versions(_ context.Context, req *p39.In) (*p168.Out, error) {
-	return answer(req, new(p168.Out))
-}
-
-func (server24) Locals(_ context.Context, req *p40.In) (*p169.Out, error) {
-	return answer(req, new(p169.Out))
-}
-
-func (server24) Packages(_ context.Context, req *p40.In) (*p170.Out, error) {
-	return answer(req, new(p170.Out))
+func (server24) Go(_ context.Context, req *p41.Thing) (*p41.Thing, error) {
+	return answer(req, new(p41.Thing))
 }
 
 type server25 struct{}
 
-func (server25) Go(_ context.Context, req *p42.Thing) (*p42.Thing, error) {
-	return answer(req, new(p42.Thing))
+func (server25) Call(_ context.Context, req *p43.Word) (*p43.Word, error) {
+	return answer(req, new(p43.Word))
 }
 
 type server26 struct{}
 
-func (server26) Call(_ context.Context, req *p44.Word) (*p44.Word, error) {
-	return answer(req, new(p44.Word))
+func (server26) Call(_ context.Context, req *p45.Word) (*p45.Word, error) {
+	return answer(req, new(p45.Word))
 }
 
 type server27 struct{}
 
-func (server27) Call(_ context.Context, req *p46.Word) (*p46.Word, error) {
-	return answer(req, new(p46.Word))
+func (server27) Call(_ context.Context, req *p47.Word) (*p47.Word, error) {
+	return answer(req, new(p47.Word))
 }
 
 type server28 struct{}
 
-func (server28) Call(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(req, new(p48.Word))
+func (server28) Call(_ context.Context, req *p49.Word) (*p49.Word, error) {
+	return answer(req, new(p49.Word))
 }
 
 type server29 struct{}
 
-func (server29) Call(_ context.Context, req *p50.Word) (*p50.Word, error) {
-	return answer(req, new(p50.Word))
+func (server29) Call(_ context.Context, req *p51.Word) (*p51.Word, error) {
+	return answer(req, new(p51.Word))
 }
 
 type server30 struct{}
 
-func (server30) Call(_ context.Context, req *p52.Word) (*p52.Word, error) {
-	return answer(req, new(p52.Word))
+func (server30) Call(_ context.Context, req *p53.Word) (*p53.Word, error) {
+	return answer(req, new(p53.Word))
 }
 
 type server31 struct{}
 
-func (server31) Call(_ context.Context, req *p54.Word) (*p54.Word, error) {
-	return answer(req, new(p54.Word))
+func (server31) Call(_ context.Context, req *p55.Word) (*p55.Word, error) {
+	return answer(req, new(p55.Word))
 }
 
 type server32 struct{}
 
-func (server32) Call(_ context.Context, req *p56.Word) (*p56.Word, error) {
-	return answer(req, new(p56.Word))
+func (server32) Call(_ context.Context, req *p57.Word) (*p57.Word, error) {
+	return answer(req, new(p57.Word))
 }
 
 type server33 struct{}
 
-func (server33) Call(_ context.Context, req *p58.Word) (*p58.Word, error) {
-	return answer(req, new(p58.Word))
+func (server33) Call(_ context.Context, req *p59.Word) (*p59.Word, error) {
+	return answer(req, new(p59.Word))
 }
 
 type server34 struct{}
 
-func (server34) Call(_ context.Context, req *p60.Word) (*p60.Word, error) {
-	return answer(req, new(p60.Word))
+func (server34) Call(_ context.Context, req *p61.Word) (*p61.Word, error) {
+	return answer(req, new(p61.Word))
 }
 
 type server35 struct{}
 
-func (server35) Call(_ context.Context, req *p62.Word) (*p62.Word, error) {
-	return answer(req, new(p62.Word))
+func (server35) Call(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(req, new(p63.Word))
 }
 
 type server36 struct{}
 
-func (server36) Call(_ context.Context, req *p64.Word) (*p64.Word, error) {
-	return answer(req, new(p64.Word))
+func (server36) Call(_ context.Context, req *p65.Word) (*p65.Word, error) {
+	return answer(req, new(p65.Word))
 }
 
 type server37 struct{}
 
-func (server37) Call(_ context.Context, req *p66.Word) (*p66.Word, error) {
-	return answer(req, new(p66.Word))
+func (server37) Call(_ context.Context, req *p67.Word) (*p67.Word, error) {
+	return answer(req, new(p67.Word))
 }
 
 type server38 struct{}
 
-func (server38) Call(_ context.Context, req *p68.Word) (*p68.Word, error) {
-	return answer(req, new(p68.Word))
+func (server38) Call(_ context.Context, req *p69.Word) (*p69.Word, error) {
+	return answer(req, new(p69.Word))
 }
 
 type server39 struct{}
 
-func (server39) Call(_ context.Context, req *p70.Word) (*p70.Word, error) {
-	return answer(req, new(p70.Word))
+func (server39) Call(_ context.Context, req *p71.Word) (*p71.Word, error) {
+	return answer(req, new(p71.Word))
 }
 
 type server40 struct{}
 
-func (server40) Call(_ context.Context, req *p72.Word) (*p72.Word, error) {
-	return answer(req, new(p72.Word))
+func (server40) Call(_ context.Context, req *p73.Word) (*p73.Word, error) {
+	return answer(req, new(p73.Word))
 }
 
 type server41 struct{}
 
-func (server41) Call(_ context.Context, req *p74.Word) (*p74.Word, error) {
-	return answer(req, new(p74.Word))
+func (server41) Call(_ context.Context, req *p75.Word) (*p75.Word, error) {
+	return answer(req, new(p75.Word))
 }
 
 type server42 struct{}
 
-func (server42) Call(_ context.Context, req *p76.Word) (*p76.Word, error) {
-	return answer(req, new(p76.Word))
+func (server42) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
+	return answer(req, new(p77.Word))
 }
 
 type server43 struct{}
 
-func (server43) Call(_ context.Context, req *p78.Word) (*p78.Word, error) {
-	return answer(req, new(p78.Word))
+func (server43) Call(_ context.Context, req *p79.Word) (*p79.Word, error) {
+	return answer(req, new(p79.Word))
 }
 
 type server44 struct{}
 
-func (server44) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
-	return answer(req, new(p80.Word))
+func (server44) Call(_ context.Context, req *p81.Word) (*p81.Word, error) {
+	return answer(req, new(p81.Word))
 }
 
 type server45 struct{}
 
-func (server45) Call(_ context.Context, req *p82.Word) (*p82.Word, error) {
-	return answer(req, new(p82.Word))
+func (server45) Call(_ context.Context, req *p83.Word) (*p83.Word, error) {
+	return answer(req, new(p83.Word))
 }
 
 type server46 struct{}
 
-func (server46) Call(_ context.Context, req *p84.Word) (*p84.Word, error) {
-	return answer(req, new(p84.Word))
+func (server46) Call(_ context.Context, req *p85.Word) (*p85.Word, error) {
+	return answer(req, new(p85.Word))
 }
 
 type server47 struct{}
 
-func (server47) Call(_ context.Context, req *p86.Word) (*p86.Word, error) {
-	return answer(req, new(p86.Word))
+func (server47) Call(_ context.Context, req *p87.Word) (*p87.Word, error) {
+	return answer(req, new(p87.Word))
 }
 
 type server48 struct{}
 
-func (server48) Call(_ context.Context, req *p88.Word) (*p88.Word, error) {
-	return answer(req, new(p88.Word))
+func (server48) Now(_ context.Context, req *p89.NowRequest) (*p89.NowResponse, error) {
+	return answer(req, new(p89.NowResponse))
+}
+
+func (server48) Alarm(_ context.Context, req *p90.Timestamp) (*p89.NowResponse, error) {
+	return answer(req, new(p89.NowResponse))
 }
 
 type server49 struct{}
 
-func (server49) Now(_ context.Context, req *p90.NowRequest) (*p90.NowResponse, error) {
-	return answer(req, new(p90.NowResponse))
-}
-
-func (server49) Alarm(_ context.Context, req *p91.Timestamp) (*p90.NowResponse, error) {
-	return answer(req, new(p90.NowResponse))
+func (server49) Today(_ context.Context, req *p89.NowRequest) (*p89.NowResponse, error) {
+	return answer(req, new(p89.NowResponse))
 }
 
 type server50 struct{}
 
-func (server50) Today(_ context.Context, req *p90.NowRequest) (*p90.NowResponse, error) {
-	return answer(req, new(p90.NowResponse))
+func (server50) Call(_ context.Context, req *p92.Word) (*p92.Word, error) {
+	return answer(req, new(p92.Word))
 }
 
 type server51 struct{}
 
-func (server51) Call(_ context.Context, req *p93.Word) (*p93.Word, error) {
-	return answer(req, new(p93.Word))
+func (server51) Send(_ context.Context, req *p94.SendRequest) (*p94.SendResponse, error) {
+	return answer(req, new(p94.SendResponse))
 }
 
 type server52 struct{}
 
-func (server52) Send(_ context.Context, req *p95.SendRequest) (*p95.SendResponse, error) {
-	return answer(req, new(p95.SendResponse))
+func (server52) Find(_ context.Context, req *p98.FindRequest) (*p98.FindResponse, error) {
+	return answer(req, new(p98.FindResponse))
 }
 
 type server53 struct{}
 
-func (server53) Find(_ context.Context, req *p99.FindRequest) (*p99.FindResponse, error) {
-	return answer(req, new(p99.FindResponse))
+func (server53) Send(_ context.Context, req *p100.Letter) (*p100.Letter, error) {
+	return answer(req, new(p100.Letter))
+}
+
+func (server53) SendInto(_ context.Context, req *p100.Letter) (*p100.Letter, error) {
+	return answer(req, new(p100.Letter))
+}
+
+func (server53) SendInto_(_ context.Context, req *p100.Letter) (*p100.Letter, error) {
+	return answer(req, new(p100.Letter))
+}
+
+func (server53) Receive(_ context.Context, req *p100.Letter) (*p100.Letter, error) {
+	return answer(req, new(p100.Letter))
 }
 
 type server54 struct{}
 
-func (server54) BarBaz(_ context.Context, req *p101.FooBar) (*p101.FooBar, error) {
-	return answer(req, new(p101.FooBar))
+func (server54) BarBaz(_ context.Context, req *p102.FooBar) (*p102.FooBar, error) {
+	return answer(req, new(p102.FooBar))
 }
 
 type server55 struct{}
 
-func (server55) Baz(_ context.Context, req *p101.FooBar) (*p101.FooBar, error) {
-	return answer(req, new(p101.FooBar))
+func (server55) Baz(_ context.Context, req *p102.FooBar) (*p102.FooBar, error) {
+	return answer(req, new(p102.FooBar))
 }
 
 type server56 struct{}
 
-func (server56) Baz(_ context.Context, req *p101.FooBar) (*p101.FooBar, error) {
-	return answer(req, new(p101.FooBar))
+func (server56) Baz(_ context.Context, req *p102.FooBar) (*p102.FooBar, error) {
+	return answer(req, new(p102.FooBar))
 }
 
 type server57 struct{}
 
-func (server57) BarBaz(_ context.Context, req *p101.FooBar) (*p101.FooBar, error) {
-	return answer(req, new(p101.FooBar))
+func (server57) BarBaz(_ context.Context, req *p102.FooBar) (*p102.FooBar, error) {
+	return answer(req, new(p102.FooBar))
 }
 
 type server58 struct{}
 
-func (server58) SayHello(_ context.Context, req *p103.HelloRequest) (*p103.HelloResponse, error) {
-	return answer(req, new(p103.HelloResponse))
+func (server58) SayHello(_ context.Context, req *p104.HelloRequest) (*p104.HelloResponse, error) {
+	return answer(req, new(p104.HelloResponse))
 }
 
 type server59 struct{}
 
-func (server59) Count(_ context.Context, req *p103.HelloRequest) (*p103.HelloResponse, error) {
-	return answer(req, new(p103.HelloResponse))
+func (server59) Count(_ context.Context, req *p104.HelloRequest) (*p104.HelloResponse, error) {
+	return answer(req, new(p104.HelloResponse))
 }
 
 type server60 struct{}
 
-func (server60) Weigh(_ context.Context, req *p105.WeighRequest) (*p171.Mass, error) {
-	return answer(req, new(p171.Mass))
+func (server60) Weigh(_ context.Context, req *p106.WeighRequest) (*p172.Mass, error) {
+	return answer(req, new(p172.Mass))
 }
 
 type server61 struct{}
 
-func (server61) Bar(_ context.Context, req *p107.BarRequest) (*p107.BarResponse, error) {
-	return answer(req, new(p107.BarResponse))
+func (server61) Bar(_ context.Context, req *p108.BarRequest) (*p108.BarResponse, error) {
+	return answer(req, new(p108.BarResponse))
 }
 
 type server62 struct{}
 
-func (server62) Do(_ context.Context, req *p109.Request) (*p109.Response, error) {
-	return answer(req, new(p109.Response))
+func (server62) Do(_ context.Context, req *p110.Request) (*p110.Response, error) {
+	return answer(req, new(p110.Response))
 }
 
 type server63 struct{}
 
-func (server63) Do(_ context.Context, req *p109.Request) (*p172.Response, error) {
-	return answer(req, new(p172.Response))
+func (server63) Do(_ context.Context, req *p110.Request) (*p173.Response, error) {
+	return answer(req, new(p173.Response))
 }
 
 type server64 struct{}
 
-func (server64) Clients(_ context.Context, req *p112.GreeterClient) (*p112.GreeterImpl, error) {
-	return answer(req, new(p112.GreeterImpl))
+func (server64) Clients(_ context.Context, req *p113.GreeterClient) (*p113.GreeterImpl, error) {
+	return answer(req, new(p113.GreeterImpl))
 }
 
-func (server64) Plugins(_ context.Context, req *p112.GreeterPlugin) (*p112.UnimplementedGreeterImpl, error) {
-	return answer(req, new(p112.UnimplementedGreeterImpl))
+func (server64) Plugins(_ context.Context, req *p113.GreeterPlugin) (*p113.UnimplementedGreeterImpl, error) {
+	return answer(req, new(p113.UnimplementedGreeterImpl))
 }
 
-func (server64) Joined(_ context.Context, req *p112.GreeterClients) (*p112.RegisterGreeter, error) {
-	return answer(req, new(p112.RegisterGreeter))
+func (server64) Joined(_ context.Context, req *p113.GreeterClients) (*p113.RegisterGreeter, error) {
+	return answer(req, new(p113.RegisterGreeter))
 }
 
-func (server64) Predeclared(_ context.Context, req *p112.Error) (*p112.String_, error) {
-	return answer(req, new(p112.String_))
+func (server64) Predeclared(_ context.Context, req *p113.Error) (*p113.String_, error) {
+	return answer(req, new(p113.String_))
 }
 
-func (server64) Packages(_ context.Context, req *p112.Context) (*p112.Any, error) {
-	return answer(req, new(p112.Any))
+func (server64) Packages(_ context.Context, req *p113.Context) (*p113.Any, error) {
+	return answer(req, new(p113.Any))
 }
 
 type server65 struct{}
 
-func (server65) Import(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Import(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Type(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Type(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Range(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Range(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Func(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Func(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Go(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Go(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Select(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Select(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Close(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Close(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Ready(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Ready(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Init(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Init(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) String(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) String(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Error(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Error(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Context(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Context(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Module(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Module(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Call(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Call(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Impl(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Impl(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) New(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) New(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Register(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Register(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Delete(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Delete(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Panic(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Panic(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Recover(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Recover(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Complex(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Complex(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
-func (server65) Append(_ context.Context, req *p114.Word) (*p114.Word, error) {
-	return answer(req, new(p114.Word))
+func (server65) Append(_ context.Context, req *p115.Word) (*p115.Word, error) {
+	return answer(req, new(p115.Word))
 }
 
 type server66 struct{}
 
-func (server66) Nothing(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
-	return answer(req, new(p116.Plain))
+func (server66) Nothing(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
+	return answer(req, new(p117.Plain))
 }
 
-func (server66) Look(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
-	return answer(req, new(p116.Plain))
+func (server66) Look(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
+	return answer(req, new(p117.Plain))
 }
 
-func (server66) Put(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
-	return answer(req, new(p116.Plain))
+func (server66) Put(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
+	return answer(req, new(p117.Plain))
 }
 
-func (server66) Unknown(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
-	return answer(req, new(p116.Plain))
+func (server66) Unknown(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
+	return answer(req, new(p117.Plain))
 }
 
-func (server66) Old(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
-	return answer(req, new(p116.Plain))
+func (server66) Old(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
+	return answer(req, new(p117.Plain))
 }
 
-func (server66) Wait(_ context.Context, req *p116.Plain) (*p116.Plain, error) {
-	return answer(req, new(p116.Plain))
+func (server66) Wait(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
+	return answer(req, new(p117.Plain))
 }
 
-func (server66) RedactedRequest(_ context.Context, req *p116.Secret) (*p116.Plain, error) {
-	return answer(req, new(p116.Plain))
+func (server66) RedactedRequest(_ context.Context, req *p117.Secret) (*p117.Plain, error) {
+	return answer(req, new(p117.Plain))
 }
 
-func (server66) RedactedResponse(_ context.Context, req *p116.Plain) (*p116.Deep, error) {
-	return answer(req, new(p116.Deep))
+func (server66) RedactedResponse(_ context.Context, req *p117.Plain) (*p117.Deep, error) {
+	return answer(req, new(p117.Deep))
 }
 
-func (server66) RedactedInLoop(_ context.Context, req *p116.LoopA) (*p116.Plain, error) {
-	return answer(req, new(p116.Plain))
+func (server66) RedactedInLoop(_ context.Context, req *p117.LoopA) (*p117.Plain, error) {
+	return answer(req, new(p117.Plain))
 }
 
-func (server66) RedactedInMap(_ context.Context, req *p116.InMap) (*p116.Plain, error) {
-	return answer(req, new(p116.Plain))
+func (server66) RedactedInMap(_ context.Context, req *p117.InMap) (*p117.Plain, error) {
+	return answer(req, new(p117.Plain))
 }
 
-func (server66) RedactedInOneof(_ context.Context, req *p116.InOneof) (*p116.Plain, error) {
-	return answer(req, new(p116.Plain))
+func (server66) RedactedInOneof(_ context.Context, req *p117.InOneof) (*p117.Plain, error) {
+	return answer(req, new(p117.Plain))
 }
 
-func (server66) NotRedacted(_ context.Context, req *p116.Harmless) (*p150.Empty, error) {
-	return answer(req, new(p150.Empty))
+func (server66) NotRedacted(_ context.Context, req *p117.Harmless) (*p151.Empty, error) {
+	return answer(req, new(p151.Empty))
 }
 
-func (server66) Everything(_ context.Context, req *p116.Secret) (*p116.LoopB, error) {
-	return answer(req, new(p116.LoopB))
+func (server66) Everything(_ context.Context, req *p117.Secret) (*p117.LoopB, error) {
+	return answer(req, new(p117.LoopB))
 }
 
 type server67 struct{}
 
-func (server67) Put(_ context.Context, req *p118.Thing) (*p118.Place, error) {
-	return answer(req, new(p118.Place))
+func (server67) Put(_ context.Context, req *p119.Thing) (*p119.Place, error) {
+	return answer(req, new(p119.Place))
 }
 
 type server68 struct{}
 
-func (server68) Read(_ context.Context, req *p120.Block) (*p120.Block, error) {
-	return answer(req, new(p120.Block))
+func (server68) Read(_ context.Context, req *p121.Block) (*p121.Block, error) {
+	return answer(req, new(p121.Block))
 }
 
 type server69 struct{}
 
-func (server69) Lay(_ context.Context, req *p122.Outer_Inner) (*p122.Outer_Inner_Innermost, error) {
-	return answer(req, new(p122.Outer_Inner_Innermost))
+func (server69) Lay(_ context.Context, req *p123.Outer_Inner) (*p123.Outer_Inner_Innermost, error) {
+	return answer(req, new(p123.Outer_Inner_Innermost))
 }
 
 type server70 struct{}
 
-func (server70) Call(_ context.Context, req *p124.NoPackageRequest) (*p124.NoPackageResponse, error) {
-	return answer(req, new(p124.NoPackageResponse))
+func (server70) Call(_ context.Context, req *p125.NoPackageRequest) (*p125.NoPackageResponse, error) {
+	return answer(req, new(p125.NoPackageResponse))
 }
 
 type server71 struct{}
 
-func (server71) Call(_ context.Context, req *p126.Word) (*p126.Word, error) {
-	return answer(req, new(p126.Word))
+func (server71) Call(_ context.Context, req *p127.Word) (*p127.Word, error) {
+	return answer(req, new(p127.Word))
 }
 
 type server72 struct{}
 
-func (server72) Open(_ context.Context, req *p128.Combination) (*p128.Content, error) {
-	return answer(req, new(p128.Content))
+func (server72) Open(_ context.Context, req *p129.Combination) (*p129.Content, error) {
+	return answer(req, new(p129.Content))
 }
 
 type server73 struct{}
 
-func (server73) Slow(_ context.Context, req *p130.Word) (*p130.Word, error) {
-	return answer(req, new(p130.Word))
+func (server73) Slow(_ context.Context, req *p131.Word) (*p131.Word, error) {
+	return answer(req, new(p131.Word))
 }
 
-func (server73) Slower(_ context.Context, req *p130.Word) (*p130.Word, error) {
-	return answer(req, new(p130.Word))
+func (server73) Slower(_ context.Context, req *p131.Word) (*p131.Word, error) {
+	return answer(req, new(p131.Word))
 }
 
-func (server73) Quick(_ context.Context, req *p130.Word) (*p130.Word, error) {
-	return answer(req, new(p130.Word))
+func (server73) Quick(_ context.Context, req *p131.Word) (*p131.Word, error) {
+	return answer(req, new(p131.Word))
 }
 
-func (server73) Renamed(_ context.Context, req *p130.Word) (*p130.Word, error) {
-	return answer(req, new(p130.Word))
+func (server73) Renamed(_ context.Context, req *p131.Word) (*p131.Word, error) {
+	return answer(req, new(p131.Word))
 }
 
-func (server73) Plain(_ context.Context, req *p130.Word) (*p130.Word, error) {
-	return answer(req, new(p130.Word))
+func (server73) Plain(_ context.Context, req *p131.Word) (*p131.Word, error) {
+	return answer(req, new(p131.Word))
 }
 
 type server74 struct{}
 
-func (server74) Call(_ context.Context, req *p132.Request) (*p132.Request, error) {
-	return answer(req, new(p132.Request))
+func (server74) Call(_ context.Context, req *p133.Request) (*p133.Request, error) {
+	return answer(req, new(p133.Request))
 }
 
 type server75 struct{}
 
-func (server75) Call(_ context.Context, req *p134.OldRequest) (*p134.OldResponse, error) {
-	return answer(req, new(p134.OldResponse))
+func (server75) Call(_ context.Context, req *p135.OldRequest) (*p135.OldResponse, error) {
+	return answer(req, new(p135.OldResponse))
 }
 
 type server76 struct{}
 
-func (server76) Get(_ context.Context, req *p136.Query) (*p136.Answer, error) {
-	return answer(req, new(p136.Answer))
+func (server76) Get(_ context.Context, req *p137.Query) (*p137.Answer, error) {
+	return answer(req, new(p137.Answer))
 }
 
 type server77 struct{}
 
-func (server77) Enter(_ context.Context, req *p138.Home) (*p138.Home, error) {
-	return answer(req, new(p138.Home))
+func (server77) Enter(_ context.Context, req *p139.Home) (*p139.Home, error) {
+	return answer(req, new(p139.Home))
 }
 
 type server78 struct{}
 
-func (server78) Call(_ context.Context, req *p140.Request) (*p140.Response, error) {
-	return answer(req, new(p140.Response))
+func (server78) Call(_ context.Context, req *p141.Request) (*p141.Response, error) {
+	return answer(req, new(p141.Response))
 }
 
 type server79 struct{}
 
-func (server79) Turn(_ context.Context, req *p142.Degrees) (*p142.Degrees, error) {
-	return answer(req, new(p142.Degrees))
+func (server79) Turn(_ context.Context, req *p143.Degrees) (*p143.Degrees, error) {
+	return answer(req, new(p143.Degrees))
 }
 
 type server80 struct{}
 
-func (server80) Turn(_ context.Context, req *p142.Degrees) (*p142.Degrees, error) {
-	return answer(req, new(p142.Degrees))
+func (server80) Turn(_ context.Context, req *p143.Degrees) (*p143.Degrees, error) {
+	return answer(req, new(p143.Degrees))
 }
 
 type server81 struct{}
 
-func (server81) Call(_ context.Context, req *p143.Request) (*p143.Response, error) {
-	return answer(req, new(p143.Response))
+func (server81) Call(_ context.Context, req *p144.Request) (*p144.Response, error) {
+	return answer(req, new(p144.Response))
 }
 
 type server82 struct{}
 
-func (server82) Plant(_ context.Context, req *p145.Tree) (*p145.Tree, error) {
-	return answer(req, new(p145.Tree))
+func (server82) Plant(_ context.Context, req *p146.Tree) (*p146.Tree, error) {
+	return answer(req, new(p146.Tree))
 }
 
 type server83 struct{}
 
-func (server83) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server83) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server84 struct{}
 
-func (server84) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server84) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server85 struct{}
 
-func (server85) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server85) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server86 struct{}
 
-func (server86) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server86) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server87 struct{}
 
-func (server87) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server87) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server88 struct{}
 
-func (server88) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server88) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server89 struct{}
 
-func (server89) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server89) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server90 struct{}
 
-func (server90) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server90) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server91 struct{}
 
-func (server91) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server91) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server92 struct{}
 
-func (server92) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server92) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server93 struct{}
 
-func (server93) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server93) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server94 struct{}
 
-func (server94) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server94) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server95 struct{}
 
-func (server95) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server95) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server96 struct{}
 
-func (server96) Call(_ context.Context, req *p147.Word) (*p147.Word, error) {
-	return answer(req, new(p147.Word))
+func (server96) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
+	return answer(req, new(p148.Word))
 }
 
 type server97 struct{}
 
-func (server97) Get(_ context.Context, req *p149.GetRequest) (*p149.GetResponse, error) {
-	return answer(req, new(p149.GetResponse))
+func (server97) Get(_ context.Context, req *p150.GetRequest) (*p150.GetResponse, error) {
+	return answer(req, new(p150.GetResponse))
 }
 
-func (server97) Purge(_ context.Context, req *p150.Empty) (*p150.Empty, error) {
-	return answer(req, new(p150.Empty))
+func (server97) Purge(_ context.Context, req *p151.Empty) (*p151.Empty, error) {
+	return answer(req, new(p151.Empty))
 }
 
 type server98 struct{}
 
-func (server98) Boot(_ context.Context, req *p149.GetRequest) (*p149.GetResponse, error) {
-	return answer(req, new(p149.GetResponse))
+func (server98) Boot(_ context.Context, req *p150.GetRequest) (*p150.GetResponse, error) {
+	return answer(req, new(p150.GetResponse))
 }
 
-func (server98) UnimplementedLinuxImpl(_ context.Context, req *p149.GetRequest) (*p149.GetResponse, error) {
-	return answer(req, new(p149.GetResponse))
+func (server98) UnimplementedLinuxImpl(_ context.Context, req *p150.GetRequest) (*p150.GetResponse, error) {
+	return answer(req, new(p150.GetResponse))
 }
 
 type server99 struct{}
 
-func (server99) Describe(_ context.Context, req *p149.GetRequest) (*p149.GetResponse, error) {
-	return answer(req, new(p149.GetResponse))
+func (server99) Describe(_ context.Context, req *p150.GetRequest) (*p150.GetResponse, error) {
+	return answer(req, new(p150.GetResponse))
 }
 
 type server100 struct{}
 
-func (server100) Init(_ context.Context, req *p149.GetRequest) (*p149.GetResponse, error) {
-	return answer(req, new(p149.GetResponse))
+func (server100) Init(_ context.Context, req *p150.GetRequest) (*p150.GetResponse, error) {
+	return answer(req, new(p150.GetResponse))
 }
 
 type server101 struct{}
 
-func (server101) Greet(_ context.Context, req *p152.GreetRequest) (*p152.GreetResponse, error) {
-	return answer(req, new(p152.GreetResponse))
+func (server101) Greet(_ context.Context, req *p153.GreetRequest) (*p153.GreetResponse, error) {
+	return answer(req, new(p153.GreetResponse))
 }
 
 type server102 struct{}
 
-func (server102) Once(_ context.Context, req *p154.Word) (*p154.Word, error) {
-	return answer(req, new(p154.Word))
+func (server102) Once(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server103 struct{}
 
 type server104 struct{}
 
-func (server104) Call(_ context.Context, req *p156.OneRequest) (*p156.OneResponse, error) {
-	return answer(req, new(p156.OneResponse))
+func (server104) Call(_ context.Context, req *p157.OneRequest) (*p157.OneResponse, error) {
+	return answer(req, new(p157.OneResponse))
 }
 
 type server105 struct{}
 
-func (server105) Call(_ context.Context, req *p156.OneResponse) (*p156.OneRequest, error) {
-	return answer(req, new(p156.OneRequest))
+func (server105) Call(_ context.Context, req *p157.OneResponse) (*p157.OneRequest, error) {
+	return answer(req, new(p157.OneRequest))
 }
 
 type server106 struct{}
 
-func (server106) Call(_ context.Context, req *p158.Request) (*p158.Response, error) {
-	return answer(req, new(p158.Response))
+func (server106) Call(_ context.Context, req *p159.Request) (*p159.Response, error) {
+	return answer(req, new(p159.Response))
 }
 
 type server107 struct{}
 
-func (server107) Call(_ context.Context, req *p160.Request) (*p160.Response, error) {
-	return answer(req, new(p160.Response))
+func (server107) Call(_ context.Context, req *p161.Request) (*p161.Response, error) {
+	return answer(req, new(p161.Response))
 }
 
 type server108 struct{}
 
-func (server108) Call(_ context.Context, req *p162.Word) (*p162.Word, error) {
-	return answer(req, new(p162.Word))
+func (server108) Call(_ context.Context, req *p163.Word) (*p163.Word, error) {
+	return answer(req, new(p163.Word))
 }
 
 type server109 struct{}
 
-func (server109) Empty(_ context.Context, req *p150.Empty) (*p150.Empty, error) {
-	return answer(req, new(p150.Empty))
+func (server109) Empty(_ context.Context, req *p151.Empty) (*p151.Empty, error) {
+	return answer(req, new(p151.Empty))
 }
 
-func (server109) Any(_ context.Context, req *p164.Any) (*p91.Timestamp, error) {
-	return answer(req, new(p91.Timestamp))
+func (server109) Any(_ context.Context, req *p165.Any) (*p90.Timestamp, error) {
+	return answer(req, new(p90.Timestamp))
 }
 
-func (server109) Mask(_ context.Context, req *p165.FieldMask) (*p173.Struct, error) {
-	return answer(req, new(p173.Struct))
+func (server109) Mask(_ context.Context, req *p166.FieldMask) (*p174.Struct, error) {
+	return answer(req, new(p174.Struct))
 }
 
-func (server109) Wrapper(_ context.Context, req *p166.StringValue) (*p166.Int64Value, error) {
-	return answer(req, new(p166.Int64Value))
+func (server109) Wrapper(_ context.Context, req *p167.StringValue) (*p167.Int64Value, error) {
+	return answer(req, new(p167.Int64Value))
 }
 
 type server110 struct{}
 
-func (server110) Ping(_ context.Context, req *p150.Empty) (*p150.Empty, error) {
-	return answer(req, new(p150.Empty))
+func (server110) Ping(_ context.Context, req *p151.Empty) (*p151.Empty, error) {
+	return answer(req, new(p151.Empty))
 }
 
-func (server110) Wrap(_ context.Context, req *p150.Empty) (*p174.Wrapped, error) {
-	return answer(req, new(p174.Wrapped))
+func (server110) Wrap(_ context.Context, req *p151.Empty) (*p175.Wrapped, error) {
+	return answer(req, new(p175.Wrapped))
 }

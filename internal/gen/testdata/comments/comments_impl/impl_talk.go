@@ -24,10 +24,10 @@ import (
 //   - one
 //   - two
 type TalkPlugin struct {
-	commentsparigot.UnimplementedTalkImpl
+	commentsparigot.UnimplementedTalkServer
 }
 
-var _ commentsparigot.TalkImpl = (*TalkPlugin)(nil)
+var _ commentsparigot.TalkServer = (*TalkPlugin)(nil)
 
 // ParigotInitialize is the plugin that a host initialises.
 var ParigotInitialize pluginsdk.ParigotInit = &TalkPlugin{}
@@ -41,39 +41,39 @@ func (*TalkPlugin) Init(ctx context.Context, e eng.Engine) bool {
 // Describe says what Init will register. With a configuration, set Config to
 // an empty message of its type.
 func (*TalkPlugin) Describe() pluginsdk.Description {
-	return pluginsdk.Description{Services: []pluginsdk.Service{commentsparigot.DescribeTalk()}}
+	return pluginsdk.Description{Services: []pluginsdk.Service{commentsparigot.Talk_ServiceDesc}}
 }
 
-// Say handles comments.Talk.Say.
+// Say serves comments.Talk.Say.
 //
 // Say says it.
-func (p *TalkPlugin) Say(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return status.Error(status.Unimplemented, commentsparigot.Talk_Say_FullName+" is not implemented")
+func (p *TalkPlugin) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return nil, status.Error(status.Unimplemented, commentsparigot.Talk_Say_FullName+" is not implemented")
 }
 
-// Whisper handles comments.Talk.Whisper.
+// Whisper serves comments.Talk.Whisper.
 //
 // Whisper has its comment behind it.
-func (p *TalkPlugin) Whisper(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return status.Error(status.Unimplemented, commentsparigot.Talk_Whisper_FullName+" is not implemented")
+func (p *TalkPlugin) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return nil, status.Error(status.Unimplemented, commentsparigot.Talk_Whisper_FullName+" is not implemented")
 }
 
-// Shout handles comments.Talk.Shout.
+// Shout serves comments.Talk.Shout.
 //
 // Shout has a block,
 // with stars.
-func (p *TalkPlugin) Shout(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return status.Error(status.Unimplemented, commentsparigot.Talk_Shout_FullName+" is not implemented")
+func (p *TalkPlugin) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return nil, status.Error(status.Unimplemented, commentsparigot.Talk_Shout_FullName+" is not implemented")
 }
 
-// Mumble handles comments.Talk.Mumble.
-func (p *TalkPlugin) Mumble(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return status.Error(status.Unimplemented, commentsparigot.Talk_Mumble_FullName+" is not implemented")
+// Mumble serves comments.Talk.Mumble.
+func (p *TalkPlugin) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return nil, status.Error(status.Unimplemented, commentsparigot.Talk_Mumble_FullName+" is not implemented")
 }
 
-// Speak handles comments.Talk.Speak.
+// Speak serves comments.Talk.Speak.
 //
 // 日本語でおk: comments are not only ASCII.
-func (p *TalkPlugin) Speak(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return status.Error(status.Unimplemented, commentsparigot.Talk_Speak_FullName+" is not implemented")
+func (p *TalkPlugin) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return nil, status.Error(status.Unimplemented, commentsparigot.Talk_Speak_FullName+" is not implemented")
 }

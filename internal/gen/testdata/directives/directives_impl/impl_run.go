@@ -16,10 +16,10 @@ import (
 //
 // line b.go:2
 type RunPlugin struct {
-	directivesparigot.UnimplementedRunImpl
+	directivesparigot.UnimplementedRunServer
 }
 
-var _ directivesparigot.RunImpl = (*RunPlugin)(nil)
+var _ directivesparigot.RunServer = (*RunPlugin)(nil)
 
 // ParigotInitialize is the plugin that a host initialises.
 var ParigotInitialize pluginsdk.ParigotInit = &RunPlugin{}
@@ -33,22 +33,22 @@ func (*RunPlugin) Init(ctx context.Context, e eng.Engine) bool {
 // Describe says what Init will register. With a configuration, set Config to
 // an empty message of its type.
 func (*RunPlugin) Describe() pluginsdk.Description {
-	return pluginsdk.Description{Services: []pluginsdk.Service{directivesparigot.DescribeRun()}}
+	return pluginsdk.Description{Services: []pluginsdk.Service{directivesparigot.Run_ServiceDesc}}
 }
 
-// Call handles directives.Run.Call.
+// Call serves directives.Run.Call.
 //
 // go:noinline
 // go:linkname runtime.x
 // go:wasmimport env x
-func (p *RunPlugin) Call(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return status.Error(status.Unimplemented, directivesparigot.Run_Call_FullName+" is not implemented")
+func (p *RunPlugin) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, directivesparigot.Run_Call_FullName+" is not implemented")
 }
 
-// Block handles directives.Run.Block.
+// Block serves directives.Run.Block.
 //
 // go: build x
 // go:embed secret
-func (p *RunPlugin) Block(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return status.Error(status.Unimplemented, directivesparigot.Run_Block_FullName+" is not implemented")
+func (p *RunPlugin) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, directivesparigot.Run_Block_FullName+" is not implemented")
 }

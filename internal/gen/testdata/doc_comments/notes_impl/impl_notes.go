@@ -20,10 +20,10 @@ import (
 //
 // And no more.
 type NotesPlugin struct {
-	notesparigot.UnimplementedNotesImpl
+	notesparigot.UnimplementedNotesServer
 }
 
-var _ notesparigot.NotesImpl = (*NotesPlugin)(nil)
+var _ notesparigot.NotesServer = (*NotesPlugin)(nil)
 
 // ParigotInitialize is the plugin that a host initialises.
 var ParigotInitialize pluginsdk.ParigotInit = &NotesPlugin{}
@@ -37,38 +37,38 @@ func (*NotesPlugin) Init(ctx context.Context, e eng.Engine) bool {
 // Describe says what Init will register. With a configuration, set Config to
 // an empty message of its type.
 func (*NotesPlugin) Describe() pluginsdk.Description {
-	return pluginsdk.Description{Services: []pluginsdk.Service{notesparigot.DescribeNotes()}}
+	return pluginsdk.Description{Services: []pluginsdk.Service{notesparigot.Notes_ServiceDesc}}
 }
 
-// Get handles doc_comments.Notes.Get.
+// Get serves doc_comments.Notes.Get.
 //
 // Get gets.
 //
 // Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
 // doc_comments/notes.proto.
-func (p *NotesPlugin) Get(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return status.Error(status.Unimplemented, notesparigot.Notes_Get_FullName+" is not implemented")
+func (p *NotesPlugin) Get(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, notesparigot.Notes_Get_FullName+" is not implemented")
 }
 
-// Old handles doc_comments.Notes.Old.
+// Old serves doc_comments.Notes.Old.
 //
 // Old has its own paragraph.
 //
 // Deprecated: use Get.
 //
 // It stays for a while
-func (p *NotesPlugin) Old(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return status.Error(status.Unimplemented, notesparigot.Notes_Old_FullName+" is not implemented")
+func (p *NotesPlugin) Old(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, notesparigot.Notes_Old_FullName+" is not implemented")
 }
 
-// Put handles doc_comments.Notes.Put.
+// Put serves doc_comments.Notes.Put.
 //
 // puts a note
-func (p *NotesPlugin) Put(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return status.Error(status.Unimplemented, notesparigot.Notes_Put_FullName+" is not implemented")
+func (p *NotesPlugin) Put(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, notesparigot.Notes_Put_FullName+" is not implemented")
 }
 
-// Block handles doc_comments.Notes.Block.
+// Block serves doc_comments.Notes.Block.
 //
 // Block explains.
 //
@@ -78,11 +78,11 @@ func (p *NotesPlugin) Put(ctx context.Context, req *notes.Note, resp *notes.Note
 //
 // Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
 // doc_comments/notes.proto.
-func (p *NotesPlugin) Block(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return status.Error(status.Unimplemented, notesparigot.Notes_Block_FullName+" is not implemented")
+func (p *NotesPlugin) Block(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, notesparigot.Notes_Block_FullName+" is not implemented")
 }
 
-// Odd handles doc_comments.Notes.Odd.
+// Odd serves doc_comments.Notes.Odd.
 //
 // # Marked
 //
@@ -94,17 +94,17 @@ func (p *NotesPlugin) Block(ctx context.Context, req *notes.Note, resp *notes.No
 // "Quoted" is one
 //
 // Deprecated: is not the start of the last line, Deprecated: is.
-func (p *NotesPlugin) Odd(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return status.Error(status.Unimplemented, notesparigot.Notes_Odd_FullName+" is not implemented")
+func (p *NotesPlugin) Odd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, notesparigot.Notes_Odd_FullName+" is not implemented")
 }
 
-// Middle handles doc_comments.Notes.Middle.
+// Middle serves doc_comments.Notes.Middle.
 //
 // Once, then
 // Deprecated: in the middle of a paragraph.
 //
 // Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
 // doc_comments/notes.proto.
-func (p *NotesPlugin) Middle(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return status.Error(status.Unimplemented, notesparigot.Notes_Middle_FullName+" is not implemented")
+func (p *NotesPlugin) Middle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, notesparigot.Notes_Middle_FullName+" is not implemented")
 }

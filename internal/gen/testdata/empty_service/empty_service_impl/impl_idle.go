@@ -12,10 +12,10 @@ import (
 
 // IdlePlugin implements the service empty_service.Idle.
 type IdlePlugin struct {
-	emptyparigot.UnimplementedIdleImpl
+	emptyparigot.UnimplementedIdleServer
 }
 
-var _ emptyparigot.IdleImpl = (*IdlePlugin)(nil)
+var _ emptyparigot.IdleServer = (*IdlePlugin)(nil)
 
 // ParigotInitialize is the plugin that a host initialises.
 var ParigotInitialize pluginsdk.ParigotInit = &IdlePlugin{}
@@ -29,5 +29,5 @@ func (*IdlePlugin) Init(ctx context.Context, e eng.Engine) bool {
 // Describe says what Init will register. With a configuration, set Config to
 // an empty message of its type.
 func (*IdlePlugin) Describe() pluginsdk.Description {
-	return pluginsdk.Description{Services: []pluginsdk.Service{emptyparigot.DescribeIdle()}}
+	return pluginsdk.Description{Services: []pluginsdk.Service{emptyparigot.Idle_ServiceDesc}}
 }

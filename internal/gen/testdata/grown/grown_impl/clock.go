@@ -18,23 +18,22 @@ var ParigotInitialize pluginsdk.ParigotInit = pluginsdk.InitFunc(func(ctx contex
 	return grownv1parigot.RegisterClock(ctx, e, clock{now: stdtime.Now}) == nil
 })
 
-var _ grownv1parigot.ClockImpl = clock{}
+var _ grownv1parigot.ClockServer = clock{}
 
 type clock struct {
-	grownv1parigot.UnimplementedClockImpl
+	grownv1parigot.UnimplementedClockServer
 	now func() stdtime.Time
 }
 
-func (c clock) Now(_ context.Context, _ *pb.NowRequest, resp *pb.NowResponse) error {
-	resp.Now = timestamppb.New(c.now())
-	return nil
+func (c clock) Now(_ context.Context, _ *pb.NowRequest) (*pb.NowResponse, error) {
+	return &pb.NowResponse{Now: timestamppb.New(c.now())}, nil
 }
 
 func status() {}
 
-// Alarm handles grown.Clock.Alarm.
+// Alarm serves grown.Clock.Alarm.
 //
 // Alarm rings at a time.
-func (c clock) Alarm(ctx context.Context, req *timestamppb.Timestamp, resp *pb.NowResponse) error {
-	return status2.Error(status2.Unimplemented, grownv1parigot.Clock_Alarm_FullName+" is not implemented")
+func (c clock) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*pb.NowResponse, error) {
+	return nil, status2.Error(status2.Unimplemented, grownv1parigot.Clock_Alarm_FullName+" is not implemented")
 }

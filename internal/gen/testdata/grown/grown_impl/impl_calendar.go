@@ -16,10 +16,10 @@ import (
 //
 // Calendar is new.
 type CalendarPlugin struct {
-	grownv1parigot.UnimplementedCalendarImpl
+	grownv1parigot.UnimplementedCalendarServer
 }
 
-var _ grownv1parigot.CalendarImpl = (*CalendarPlugin)(nil)
+var _ grownv1parigot.CalendarServer = (*CalendarPlugin)(nil)
 
 // Init registers a CalendarPlugin of its own with e, so that its state belongs
 // to that engine alone.
@@ -30,10 +30,10 @@ func (*CalendarPlugin) Init(ctx context.Context, e eng.Engine) bool {
 // Describe says what Init will register. With a configuration, set Config to
 // an empty message of its type.
 func (*CalendarPlugin) Describe() pluginsdk.Description {
-	return pluginsdk.Description{Services: []pluginsdk.Service{grownv1parigot.DescribeCalendar()}}
+	return pluginsdk.Description{Services: []pluginsdk.Service{grownv1parigot.Calendar_ServiceDesc}}
 }
 
-// Today handles grown.Calendar.Today.
-func (p *CalendarPlugin) Today(ctx context.Context, req *grownv1.NowRequest, resp *grownv1.NowResponse) error {
-	return status2.Error(status2.Unimplemented, grownv1parigot.Calendar_Today_FullName+" is not implemented")
+// Today serves grown.Calendar.Today.
+func (p *CalendarPlugin) Today(ctx context.Context, req *grownv1.NowRequest) (*grownv1.NowResponse, error) {
+	return nil, status2.Error(status2.Unimplemented, grownv1parigot.Calendar_Today_FullName+" is not implemented")
 }

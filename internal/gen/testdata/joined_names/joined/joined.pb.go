@@ -68,8 +68,8 @@ const file_joined_names_joined_proto_rawDesc = "" +
 	"\x03Baz\x12\x14.joined_names.FooBar\x1a\x14.joined_names.FooBar2?\n" +
 	"\n" +
 	"Foo_BarBaz\x121\n" +
-	"\x03Baz\x12\x14.joined_names.FooBar\x1a\x14.joined_names.FooBar2@\n" +
-	"\bLocalFoo\x124\n" +
+	"\x03Baz\x12\x14.joined_names.FooBar\x1a\x14.joined_names.FooBar2?\n" +
+	"\aHostFoo\x124\n" +
 	"\x06BarBaz\x12\x14.joined_names.FooBar\x1a\x14.joined_names.FooBarBGZEgithub.com/iansmith/parigot/internal/gen/testdata/joined_names/joinedb\x06proto3"
 
 var (
@@ -92,11 +92,11 @@ var file_joined_names_joined_proto_depIdxs = []int32{
 	0, // 0: joined_names.Foo.BarBaz:input_type -> joined_names.FooBar
 	0, // 1: joined_names.FooBar3.Baz:input_type -> joined_names.FooBar
 	0, // 2: joined_names.Foo_BarBaz.Baz:input_type -> joined_names.FooBar
-	0, // 3: joined_names.LocalFoo.BarBaz:input_type -> joined_names.FooBar
+	0, // 3: joined_names.HostFoo.BarBaz:input_type -> joined_names.FooBar
 	0, // 4: joined_names.Foo.BarBaz:output_type -> joined_names.FooBar
 	0, // 5: joined_names.FooBar3.Baz:output_type -> joined_names.FooBar
 	0, // 6: joined_names.Foo_BarBaz.Baz:output_type -> joined_names.FooBar
-	0, // 7: joined_names.LocalFoo.BarBaz:output_type -> joined_names.FooBar
+	0, // 7: joined_names.HostFoo.BarBaz:output_type -> joined_names.FooBar
 	4, // [4:8] is the sub-list for method output_type
 	0, // [0:4] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name

@@ -16,10 +16,10 @@ import (
 //
 // Store keeps values.
 type StorePlugin struct {
-	kvparigot.UnimplementedStoreImpl
+	kvparigot.UnimplementedStoreServer
 }
 
-var _ kvparigot.StoreImpl = (*StorePlugin)(nil)
+var _ kvparigot.StoreServer = (*StorePlugin)(nil)
 
 // ParigotInitialize is the plugin that a host initialises.
 var ParigotInitialize pluginsdk.ParigotInit = &StorePlugin{}
@@ -30,24 +30,30 @@ func (*StorePlugin) Init(ctx context.Context, e eng.Engine) bool {
 	return kvparigot.RegisterStore(ctx, e, &StorePlugin{}) == nil
 }
 
-// Get handles not_regenerated.Store.Get.
+// Describe says what Init will register. With a configuration, set Config to
+// an empty message of its type.
+func (*StorePlugin) Describe() pluginsdk.Description {
+	return pluginsdk.Description{Services: []pluginsdk.Service{kvparigot.Store_ServiceDesc}}
+}
+
+// Get serves not_regenerated.Store.Get.
 //
 // Get returns a value.
-func (p *StorePlugin) Get(ctx context.Context, req *kv.GetRequest, resp *kv.GetResponse) error {
-	return status.Error(status.Unimplemented, kvparigot.Store_Get_FullName+" is not implemented")
+func (p *StorePlugin) Get(ctx context.Context, req *kv.GetRequest) (*kv.GetResponse, error) {
+	return nil, status.Error(status.Unimplemented, kvparigot.Store_Get_FullName+" is not implemented")
 }
 
-// Put handles not_regenerated.Store.Put.
+// Put serves not_regenerated.Store.Put.
 //
 // Put keeps a value.
-func (p *StorePlugin) Put(ctx context.Context, req *kv.PutRequest, resp *kv.PutResponse) error {
-	return status.Error(status.Unimplemented, kvparigot.Store_Put_FullName+" is not implemented")
+func (p *StorePlugin) Put(ctx context.Context, req *kv.PutRequest) (*kv.PutResponse, error) {
+	return nil, status.Error(status.Unimplemented, kvparigot.Store_Put_FullName+" is not implemented")
 }
 
-// Clear handles not_regenerated.Store.Clear.
+// Clear serves not_regenerated.Store.Clear.
 //
 // Deprecated: the rpc not_regenerated.Store.Clear is marked as deprecated in
 // not_regenerated/kv.proto.
-func (p *StorePlugin) Clear(ctx context.Context, req *kv.ClearRequest, resp *kv.ClearResponse) error {
-	return status.Error(status.Unimplemented, kvparigot.Store_Clear_FullName+" is not implemented")
+func (p *StorePlugin) Clear(ctx context.Context, req *kv.ClearRequest) (*kv.ClearResponse, error) {
+	return nil, status.Error(status.Unimplemented, kvparigot.Store_Clear_FullName+" is not implemented")
 }

@@ -9,7 +9,6 @@ package same
 
 import (
 	context "context"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -21,75 +20,44 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importSame_Call is the host's function for same_package.Same.Call.
-//
-//go:wasmimport same_package.Same Call
-//go:noescape
-func importSame_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSame_Call = guest.Method{Import: importSame_Call}
-
 // SameClient calls the service same_package.Same. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
 //
 // Same has its code beside its messages.
-type SameClient struct {
-	calls callsSameClient
-}
-
-// callsSameClient makes the calls of a SameClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsSameClient interface {
-	callCall(ctx context.Context, req *Request) (*Response, error)
-	callCallAsync(ctx context.Context, req *Request) *future.Method[*Response, error]
-	callCallInto(ctx context.Context, req *Request, resp *Response) error
-}
+type SameClient struct{ calls callsSame }
 
 // Call calls same_package.Same.Call.
 func (c SameClient) Call(ctx context.Context, req *Request) (*Response, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c SameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsSame makes the calls of a SameClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSame interface {
+	callCall(ctx context.Context, req *Request) (*Response, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c SameClient) CallInto(ctx context.Context, req *Request, resp *Response) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewSameClient returns a client of same_package.Same that calls the host. A
+// NewSameClient returns a client that calls same_package.Same in the host. A
 // guest that links it runs only in a host that has the module
-// "same_package.Same". With [guest.Borrowed] responses are good until the next
-// call.
+// "same_package.Same".
 func NewSameClient(opts ...guest.ClientOption) SameClient {
-	return SameClient{&guestSameClient{client: guest.NewClient(opts...)}}
+	return SameClient{importedSame{guest.NewClient(opts...)}}
 }
 
-// guestSameClient calls the host.
-type guestSameClient struct {
-	client guest.Client
-}
+// importedSame calls the host.
+type importedSame struct{ client guest.Client }
 
-func (c *guestSameClient) callCall(ctx context.Context, req *Request) (*Response, error) {
-	resp := new(Response)
-	if err := methodSame_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport same_package.Same Call
+//go:noescape
+func importSame_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestSameClient) callCallInto(ctx context.Context, req *Request, resp *Response) error {
-	return methodSame_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodSame_Call = guest.Method{Import: importSame_Call}
 
-func (c *guestSameClient) callCallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
-	return guest.Async(ctx, &methodSame_Call, c.client, req, new(Response))
+func (c importedSame) callCall(ctx context.Context, req *Request) (*Response, error) {
+	return guest.Call[Response](ctx, c.client, &methodSame_Call, req)
 }
 
 // ServeSame serves impl as the service same_package.Same to the other guests
@@ -97,45 +65,33 @@ func (c *guestSameClient) callCallAsync(ctx context.Context, req *Request) *futu
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeSame(ctx context.Context, impl SameServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedSame(impl), requires...)
+}
+
+// servedSame returns how the guest serves impl.
+func servedSame(impl SameServer) kernel.Service {
+	return kernel.Service{
 		Name: SameServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, SameServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, SameServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateSame returns a client of same_package.Same that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateSame returns a client that calls the guests that serve
+// same_package.Same. It waits until one does: see [kernel.Locate].
 func LocateSame(ctx context.Context) (SameClient, error) {
 	remote, err := kernel.Locate(ctx, SameServiceName, "Call")
 	if err != nil {
 		return SameClient{}, err
 	}
-	return SameClient{locatedSameClient{remote: remote}}, nil
+	return SameClient{locatedSame{remote}}, nil
 }
 
-// locatedSameClient calls guests that serve.
-type locatedSameClient struct {
-	remote *kernel.Remote
-}
+// locatedSame calls guests that serve.
+type locatedSame struct{ remote *kernel.Remote }
 
-func (c locatedSameClient) callCall(ctx context.Context, req *Request) (*Response, error) {
-	resp := new(Response)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedSameClient) callCallInto(ctx context.Context, req *Request, resp *Response) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedSameClient) callCallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(Response))
+func (c locatedSame) callCall(ctx context.Context, req *Request) (*Response, error) {
+	return kernel.Call[Response](ctx, c.remote, 0, req)
 }

@@ -11,9 +11,9 @@ import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -22,42 +22,6 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeSame describes the service same_package.Same, which guests import as
-// the module "same_package.Same", as RegisterSame registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeSame() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   SameServiceName,
-		Module: "same_package.Same",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Same_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterSame registers impl with e as the service same_package.Same. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterSame(ctx context.Context, e eng.Engine, impl SameImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeSame()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeSame_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Same_Call_FullName, impl, SameImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeSame_Call returns the host function of same_package.Same.Call.
-func bridgeSame_Call(impl SameImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SameImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Same_Call_FullName, m, stack, call, new(Request), new(Response))
-	}
-}
-
 // SameClient calls the service same_package.Same. It is safe for concurrent
 // use. In guests it is a struct.
 //
@@ -65,74 +29,61 @@ func bridgeSame_Call(impl SameImpl) eng.HostFunc {
 type SameClient interface {
 	// Call calls same_package.Same.Call.
 	Call(ctx context.Context, req *Request) (*Response, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewSameClient returns a client that calls same_package.Same through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewSameClient(conn parigotimpl.Conn) SameClient {
+	return clientSame{conn}
+}
+
+// NewLocalSameClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalSameClient(impl SameServer) SameClient {
+	return clientSame{parigotimpl.Local(&Same_ServiceDesc, impl)}
+}
+
+// clientSame is the SameClient for every connection.
+type clientSame struct{ conn parigotimpl.Conn }
+
+func (c clientSame) Call(ctx context.Context, req *Request) (*Response, error) {
+	return parigotimpl.Call(ctx, c.conn, &Same_ServiceDesc.Methods[0], req, new(Response))
+}
+
+// SameIntoServer is the form of SameServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type SameIntoServer interface {
 	CallInto(ctx context.Context, req *Request, resp *Response) error
 }
 
-// NewLocalSameClient returns a client of same_package.Same that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalSameClient(impl SameImpl) SameClient {
-	return localSameClient{impl: impl}
+// RegisterSame registers impl with e as the service same_package.Same, which
+// guests import as the module "same_package.Same". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterSame(ctx context.Context, e eng.Engine, impl SameServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Same_ServiceDesc, impl, opts...)
 }
 
-// localSameClient is the client that NewLocalSameClient returns.
-type localSameClient struct {
-	impl SameImpl
+// Same_ServiceDesc describes the service same_package.Same. It must not be
+// changed.
+var Same_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: SameServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return File_same_package_same_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: SameServiceName, Name: "Call", FullName: Same_Call_FullName},
+			Handler: parigotimpl.Handle(SameServer.Call, SameIntoServer.CallInto, bridgeSame_Call),
+		},
+	},
 }
 
-// Call calls same_package.Same.Call.
-func (c localSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
-	resp := new(Response)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls same_package.Same.Call into resp.
-func (c localSameClient) CallInto(ctx context.Context, req *Request, resp *Response) error {
-	return pluginsdk.CallLocal(ctx, Same_Call_FullName, c.impl, SameImpl.Call, req, resp)
-}
-
-// CallAsync calls same_package.Same.Call on a goroutine of its own and returns
-// its future.
-func (c localSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewSameHostClient returns a client of same_package.Same that calls the
-// guests that serve it, through d.
-func NewSameHostClient(d pluginsdk.Dispatcher) SameClient {
-	return hostSameClient{dispatcher: d}
-}
-
-// hostSameClient is the client that NewSameHostClient returns.
-type hostSameClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls same_package.Same.Call.
-func (c hostSameClient) Call(ctx context.Context, req *Request) (*Response, error) {
-	resp := new(Response)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls same_package.Same.Call into resp.
-func (c hostSameClient) CallInto(ctx context.Context, req *Request, resp *Response) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, SameServiceName, "Call", req, resp)
-}
-
-// CallAsync calls same_package.Same.Call on a goroutine of its own and returns
-// its future.
-func (c hostSameClient) CallAsync(ctx context.Context, req *Request) *future.Method[*Response, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeSame_Call(ctx context.Context, h *parigotimpl.Handler[*Request, *Response], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Same_Call_FullName, m, stack, h.Serve, req, resp)
 }

@@ -18,35 +18,24 @@ const (
 	Same_Call_FullName = "same_package.Same.Call"
 )
 
-// SameImpl is what an implementation of the service same_package.Same provides
-// to its host. Embed UnimplementedSameImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-//
-// Same has its code beside its messages.
-type SameImpl interface {
-	// Call handles same_package.Same.Call.
-	Call(ctx context.Context, req *Request, resp *Response) error
-}
-
-// UnimplementedSameImpl answers every method of same_package.Same with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedSameImpl struct{}
-
-// Call answers that same_package.Same.Call is not implemented.
-func (UnimplementedSameImpl) Call(context.Context, *Request, *Response) error {
-	return status.Error(status.Unimplemented, Same_Call_FullName+" is not implemented")
-}
-
-// SameServer is what an implementation of the service same_package.Same in a
-// guest provides, see ServeSame. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// SameServer is the service same_package.Same for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedSameServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Same has its code beside its messages.
 type SameServer interface {
-	// Call handles same_package.Same.Call.
+	// Call serves same_package.Same.Call.
 	Call(ctx context.Context, req *Request) (*Response, error)
+}
+
+// UnimplementedSameServer answers every method of same_package.Same with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedSameServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedSameServer) Call(context.Context, *Request) (*Response, error) {
+	return nil, status.Error(status.Unimplemented, Same_Call_FullName+" is not implemented")
 }

@@ -14,10 +14,10 @@ import (
 
 // CatalogPlugin implements the service skeleton.Catalog.
 type CatalogPlugin struct {
-	skeletonv1parigot.UnimplementedCatalogImpl
+	skeletonv1parigot.UnimplementedCatalogServer
 }
 
-var _ skeletonv1parigot.CatalogImpl = (*CatalogPlugin)(nil)
+var _ skeletonv1parigot.CatalogServer = (*CatalogPlugin)(nil)
 
 // Init registers a CatalogPlugin of its own with e, so that its state belongs
 // to that engine alone.
@@ -29,10 +29,10 @@ func (*CatalogPlugin) Init(ctx context.Context, e eng.Engine) bool {
 // set Config to an empty message of its type. It is no method, because
 // Describe is one of the service.
 func describeCatalogPlugin() pluginsdk.Description {
-	return pluginsdk.Description{Services: []pluginsdk.Service{skeletonv1parigot.DescribeCatalog()}}
+	return pluginsdk.Description{Services: []pluginsdk.Service{skeletonv1parigot.Catalog_ServiceDesc}}
 }
 
-// Describe handles skeleton.Catalog.Describe.
-func (p *CatalogPlugin) Describe(ctx context.Context, req *skeletonv1.GetRequest, resp *skeletonv1.GetResponse) error {
-	return status.Error(status.Unimplemented, skeletonv1parigot.Catalog_Describe_FullName+" is not implemented")
+// Describe serves skeleton.Catalog.Describe.
+func (p *CatalogPlugin) Describe(ctx context.Context, req *skeletonv1.GetRequest) (*skeletonv1.GetResponse, error) {
+	return nil, status.Error(status.Unimplemented, skeletonv1parigot.Catalog_Describe_FullName+" is not implemented")
 }

@@ -17,10 +17,10 @@ import (
 //
 // HTTPFiles serves files.
 type HTTPFilesPlugin struct {
-	skeletonv1parigot.UnimplementedHTTPFilesImpl
+	skeletonv1parigot.UnimplementedHTTPFilesServer
 }
 
-var _ skeletonv1parigot.HTTPFilesImpl = (*HTTPFilesPlugin)(nil)
+var _ skeletonv1parigot.HTTPFilesServer = (*HTTPFilesPlugin)(nil)
 
 // ParigotInitialize is the plugin that a host initialises.
 var ParigotInitialize pluginsdk.ParigotInit = pluginsdk.InitAll(&HTTPFilesPlugin{}, &LinuxPlugin{}, pluginsdk.Described(&CatalogPlugin{}, describeCatalogPlugin), pluginsdk.Described(pluginsdk.InitFunc(initTestPlugin), describeTestPlugin))
@@ -34,20 +34,20 @@ func (*HTTPFilesPlugin) Init(ctx context.Context, e eng.Engine) bool {
 // Describe says what Init will register. With a configuration, set Config to
 // an empty message of its type.
 func (*HTTPFilesPlugin) Describe() pluginsdk.Description {
-	return pluginsdk.Description{Services: []pluginsdk.Service{skeletonv1parigot.DescribeHTTPFiles()}}
+	return pluginsdk.Description{Services: []pluginsdk.Service{skeletonv1parigot.HTTPFiles_ServiceDesc}}
 }
 
-// Get handles skeleton.HTTPFiles.Get.
+// Get serves skeleton.HTTPFiles.Get.
 //
 // Get gets one.
-func (p *HTTPFilesPlugin) Get(ctx context.Context, req *skeletonv1.GetRequest, resp *skeletonv1.GetResponse) error {
-	return status.Error(status.Unimplemented, skeletonv1parigot.HTTPFiles_Get_FullName+" is not implemented")
+func (p *HTTPFilesPlugin) Get(ctx context.Context, req *skeletonv1.GetRequest) (*skeletonv1.GetResponse, error) {
+	return nil, status.Error(status.Unimplemented, skeletonv1parigot.HTTPFiles_Get_FullName+" is not implemented")
 }
 
-// Purge handles skeleton.HTTPFiles.Purge.
+// Purge serves skeleton.HTTPFiles.Purge.
 //
 // Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
 // skeleton/a.proto.
-func (p *HTTPFilesPlugin) Purge(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return status.Error(status.Unimplemented, skeletonv1parigot.HTTPFiles_Purge_FullName+" is not implemented")
+func (p *HTTPFilesPlugin) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return nil, status.Error(status.Unimplemented, skeletonv1parigot.HTTPFiles_Purge_FullName+" is not implemented")
 }

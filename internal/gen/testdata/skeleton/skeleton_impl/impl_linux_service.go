@@ -13,9 +13,11 @@ import (
 )
 
 // LinuxPlugin implements the service skeleton.Linux.
-type LinuxPlugin struct{}
+type LinuxPlugin struct {
+	skeletonv1parigot.UnimplementedLinuxServer
+}
 
-var _ skeletonv1parigot.LinuxImpl = (*LinuxPlugin)(nil)
+var _ skeletonv1parigot.LinuxServer = (*LinuxPlugin)(nil)
 
 // Init registers a LinuxPlugin of its own with e, so that its state belongs to
 // that engine alone.
@@ -26,15 +28,15 @@ func (*LinuxPlugin) Init(ctx context.Context, e eng.Engine) bool {
 // Describe says what Init will register. With a configuration, set Config to
 // an empty message of its type.
 func (*LinuxPlugin) Describe() pluginsdk.Description {
-	return pluginsdk.Description{Services: []pluginsdk.Service{skeletonv1parigot.DescribeLinux()}}
+	return pluginsdk.Description{Services: []pluginsdk.Service{skeletonv1parigot.Linux_ServiceDesc}}
 }
 
-// Boot handles skeleton.Linux.Boot.
-func (p *LinuxPlugin) Boot(ctx context.Context, req *skeletonv1.GetRequest, resp *skeletonv1.GetResponse) error {
-	return status.Error(status.Unimplemented, skeletonv1parigot.Linux_Boot_FullName+" is not implemented")
+// Boot serves skeleton.Linux.Boot.
+func (p *LinuxPlugin) Boot(ctx context.Context, req *skeletonv1.GetRequest) (*skeletonv1.GetResponse, error) {
+	return nil, status.Error(status.Unimplemented, skeletonv1parigot.Linux_Boot_FullName+" is not implemented")
 }
 
-// UnimplementedLinuxImpl handles skeleton.Linux.UnimplementedLinuxImpl.
-func (p *LinuxPlugin) UnimplementedLinuxImpl(ctx context.Context, req *skeletonv1.GetRequest, resp *skeletonv1.GetResponse) error {
-	return status.Error(status.Unimplemented, skeletonv1parigot.Linux_UnimplementedLinuxImpl_FullName+" is not implemented")
+// UnimplementedLinuxImpl serves skeleton.Linux.UnimplementedLinuxImpl.
+func (p *LinuxPlugin) UnimplementedLinuxImpl(ctx context.Context, req *skeletonv1.GetRequest) (*skeletonv1.GetResponse, error) {
+	return nil, status.Error(status.Unimplemented, skeletonv1parigot.Linux_UnimplementedLinuxImpl_FullName+" is not implemented")
 }

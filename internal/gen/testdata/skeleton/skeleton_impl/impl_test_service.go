@@ -14,10 +14,10 @@ import (
 
 // TestPlugin implements the service skeleton.Test.
 type TestPlugin struct {
-	skeletonv1parigot.UnimplementedTestImpl
+	skeletonv1parigot.UnimplementedTestServer
 }
 
-var _ skeletonv1parigot.TestImpl = (*TestPlugin)(nil)
+var _ skeletonv1parigot.TestServer = (*TestPlugin)(nil)
 
 // initTestPlugin registers a TestPlugin of its own with e, so that its state
 // belongs to that engine alone. It is no method, because Init is one of the
@@ -30,10 +30,10 @@ func initTestPlugin(ctx context.Context, e eng.Engine) bool {
 // configuration, set Config to an empty message of its type. It is no method,
 // because Init is one of the service.
 func describeTestPlugin() pluginsdk.Description {
-	return pluginsdk.Description{Services: []pluginsdk.Service{skeletonv1parigot.DescribeTest()}}
+	return pluginsdk.Description{Services: []pluginsdk.Service{skeletonv1parigot.Test_ServiceDesc}}
 }
 
-// Init handles skeleton.Test.Init.
-func (p *TestPlugin) Init(ctx context.Context, req *skeletonv1.GetRequest, resp *skeletonv1.GetResponse) error {
-	return status.Error(status.Unimplemented, skeletonv1parigot.Test_Init_FullName+" is not implemented")
+// Init serves skeleton.Test.Init.
+func (p *TestPlugin) Init(ctx context.Context, req *skeletonv1.GetRequest) (*skeletonv1.GetResponse, error) {
+	return nil, status.Error(status.Unimplemented, skeletonv1parigot.Test_Init_FullName+" is not implemented")
 }

@@ -13,7 +13,6 @@ package callv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/bench/call/gen/call/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -24,73 +23,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importCall_Send is the host's function for bench.call.v1.Call.Send.
-//
-//go:wasmimport bench.call.v1.Call Send
-//go:noescape
-func importCall_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodCall_Send = guest.Method{Import: importCall_Send}
-
 // CallClient calls the service bench.call.v1.Call. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
 //
 // Call is what guests call.
-type CallClient struct {
-	calls callsCallClient
-}
-
-// callsCallClient makes the calls of a CallClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsCallClient interface {
-	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
-}
+type CallClient struct{ calls callsCall }
 
 // Send returns what it is sent, with an id.
 func (c CallClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	return c.calls.callSend(ctx, req)
 }
 
-// SendAsync is Send without the wait: it returns the future of the response.
-func (c CallClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return c.calls.callSendAsync(ctx, req)
+// callsCall makes the calls of a CallClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsCall interface {
+	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
 }
 
-// SendInto is Send into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c CallClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return c.calls.callSendInto(ctx, req, resp)
-}
-
-// NewCallClient returns a client of bench.call.v1.Call that calls the host. A
+// NewCallClient returns a client that calls bench.call.v1.Call in the host. A
 // guest that links it runs only in a host that has the module
-// "bench.call.v1.Call". With [guest.Borrowed] responses are good until the
-// next call.
+// "bench.call.v1.Call".
 func NewCallClient(opts ...guest.ClientOption) CallClient {
-	return CallClient{&guestCallClient{client: guest.NewClient(opts...)}}
+	return CallClient{importedCall{guest.NewClient(opts...)}}
 }
 
-// guestCallClient calls the host.
-type guestCallClient struct {
-	client guest.Client
-}
+// importedCall calls the host.
+type importedCall struct{ client guest.Client }
 
-func (c *guestCallClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := methodCall_Send.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport bench.call.v1.Call Send
+//go:noescape
+func importCall_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestCallClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return methodCall_Send.CallInto(ctx, c.client, req, resp)
-}
+var methodCall_Send = guest.Method{Import: importCall_Send}
 
-func (c *guestCallClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return guest.Async(ctx, &methodCall_Send, c.client, req, new(v1.SendResponse))
+func (c importedCall) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return guest.Call[v1.SendResponse](ctx, c.client, &methodCall_Send, req)
 }

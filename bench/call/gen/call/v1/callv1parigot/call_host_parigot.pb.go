@@ -15,8 +15,9 @@ import (
 	v1 "github.com/iansmith/parigot/bench/call/gen/call/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -25,42 +26,6 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeCall describes the service bench.call.v1.Call, which guests import
-// as the module "bench.call.v1.Call", as RegisterCall registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeCall() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   CallServiceName,
-		Module: "bench.call.v1.Call",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Send",
-				Func:       "Send",
-				Descriptor: pluginsdk.DescribeMethod(Call_Send_FullName),
-			},
-		},
-	}
-}
-
-// RegisterCall registers impl with e as the service bench.call.v1.Call. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterCall(ctx context.Context, e eng.Engine, impl CallImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeCall()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeCall_Send(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Call_Send_FullName, impl, CallImpl.Send)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeCall_Send returns the host function of bench.call.v1.Call.Send.
-func bridgeCall_Send(impl CallImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, CallImpl.Send)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Call_Send_FullName, m, stack, call, new(v1.SendRequest), new(v1.SendResponse))
-	}
-}
-
 // CallClient calls the service bench.call.v1.Call. It is safe for concurrent
 // use. In guests it is a struct.
 //
@@ -68,42 +33,61 @@ func bridgeCall_Send(impl CallImpl) eng.HostFunc {
 type CallClient interface {
 	// Send returns what it is sent, with an id.
 	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewCallClient returns a client that calls bench.call.v1.Call through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewCallClient(conn parigotimpl.Conn) CallClient {
+	return clientCall{conn}
+}
+
+// NewLocalCallClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalCallClient(impl CallServer) CallClient {
+	return clientCall{parigotimpl.Local(&Call_ServiceDesc, impl)}
+}
+
+// clientCall is the CallClient for every connection.
+type clientCall struct{ conn parigotimpl.Conn }
+
+func (c clientCall) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Call_ServiceDesc.Methods[0], req, new(v1.SendResponse))
+}
+
+// CallIntoServer is the form of CallServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type CallIntoServer interface {
 	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 }
 
-// NewLocalCallClient returns a client of bench.call.v1.Call that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalCallClient(impl CallImpl) CallClient {
-	return localCallClient{impl: impl}
+// RegisterCall registers impl with e as the service bench.call.v1.Call, which
+// guests import as the module "bench.call.v1.Call". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterCall(ctx context.Context, e eng.Engine, impl CallServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Call_ServiceDesc, impl, opts...)
 }
 
-// localCallClient is the client that NewLocalCallClient returns.
-type localCallClient struct {
-	impl CallImpl
+// Call_ServiceDesc describes the service bench.call.v1.Call. It must not be
+// changed.
+var Call_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: CallServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_bench_call_v1_call_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: CallServiceName, Name: "Send", FullName: Call_Send_FullName},
+			Handler: parigotimpl.Handle(CallServer.Send, CallIntoServer.SendInto, bridgeCall_Send),
+		},
+	},
 }
 
-// Send calls bench.call.v1.Call.Send.
-func (c localCallClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := c.SendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SendInto calls bench.call.v1.Call.Send into resp.
-func (c localCallClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return pluginsdk.CallLocal(ctx, Call_Send_FullName, c.impl, CallImpl.Send, req, resp)
-}
-
-// SendAsync calls bench.call.v1.Call.Send on a goroutine of its own and
-// returns its future.
-func (c localCallClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return future.Go(ctx, c.Send, req)
+func bridgeCall_Send(ctx context.Context, h *parigotimpl.Handler[*v1.SendRequest, *v1.SendResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Call_Send_FullName, m, stack, h.Serve, req, resp)
 }

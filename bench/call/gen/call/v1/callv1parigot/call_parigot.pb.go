@@ -24,24 +24,24 @@ const (
 	Call_Send_FullName = "bench.call.v1.Call.Send"
 )
 
-// CallImpl is what an implementation of the service bench.call.v1.Call
-// provides to its host. Embed UnimplementedCallImpl by value, so that a method
-// that the service gets later does not break the build. A method fills resp,
-// which is empty and belongs to its caller: it keeps neither req nor resp when
-// it returns. An error made by package status arrives in the guest as it is;
-// the text of any other error stays in the host.
+// CallServer is the service bench.call.v1.Call for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedCallServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Call is what guests call.
-type CallImpl interface {
+type CallServer interface {
 	// Send returns what it is sent, with an id.
-	Send(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
 }
 
-// UnimplementedCallImpl answers every method of bench.call.v1.Call with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedCallImpl struct{}
+// UnimplementedCallServer answers every method of bench.call.v1.Call with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedCallServer struct{}
 
-// Send answers that bench.call.v1.Call.Send is not implemented.
-func (UnimplementedCallImpl) Send(context.Context, *v1.SendRequest, *v1.SendResponse) error {
-	return status.Error(status.Unimplemented, Call_Send_FullName+" is not implemented")
+// Send returns UNIMPLEMENTED.
+func (UnimplementedCallServer) Send(context.Context, *v1.SendRequest) (*v1.SendResponse, error) {
+	return nil, status.Error(status.Unimplemented, Call_Send_FullName+" is not implemented")
 }

@@ -15,8 +15,9 @@ import (
 	v1 "github.com/iansmith/parigot/bench/call/gen/plain/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -25,43 +26,6 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribePlain describes the service bench.plain.v1.Plain, which guests
-// import as the module "bench.plain.v1.Plain", as RegisterPlain registers it,
-// without its implementation and the bridges. The caller may change what it
-// gets.
-func DescribePlain() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   PlainServiceName,
-		Module: "bench.plain.v1.Plain",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Send",
-				Func:       "Send",
-				Descriptor: pluginsdk.DescribeMethod(Plain_Send_FullName),
-			},
-		},
-	}
-}
-
-// RegisterPlain registers impl with e as the service bench.plain.v1.Plain. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterPlain(ctx context.Context, e eng.Engine, impl PlainImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribePlain()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgePlain_Send(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Plain_Send_FullName, impl, PlainImpl.Send)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgePlain_Send returns the host function of bench.plain.v1.Plain.Send.
-func bridgePlain_Send(impl PlainImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, PlainImpl.Send)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Plain_Send_FullName, m, stack, call, new(v1.SendRequest), new(v1.SendResponse))
-	}
-}
-
 // PlainClient calls the service bench.plain.v1.Plain. It is safe for
 // concurrent use. In guests it is a struct.
 //
@@ -69,42 +33,61 @@ func bridgePlain_Send(impl PlainImpl) eng.HostFunc {
 type PlainClient interface {
 	// Send returns what it is sent, with an id.
 	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewPlainClient returns a client that calls bench.plain.v1.Plain through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewPlainClient(conn parigotimpl.Conn) PlainClient {
+	return clientPlain{conn}
+}
+
+// NewLocalPlainClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalPlainClient(impl PlainServer) PlainClient {
+	return clientPlain{parigotimpl.Local(&Plain_ServiceDesc, impl)}
+}
+
+// clientPlain is the PlainClient for every connection.
+type clientPlain struct{ conn parigotimpl.Conn }
+
+func (c clientPlain) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Plain_ServiceDesc.Methods[0], req, new(v1.SendResponse))
+}
+
+// PlainIntoServer is the form of PlainServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type PlainIntoServer interface {
 	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 }
 
-// NewLocalPlainClient returns a client of bench.plain.v1.Plain that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalPlainClient(impl PlainImpl) PlainClient {
-	return localPlainClient{impl: impl}
+// RegisterPlain registers impl with e as the service bench.plain.v1.Plain,
+// which guests import as the module "bench.plain.v1.Plain". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterPlain(ctx context.Context, e eng.Engine, impl PlainServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Plain_ServiceDesc, impl, opts...)
 }
 
-// localPlainClient is the client that NewLocalPlainClient returns.
-type localPlainClient struct {
-	impl PlainImpl
+// Plain_ServiceDesc describes the service bench.plain.v1.Plain. It must not be
+// changed.
+var Plain_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: PlainServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_bench_plain_v1_plain_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: PlainServiceName, Name: "Send", FullName: Plain_Send_FullName},
+			Handler: parigotimpl.Handle(PlainServer.Send, PlainIntoServer.SendInto, bridgePlain_Send),
+		},
+	},
 }
 
-// Send calls bench.plain.v1.Plain.Send.
-func (c localPlainClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := c.SendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SendInto calls bench.plain.v1.Plain.Send into resp.
-func (c localPlainClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return pluginsdk.CallLocal(ctx, Plain_Send_FullName, c.impl, PlainImpl.Send, req, resp)
-}
-
-// SendAsync calls bench.plain.v1.Plain.Send on a goroutine of its own and
-// returns its future.
-func (c localPlainClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return future.Go(ctx, c.Send, req)
+func bridgePlain_Send(ctx context.Context, h *parigotimpl.Handler[*v1.SendRequest, *v1.SendResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Plain_Send_FullName, m, stack, h.Serve, req, resp)
 }

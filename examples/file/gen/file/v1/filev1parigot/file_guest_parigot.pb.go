@@ -13,7 +13,6 @@ package filev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -24,74 +23,10 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importFile_Open is the host's function for file.v1.File.Open.
-//
-//go:wasmimport file.v1.File Open
-//go:noescape
-func importFile_Open(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFile_Open = guest.Method{Import: importFile_Open}
-
-// importFile_Create is the host's function for file.v1.File.Create.
-//
-//go:wasmimport file.v1.File Create
-//go:noescape
-func importFile_Create(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFile_Create = guest.Method{Import: importFile_Create}
-
-// importFile_Close is the host's function for file.v1.File.Close.
-//
-//go:wasmimport file.v1.File Close
-//go:noescape
-func importFile_Close(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFile_Close = guest.Method{Import: importFile_Close}
-
-// importFile_Read is the host's function for file.v1.File.Read.
-//
-//go:wasmimport file.v1.File Read
-//go:noescape
-func importFile_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFile_Read = guest.Method{Import: importFile_Read}
-
-// importFile_Write is the host's function for file.v1.File.Write.
-//
-//go:wasmimport file.v1.File Write
-//go:noescape
-func importFile_Write(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFile_Write = guest.Method{Import: importFile_Write}
-
-// importFile_Delete is the host's function for file.v1.File.Delete.
-//
-//go:wasmimport file.v1.File Delete
-//go:noescape
-func importFile_Delete(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFile_Delete = guest.Method{Import: importFile_Delete}
-
-// importFile_Stat is the host's function for file.v1.File.Stat.
-//
-//go:wasmimport file.v1.File Stat
-//go:noescape
-func importFile_Stat(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFile_Stat = guest.Method{Import: importFile_Stat}
-
-// importFile_LoadTestData is the host's function for file.v1.File.LoadTestData.
-//
-//go:wasmimport file.v1.File LoadTestData
-//go:noescape
-func importFile_LoadTestData(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFile_LoadTestData = guest.Method{Import: importFile_LoadTestData}
-
-// FileClient calls the service file.v1.File. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// FileClient calls the service file.v1.File. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
 //
 // File gives a guest the files below one directory of its host.
 //
@@ -102,38 +37,7 @@ var methodFile_LoadTestData = guest.Method{Import: importFile_LoadTestData}
 //
 // An id belongs to the guest that got it. For every other guest it names
 // nothing.
-type FileClient struct {
-	calls callsFileClient
-}
-
-// callsFileClient makes the calls of a FileClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsFileClient interface {
-	callOpen(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error)
-	callOpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error]
-	callOpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error
-	callCreate(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error)
-	callCreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error]
-	callCreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error
-	callClose(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error)
-	callCloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error]
-	callCloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error
-	callRead(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error)
-	callReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error]
-	callReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error
-	callWrite(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error)
-	callWriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error]
-	callWriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error
-	callDelete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error)
-	callDeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error]
-	callDeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error
-	callStat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error)
-	callStatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error]
-	callStatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error
-	callLoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error)
-	callLoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error]
-	callLoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error
-}
+type FileClient struct{ calls callsFile }
 
 // Open opens an existing file for reading, from its first byte.
 //
@@ -142,17 +46,6 @@ type callsFileClient interface {
 // regular file, RESOURCE_EXHAUSTED when the guest has too many files open.
 func (c FileClient) Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
 	return c.calls.callOpen(ctx, req)
-}
-
-// OpenAsync is Open without the wait: it returns the future of the response.
-func (c FileClient) OpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error] {
-	return c.calls.callOpenAsync(ctx, req)
-}
-
-// OpenInto is Open into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c FileClient) OpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error {
-	return c.calls.callOpenInto(ctx, req, resp)
 }
 
 // Create opens a file for reading and writing. A file that exists is
@@ -165,34 +58,11 @@ func (c FileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v1.Crea
 	return c.calls.callCreate(ctx, req)
 }
 
-// CreateAsync is Create without the wait: it returns the future of the
-// response.
-func (c FileClient) CreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error] {
-	return c.calls.callCreateAsync(ctx, req)
-}
-
-// CreateInto is Create into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c FileClient) CreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error {
-	return c.calls.callCreateInto(ctx, req, resp)
-}
-
 // Close closes an open file; its id names nothing afterwards.
 //
 // Errors: FileClosedError when the id names no open file of this guest.
 func (c FileClient) Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
 	return c.calls.callClose(ctx, req)
-}
-
-// CloseAsync is Close without the wait: it returns the future of the response.
-func (c FileClient) CloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error] {
-	return c.calls.callCloseAsync(ctx, req)
-}
-
-// CloseInto is Close into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c FileClient) CloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error {
-	return c.calls.callCloseInto(ctx, req, resp)
 }
 
 // Read returns the bytes that follow the last ones read or written.
@@ -201,17 +71,6 @@ func (c FileClient) CloseInto(ctx context.Context, req *v1.CloseRequest, resp *v
 // request asks for more than the host allows in one call, ReadError.
 func (c FileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
 	return c.calls.callRead(ctx, req)
-}
-
-// ReadAsync is Read without the wait: it returns the future of the response.
-func (c FileClient) ReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error] {
-	return c.calls.callReadAsync(ctx, req)
-}
-
-// ReadInto is Read into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c FileClient) ReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error {
-	return c.calls.callReadInto(ctx, req, resp)
 }
 
 // Write appends to what was read or written last, and returns when all bytes
@@ -224,17 +83,6 @@ func (c FileClient) Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteR
 	return c.calls.callWrite(ctx, req)
 }
 
-// WriteAsync is Write without the wait: it returns the future of the response.
-func (c FileClient) WriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error] {
-	return c.calls.callWriteAsync(ctx, req)
-}
-
-// WriteInto is Write into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c FileClient) WriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error {
-	return c.calls.callWriteInto(ctx, req, resp)
-}
-
 // Delete removes a file, or a directory that has nothing in it.
 //
 // Errors: InvalidPathError, NotExistError, AlreadyInUseError when the file is
@@ -243,35 +91,12 @@ func (c FileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.Dele
 	return c.calls.callDelete(ctx, req)
 }
 
-// DeleteAsync is Delete without the wait: it returns the future of the
-// response.
-func (c FileClient) DeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error] {
-	return c.calls.callDeleteAsync(ctx, req)
-}
-
-// DeleteInto is Delete into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c FileClient) DeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error {
-	return c.calls.callDeleteInto(ctx, req, resp)
-}
-
 // Stat tells what is at a path.
 //
 // Errors: InvalidPathError, NotExistError, OpenError when the host cannot
 // look.
 func (c FileClient) Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
 	return c.calls.callStat(ctx, req)
-}
-
-// StatAsync is Stat without the wait: it returns the future of the response.
-func (c FileClient) StatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error] {
-	return c.calls.callStatAsync(ctx, req)
-}
-
-// StatInto is Stat into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c FileClient) StatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error {
-	return c.calls.callStatInto(ctx, req, resp)
 }
 
 // LoadTestData copies a directory of the host, with all below it, to a
@@ -286,154 +111,104 @@ func (c FileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataReques
 	return c.calls.callLoadTestData(ctx, req)
 }
 
-// LoadTestDataAsync is LoadTestData without the wait: it returns the future of
-// the response.
-func (c FileClient) LoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error] {
-	return c.calls.callLoadTestDataAsync(ctx, req)
+// callsFile makes the calls of a FileClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFile interface {
+	callOpen(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error)
+	callCreate(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error)
+	callClose(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error)
+	callRead(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error)
+	callWrite(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error)
+	callDelete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error)
+	callStat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error)
+	callLoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error)
 }
 
-// LoadTestDataInto is LoadTestData into resp, a response to use again: what it
-// had is gone. After a call that failed it is undefined.
-func (c FileClient) LoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error {
-	return c.calls.callLoadTestDataInto(ctx, req, resp)
-}
-
-// NewFileClient returns a client of file.v1.File that calls the host. A guest
-// that links it runs only in a host that has the module "file.v1.File". With
-// [guest.Borrowed] responses are good until the next call.
+// NewFileClient returns a client that calls file.v1.File in the host. A guest
+// that links it runs only in a host that has the module "file.v1.File".
 func NewFileClient(opts ...guest.ClientOption) FileClient {
-	return FileClient{&guestFileClient{client: guest.NewClient(opts...)}}
+	return FileClient{importedFile{guest.NewClient(opts...)}}
 }
 
-// guestFileClient calls the host.
-type guestFileClient struct {
-	client guest.Client
+// importedFile calls the host.
+type importedFile struct{ client guest.Client }
+
+//go:wasmimport file.v1.File Open
+//go:noescape
+func importFile_Open(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodFile_Open = guest.Method{Import: importFile_Open}
+
+func (c importedFile) callOpen(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
+	return guest.Call[v1.OpenResponse](ctx, c.client, &methodFile_Open, req)
 }
 
-func (c *guestFileClient) callOpen(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
-	resp := new(v1.OpenResponse)
-	if err := methodFile_Open.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport file.v1.File Create
+//go:noescape
+func importFile_Create(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodFile_Create = guest.Method{Import: importFile_Create}
+
+func (c importedFile) callCreate(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
+	return guest.Call[v1.CreateResponse](ctx, c.client, &methodFile_Create, req)
 }
 
-func (c *guestFileClient) callOpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error {
-	return methodFile_Open.CallInto(ctx, c.client, req, resp)
+//go:wasmimport file.v1.File Close
+//go:noescape
+func importFile_Close(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodFile_Close = guest.Method{Import: importFile_Close}
+
+func (c importedFile) callClose(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
+	return guest.Call[v1.CloseResponse](ctx, c.client, &methodFile_Close, req)
 }
 
-func (c *guestFileClient) callOpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error] {
-	return guest.Async(ctx, &methodFile_Open, c.client, req, new(v1.OpenResponse))
+//go:wasmimport file.v1.File Read
+//go:noescape
+func importFile_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodFile_Read = guest.Method{Import: importFile_Read}
+
+func (c importedFile) callRead(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
+	return guest.Call[v1.ReadResponse](ctx, c.client, &methodFile_Read, req)
 }
 
-func (c *guestFileClient) callCreate(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
-	resp := new(v1.CreateResponse)
-	if err := methodFile_Create.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport file.v1.File Write
+//go:noescape
+func importFile_Write(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodFile_Write = guest.Method{Import: importFile_Write}
+
+func (c importedFile) callWrite(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
+	return guest.Call[v1.WriteResponse](ctx, c.client, &methodFile_Write, req)
 }
 
-func (c *guestFileClient) callCreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error {
-	return methodFile_Create.CallInto(ctx, c.client, req, resp)
+//go:wasmimport file.v1.File Delete
+//go:noescape
+func importFile_Delete(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodFile_Delete = guest.Method{Import: importFile_Delete}
+
+func (c importedFile) callDelete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
+	return guest.Call[v1.DeleteResponse](ctx, c.client, &methodFile_Delete, req)
 }
 
-func (c *guestFileClient) callCreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error] {
-	return guest.Async(ctx, &methodFile_Create, c.client, req, new(v1.CreateResponse))
+//go:wasmimport file.v1.File Stat
+//go:noescape
+func importFile_Stat(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodFile_Stat = guest.Method{Import: importFile_Stat}
+
+func (c importedFile) callStat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
+	return guest.Call[v1.StatResponse](ctx, c.client, &methodFile_Stat, req)
 }
 
-func (c *guestFileClient) callClose(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
-	resp := new(v1.CloseResponse)
-	if err := methodFile_Close.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport file.v1.File LoadTestData
+//go:noescape
+func importFile_LoadTestData(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestFileClient) callCloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error {
-	return methodFile_Close.CallInto(ctx, c.client, req, resp)
-}
+var methodFile_LoadTestData = guest.Method{Import: importFile_LoadTestData}
 
-func (c *guestFileClient) callCloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error] {
-	return guest.Async(ctx, &methodFile_Close, c.client, req, new(v1.CloseResponse))
-}
-
-func (c *guestFileClient) callRead(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
-	resp := new(v1.ReadResponse)
-	if err := methodFile_Read.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestFileClient) callReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error {
-	return methodFile_Read.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestFileClient) callReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error] {
-	return guest.Async(ctx, &methodFile_Read, c.client, req, new(v1.ReadResponse))
-}
-
-func (c *guestFileClient) callWrite(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
-	resp := new(v1.WriteResponse)
-	if err := methodFile_Write.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestFileClient) callWriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error {
-	return methodFile_Write.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestFileClient) callWriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error] {
-	return guest.Async(ctx, &methodFile_Write, c.client, req, new(v1.WriteResponse))
-}
-
-func (c *guestFileClient) callDelete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
-	resp := new(v1.DeleteResponse)
-	if err := methodFile_Delete.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestFileClient) callDeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error {
-	return methodFile_Delete.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestFileClient) callDeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error] {
-	return guest.Async(ctx, &methodFile_Delete, c.client, req, new(v1.DeleteResponse))
-}
-
-func (c *guestFileClient) callStat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
-	resp := new(v1.StatResponse)
-	if err := methodFile_Stat.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestFileClient) callStatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error {
-	return methodFile_Stat.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestFileClient) callStatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error] {
-	return guest.Async(ctx, &methodFile_Stat, c.client, req, new(v1.StatResponse))
-}
-
-func (c *guestFileClient) callLoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
-	resp := new(v1.LoadTestDataResponse)
-	if err := methodFile_LoadTestData.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestFileClient) callLoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error {
-	return methodFile_LoadTestData.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestFileClient) callLoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error] {
-	return guest.Async(ctx, &methodFile_LoadTestData, c.client, req, new(v1.LoadTestDataResponse))
+func (c importedFile) callLoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
+	return guest.Call[v1.LoadTestDataResponse](ctx, c.client, &methodFile_LoadTestData, req)
 }

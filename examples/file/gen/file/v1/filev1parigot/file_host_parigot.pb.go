@@ -15,8 +15,9 @@ import (
 	v1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	time "time"
 )
 
@@ -25,148 +26,6 @@ import (
 // run "go get github.com/iansmith/parigot@latest", or generate with the
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
-
-// DescribeFile describes the service file.v1.File, which guests import as the
-// module "file.v1.File", as RegisterFile registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeFile() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   FileServiceName,
-		Module: "file.v1.File",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Open",
-				Func:       "Open",
-				Descriptor: pluginsdk.DescribeMethod(File_Open_FullName),
-			},
-			{
-				Name:       "Create",
-				Func:       "Create",
-				Descriptor: pluginsdk.DescribeMethod(File_Create_FullName),
-			},
-			{
-				Name:       "Close",
-				Func:       "Close",
-				Descriptor: pluginsdk.DescribeMethod(File_Close_FullName),
-			},
-			{
-				Name:       "Read",
-				Func:       "Read",
-				Descriptor: pluginsdk.DescribeMethod(File_Read_FullName),
-			},
-			{
-				Name:       "Write",
-				Func:       "Write",
-				Descriptor: pluginsdk.DescribeMethod(File_Write_FullName),
-			},
-			{
-				Name:       "Delete",
-				Func:       "Delete",
-				Descriptor: pluginsdk.DescribeMethod(File_Delete_FullName),
-			},
-			{
-				Name:       "Stat",
-				Func:       "Stat",
-				Descriptor: pluginsdk.DescribeMethod(File_Stat_FullName),
-			},
-			{
-				Name:       "LoadTestData",
-				Func:       "LoadTestData",
-				Budget:     30 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(File_LoadTestData_FullName),
-			},
-		},
-	}
-}
-
-// RegisterFile registers impl with e as the service file.v1.File. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterFile(ctx context.Context, e eng.Engine, impl FileImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeFile()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeFile_Open(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(File_Open_FullName, impl, FileImpl.Open)
-	service.Methods[1].Bridge = bridgeFile_Create(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(File_Create_FullName, impl, FileImpl.Create)
-	service.Methods[2].Bridge = bridgeFile_Close(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(File_Close_FullName, impl, FileImpl.Close)
-	service.Methods[3].Bridge = bridgeFile_Read(impl)
-	service.Methods[3].Borrowing = pluginsdk.Borrow(File_Read_FullName, impl, FileImpl.Read)
-	service.Methods[4].Bridge = bridgeFile_Write(impl)
-	service.Methods[4].Borrowing = pluginsdk.Borrow(File_Write_FullName, impl, FileImpl.Write)
-	service.Methods[5].Bridge = bridgeFile_Delete(impl)
-	service.Methods[5].Borrowing = pluginsdk.Borrow(File_Delete_FullName, impl, FileImpl.Delete)
-	service.Methods[6].Bridge = bridgeFile_Stat(impl)
-	service.Methods[6].Borrowing = pluginsdk.Borrow(File_Stat_FullName, impl, FileImpl.Stat)
-	service.Methods[7].Bridge = bridgeFile_LoadTestData(impl)
-	service.Methods[7].Borrowing = pluginsdk.Borrow(File_LoadTestData_FullName, impl, FileImpl.LoadTestData)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeFile_Open returns the host function of file.v1.File.Open.
-func bridgeFile_Open(impl FileImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FileImpl.Open)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, File_Open_FullName, m, stack, call, new(v1.OpenRequest), new(v1.OpenResponse))
-	}
-}
-
-// bridgeFile_Create returns the host function of file.v1.File.Create.
-func bridgeFile_Create(impl FileImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FileImpl.Create)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, File_Create_FullName, m, stack, call, new(v1.CreateRequest), new(v1.CreateResponse))
-	}
-}
-
-// bridgeFile_Close returns the host function of file.v1.File.Close.
-func bridgeFile_Close(impl FileImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FileImpl.Close)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, File_Close_FullName, m, stack, call, new(v1.CloseRequest), new(v1.CloseResponse))
-	}
-}
-
-// bridgeFile_Read returns the host function of file.v1.File.Read.
-func bridgeFile_Read(impl FileImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FileImpl.Read)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, File_Read_FullName, m, stack, call, new(v1.ReadRequest), new(v1.ReadResponse))
-	}
-}
-
-// bridgeFile_Write returns the host function of file.v1.File.Write.
-func bridgeFile_Write(impl FileImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FileImpl.Write)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, File_Write_FullName, m, stack, call, new(v1.WriteRequest), new(v1.WriteResponse))
-	}
-}
-
-// bridgeFile_Delete returns the host function of file.v1.File.Delete.
-func bridgeFile_Delete(impl FileImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FileImpl.Delete)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, File_Delete_FullName, m, stack, call, new(v1.DeleteRequest), new(v1.DeleteResponse))
-	}
-}
-
-// bridgeFile_Stat returns the host function of file.v1.File.Stat.
-func bridgeFile_Stat(impl FileImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FileImpl.Stat)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, File_Stat_FullName, m, stack, call, new(v1.StatRequest), new(v1.StatResponse))
-	}
-}
-
-// bridgeFile_LoadTestData returns the host function of file.v1.File.LoadTestData.
-func bridgeFile_LoadTestData(impl FileImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FileImpl.LoadTestData)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, File_LoadTestData_FullName, m, stack, call, new(v1.LoadTestDataRequest), new(v1.LoadTestDataResponse))
-	}
-}
 
 // FileClient calls the service file.v1.File. It is safe for concurrent use. In
 // guests it is a struct.
@@ -187,11 +46,6 @@ type FileClient interface {
 	// is open for writing, OpenError when the host cannot open it or it is no
 	// regular file, RESOURCE_EXHAUSTED when the guest has too many files open.
 	Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error)
-	// OpenAsync is Open without the wait: it returns the future of the response.
-	OpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error]
-	// OpenInto is Open into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	OpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error
 	// Create opens a file for reading and writing. A file that exists is
 	// truncated, one that does not is made, with the directories above it.
 	//
@@ -199,31 +53,15 @@ type FileClient interface {
 	// CreateError when the host cannot make it, RESOURCE_EXHAUSTED when the guest
 	// has too many files open.
 	Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error)
-	// CreateAsync is Create without the wait: it returns the future of the
-	// response.
-	CreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error]
-	// CreateInto is Create into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	CreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error
 	// Close closes an open file; its id names nothing afterwards.
 	//
 	// Errors: FileClosedError when the id names no open file of this guest.
 	Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error)
-	// CloseAsync is Close without the wait: it returns the future of the response.
-	CloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error]
-	// CloseInto is Close into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error
 	// Read returns the bytes that follow the last ones read or written.
 	//
 	// Errors: FileClosedError, EOFError when none follow, LargeBufError when the
 	// request asks for more than the host allows in one call, ReadError.
 	Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error)
-	// ReadAsync is Read without the wait: it returns the future of the response.
-	ReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error]
-	// ReadInto is Read into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error
 	// Write appends to what was read or written last, and returns when all bytes
 	// are with the host's operating system.
 	//
@@ -231,32 +69,16 @@ type FileClient interface {
 	// host allows in one call, WriteError when the host cannot write or the file
 	// is open for reading only.
 	Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error)
-	// WriteAsync is Write without the wait: it returns the future of the response.
-	WriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error]
-	// WriteInto is Write into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	WriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error
 	// Delete removes a file, or a directory that has nothing in it.
 	//
 	// Errors: InvalidPathError, NotExistError, AlreadyInUseError when the file is
 	// open, DeleteError.
 	Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error)
-	// DeleteAsync is Delete without the wait: it returns the future of the
-	// response.
-	DeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error]
-	// DeleteInto is Delete into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	DeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error
 	// Stat tells what is at a path.
 	//
 	// Errors: InvalidPathError, NotExistError, OpenError when the host cannot
 	// look.
 	Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error)
-	// StatAsync is Stat without the wait: it returns the future of the response.
-	StatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error]
-	// StatInto is Stat into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	StatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error
 	// LoadTestData copies a directory of the host, with all below it, to a
 	// directory of the guest. The host's configuration lists the directories
 	// that may be copied; there are none unless it does.
@@ -266,183 +88,157 @@ type FileClient interface {
 	// directory holds no file, and with return_on_fail the error of the first
 	// file that could not be copied.
 	LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error)
-	// LoadTestDataAsync is LoadTestData without the wait: it returns the future of
-	// the response.
-	LoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error]
-	// LoadTestDataInto is LoadTestData into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
+}
+
+// NewFileClient returns a client that calls file.v1.File through conn, such as
+// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewFileClient(conn parigotimpl.Conn) FileClient {
+	return clientFile{conn}
+}
+
+// NewLocalFileClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalFileClient(impl FileServer) FileClient {
+	return clientFile{parigotimpl.Local(&File_ServiceDesc, impl)}
+}
+
+// clientFile is the FileClient for every connection.
+type clientFile struct{ conn parigotimpl.Conn }
+
+func (c clientFile) Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &File_ServiceDesc.Methods[0], req, new(v1.OpenResponse))
+}
+
+func (c clientFile) Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &File_ServiceDesc.Methods[1], req, new(v1.CreateResponse))
+}
+
+func (c clientFile) Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &File_ServiceDesc.Methods[2], req, new(v1.CloseResponse))
+}
+
+func (c clientFile) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &File_ServiceDesc.Methods[3], req, new(v1.ReadResponse))
+}
+
+func (c clientFile) Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &File_ServiceDesc.Methods[4], req, new(v1.WriteResponse))
+}
+
+func (c clientFile) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &File_ServiceDesc.Methods[5], req, new(v1.DeleteResponse))
+}
+
+func (c clientFile) Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &File_ServiceDesc.Methods[6], req, new(v1.StatResponse))
+}
+
+func (c clientFile) LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &File_ServiceDesc.Methods[7], req, new(v1.LoadTestDataResponse))
+}
+
+// FileIntoServer is the form of FileServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type FileIntoServer interface {
+	OpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error
+	CreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error
+	CloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error
+	ReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error
+	WriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error
+	DeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error
+	StatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error
 	LoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error
 }
 
-// NewLocalFileClient returns a client of file.v1.File that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalFileClient(impl FileImpl) FileClient {
-	return localFileClient{impl: impl}
+// RegisterFile registers impl with e as the service file.v1.File, which guests
+// import as the module "file.v1.File". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterFile(ctx context.Context, e eng.Engine, impl FileServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &File_ServiceDesc, impl, opts...)
 }
 
-// localFileClient is the client that NewLocalFileClient returns.
-type localFileClient struct {
-	impl FileImpl
+// File_ServiceDesc describes the service file.v1.File. It must not be changed.
+var File_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: FileServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_file_v1_file_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: FileServiceName, Name: "Open", FullName: File_Open_FullName},
+			Handler: parigotimpl.Handle(FileServer.Open, FileIntoServer.OpenInto, bridgeFile_Open),
+		},
+		{
+			Method:  parigotimpl.Method{Service: FileServiceName, Name: "Create", FullName: File_Create_FullName},
+			Handler: parigotimpl.Handle(FileServer.Create, FileIntoServer.CreateInto, bridgeFile_Create),
+		},
+		{
+			Method:  parigotimpl.Method{Service: FileServiceName, Name: "Close", FullName: File_Close_FullName},
+			Handler: parigotimpl.Handle(FileServer.Close, FileIntoServer.CloseInto, bridgeFile_Close),
+		},
+		{
+			Method:  parigotimpl.Method{Service: FileServiceName, Name: "Read", FullName: File_Read_FullName},
+			Handler: parigotimpl.Handle(FileServer.Read, FileIntoServer.ReadInto, bridgeFile_Read),
+		},
+		{
+			Method:  parigotimpl.Method{Service: FileServiceName, Name: "Write", FullName: File_Write_FullName},
+			Handler: parigotimpl.Handle(FileServer.Write, FileIntoServer.WriteInto, bridgeFile_Write),
+		},
+		{
+			Method:  parigotimpl.Method{Service: FileServiceName, Name: "Delete", FullName: File_Delete_FullName},
+			Handler: parigotimpl.Handle(FileServer.Delete, FileIntoServer.DeleteInto, bridgeFile_Delete),
+		},
+		{
+			Method:  parigotimpl.Method{Service: FileServiceName, Name: "Stat", FullName: File_Stat_FullName},
+			Handler: parigotimpl.Handle(FileServer.Stat, FileIntoServer.StatInto, bridgeFile_Stat),
+		},
+		{
+			Method:  parigotimpl.Method{Service: FileServiceName, Name: "LoadTestData", FullName: File_LoadTestData_FullName, Budget: 30 * time.Second},
+			Handler: parigotimpl.Handle(FileServer.LoadTestData, FileIntoServer.LoadTestDataInto, bridgeFile_LoadTestData),
+		},
+	},
 }
 
-// Open calls file.v1.File.Open.
-func (c localFileClient) Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
-	resp := new(v1.OpenResponse)
-	if err := c.OpenInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeFile_Open(ctx context.Context, h *parigotimpl.Handler[*v1.OpenRequest, *v1.OpenResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, File_Open_FullName, m, stack, h.Serve, req, resp)
 }
 
-// OpenInto calls file.v1.File.Open into resp.
-func (c localFileClient) OpenInto(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error {
-	return pluginsdk.CallLocal(ctx, File_Open_FullName, c.impl, FileImpl.Open, req, resp)
+func bridgeFile_Create(ctx context.Context, h *parigotimpl.Handler[*v1.CreateRequest, *v1.CreateResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, File_Create_FullName, m, stack, h.Serve, req, resp)
 }
 
-// OpenAsync calls file.v1.File.Open on a goroutine of its own and returns its
-// future.
-func (c localFileClient) OpenAsync(ctx context.Context, req *v1.OpenRequest) *future.Method[*v1.OpenResponse, error] {
-	return future.Go(ctx, c.Open, req)
+func bridgeFile_Close(ctx context.Context, h *parigotimpl.Handler[*v1.CloseRequest, *v1.CloseResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, File_Close_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Create calls file.v1.File.Create.
-func (c localFileClient) Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
-	resp := new(v1.CreateResponse)
-	if err := c.CreateInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeFile_Read(ctx context.Context, h *parigotimpl.Handler[*v1.ReadRequest, *v1.ReadResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, File_Read_FullName, m, stack, h.Serve, req, resp)
 }
 
-// CreateInto calls file.v1.File.Create into resp.
-func (c localFileClient) CreateInto(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error {
-	return pluginsdk.CallLocal(ctx, File_Create_FullName, c.impl, FileImpl.Create, req, resp)
+func bridgeFile_Write(ctx context.Context, h *parigotimpl.Handler[*v1.WriteRequest, *v1.WriteResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, File_Write_FullName, m, stack, h.Serve, req, resp)
 }
 
-// CreateAsync calls file.v1.File.Create on a goroutine of its own and returns
-// its future.
-func (c localFileClient) CreateAsync(ctx context.Context, req *v1.CreateRequest) *future.Method[*v1.CreateResponse, error] {
-	return future.Go(ctx, c.Create, req)
+func bridgeFile_Delete(ctx context.Context, h *parigotimpl.Handler[*v1.DeleteRequest, *v1.DeleteResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, File_Delete_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Close calls file.v1.File.Close.
-func (c localFileClient) Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
-	resp := new(v1.CloseResponse)
-	if err := c.CloseInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeFile_Stat(ctx context.Context, h *parigotimpl.Handler[*v1.StatRequest, *v1.StatResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, File_Stat_FullName, m, stack, h.Serve, req, resp)
 }
 
-// CloseInto calls file.v1.File.Close into resp.
-func (c localFileClient) CloseInto(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error {
-	return pluginsdk.CallLocal(ctx, File_Close_FullName, c.impl, FileImpl.Close, req, resp)
-}
-
-// CloseAsync calls file.v1.File.Close on a goroutine of its own and returns
-// its future.
-func (c localFileClient) CloseAsync(ctx context.Context, req *v1.CloseRequest) *future.Method[*v1.CloseResponse, error] {
-	return future.Go(ctx, c.Close, req)
-}
-
-// Read calls file.v1.File.Read.
-func (c localFileClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
-	resp := new(v1.ReadResponse)
-	if err := c.ReadInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReadInto calls file.v1.File.Read into resp.
-func (c localFileClient) ReadInto(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error {
-	return pluginsdk.CallLocal(ctx, File_Read_FullName, c.impl, FileImpl.Read, req, resp)
-}
-
-// ReadAsync calls file.v1.File.Read on a goroutine of its own and returns its
-// future.
-func (c localFileClient) ReadAsync(ctx context.Context, req *v1.ReadRequest) *future.Method[*v1.ReadResponse, error] {
-	return future.Go(ctx, c.Read, req)
-}
-
-// Write calls file.v1.File.Write.
-func (c localFileClient) Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
-	resp := new(v1.WriteResponse)
-	if err := c.WriteInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// WriteInto calls file.v1.File.Write into resp.
-func (c localFileClient) WriteInto(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error {
-	return pluginsdk.CallLocal(ctx, File_Write_FullName, c.impl, FileImpl.Write, req, resp)
-}
-
-// WriteAsync calls file.v1.File.Write on a goroutine of its own and returns
-// its future.
-func (c localFileClient) WriteAsync(ctx context.Context, req *v1.WriteRequest) *future.Method[*v1.WriteResponse, error] {
-	return future.Go(ctx, c.Write, req)
-}
-
-// Delete calls file.v1.File.Delete.
-func (c localFileClient) Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
-	resp := new(v1.DeleteResponse)
-	if err := c.DeleteInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DeleteInto calls file.v1.File.Delete into resp.
-func (c localFileClient) DeleteInto(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error {
-	return pluginsdk.CallLocal(ctx, File_Delete_FullName, c.impl, FileImpl.Delete, req, resp)
-}
-
-// DeleteAsync calls file.v1.File.Delete on a goroutine of its own and returns
-// its future.
-func (c localFileClient) DeleteAsync(ctx context.Context, req *v1.DeleteRequest) *future.Method[*v1.DeleteResponse, error] {
-	return future.Go(ctx, c.Delete, req)
-}
-
-// Stat calls file.v1.File.Stat.
-func (c localFileClient) Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
-	resp := new(v1.StatResponse)
-	if err := c.StatInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// StatInto calls file.v1.File.Stat into resp.
-func (c localFileClient) StatInto(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error {
-	return pluginsdk.CallLocal(ctx, File_Stat_FullName, c.impl, FileImpl.Stat, req, resp)
-}
-
-// StatAsync calls file.v1.File.Stat on a goroutine of its own and returns its
-// future.
-func (c localFileClient) StatAsync(ctx context.Context, req *v1.StatRequest) *future.Method[*v1.StatResponse, error] {
-	return future.Go(ctx, c.Stat, req)
-}
-
-// LoadTestData calls file.v1.File.LoadTestData.
-func (c localFileClient) LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
-	resp := new(v1.LoadTestDataResponse)
-	if err := c.LoadTestDataInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// LoadTestDataInto calls file.v1.File.LoadTestData into resp.
-func (c localFileClient) LoadTestDataInto(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 30*time.Second), File_LoadTestData_FullName, c.impl, FileImpl.LoadTestData, req, resp)
-}
-
-// LoadTestDataAsync calls file.v1.File.LoadTestData on a goroutine of its own
-// and returns its future.
-func (c localFileClient) LoadTestDataAsync(ctx context.Context, req *v1.LoadTestDataRequest) *future.Method[*v1.LoadTestDataResponse, error] {
-	return future.Go(ctx, c.LoadTestData, req)
+func bridgeFile_LoadTestData(ctx context.Context, h *parigotimpl.Handler[*v1.LoadTestDataRequest, *v1.LoadTestDataResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, File_LoadTestData_FullName, m, stack, h.Serve, req, resp)
 }

@@ -62,12 +62,11 @@ const (
 	File_LoadTestData_FullName = "file.v1.File.LoadTestData"
 )
 
-// FileImpl is what an implementation of the service file.v1.File provides to
-// its host. Embed UnimplementedFileImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
+// FileServer is the service file.v1.File for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedFileServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 //
 // File gives a guest the files below one directory of its host.
 //
@@ -78,46 +77,46 @@ const (
 //
 // An id belongs to the guest that got it. For every other guest it names
 // nothing.
-type FileImpl interface {
+type FileServer interface {
 	// Open opens an existing file for reading, from its first byte.
 	//
 	// Errors: InvalidPathError, NotExistError, AlreadyInUseError when the file
 	// is open for writing, OpenError when the host cannot open it or it is no
 	// regular file, RESOURCE_EXHAUSTED when the guest has too many files open.
-	Open(ctx context.Context, req *v1.OpenRequest, resp *v1.OpenResponse) error
+	Open(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error)
 	// Create opens a file for reading and writing. A file that exists is
 	// truncated, one that does not is made, with the directories above it.
 	//
 	// Errors: InvalidPathError, AlreadyInUseError when the file is open already,
 	// CreateError when the host cannot make it, RESOURCE_EXHAUSTED when the guest
 	// has too many files open.
-	Create(ctx context.Context, req *v1.CreateRequest, resp *v1.CreateResponse) error
+	Create(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error)
 	// Close closes an open file; its id names nothing afterwards.
 	//
 	// Errors: FileClosedError when the id names no open file of this guest.
-	Close(ctx context.Context, req *v1.CloseRequest, resp *v1.CloseResponse) error
+	Close(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error)
 	// Read returns the bytes that follow the last ones read or written.
 	//
 	// Errors: FileClosedError, EOFError when none follow, LargeBufError when the
 	// request asks for more than the host allows in one call, ReadError.
-	Read(ctx context.Context, req *v1.ReadRequest, resp *v1.ReadResponse) error
+	Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error)
 	// Write appends to what was read or written last, and returns when all bytes
 	// are with the host's operating system.
 	//
 	// Errors: FileClosedError, LargeBufError when the request holds more than the
 	// host allows in one call, WriteError when the host cannot write or the file
 	// is open for reading only.
-	Write(ctx context.Context, req *v1.WriteRequest, resp *v1.WriteResponse) error
+	Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error)
 	// Delete removes a file, or a directory that has nothing in it.
 	//
 	// Errors: InvalidPathError, NotExistError, AlreadyInUseError when the file is
 	// open, DeleteError.
-	Delete(ctx context.Context, req *v1.DeleteRequest, resp *v1.DeleteResponse) error
+	Delete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error)
 	// Stat tells what is at a path.
 	//
 	// Errors: InvalidPathError, NotExistError, OpenError when the host cannot
 	// look.
-	Stat(ctx context.Context, req *v1.StatRequest, resp *v1.StatResponse) error
+	Stat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error)
 	// LoadTestData copies a directory of the host, with all below it, to a
 	// directory of the guest. The host's configuration lists the directories
 	// that may be copied; there are none unless it does.
@@ -126,49 +125,49 @@ type FileImpl interface {
 	// InvalidPathError for the place to copy to, NoDataFoundError when the
 	// directory holds no file, and with return_on_fail the error of the first
 	// file that could not be copied.
-	LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest, resp *v1.LoadTestDataResponse) error
+	LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error)
 }
 
-// UnimplementedFileImpl answers every method of file.v1.File with the error
+// UnimplementedFileServer answers every method of file.v1.File with
 // UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedFileImpl struct{}
+type UnimplementedFileServer struct{}
 
-// Open answers that file.v1.File.Open is not implemented.
-func (UnimplementedFileImpl) Open(context.Context, *v1.OpenRequest, *v1.OpenResponse) error {
-	return status.Error(status.Unimplemented, File_Open_FullName+" is not implemented")
+// Open returns UNIMPLEMENTED.
+func (UnimplementedFileServer) Open(context.Context, *v1.OpenRequest) (*v1.OpenResponse, error) {
+	return nil, status.Error(status.Unimplemented, File_Open_FullName+" is not implemented")
 }
 
-// Create answers that file.v1.File.Create is not implemented.
-func (UnimplementedFileImpl) Create(context.Context, *v1.CreateRequest, *v1.CreateResponse) error {
-	return status.Error(status.Unimplemented, File_Create_FullName+" is not implemented")
+// Create returns UNIMPLEMENTED.
+func (UnimplementedFileServer) Create(context.Context, *v1.CreateRequest) (*v1.CreateResponse, error) {
+	return nil, status.Error(status.Unimplemented, File_Create_FullName+" is not implemented")
 }
 
-// Close answers that file.v1.File.Close is not implemented.
-func (UnimplementedFileImpl) Close(context.Context, *v1.CloseRequest, *v1.CloseResponse) error {
-	return status.Error(status.Unimplemented, File_Close_FullName+" is not implemented")
+// Close returns UNIMPLEMENTED.
+func (UnimplementedFileServer) Close(context.Context, *v1.CloseRequest) (*v1.CloseResponse, error) {
+	return nil, status.Error(status.Unimplemented, File_Close_FullName+" is not implemented")
 }
 
-// Read answers that file.v1.File.Read is not implemented.
-func (UnimplementedFileImpl) Read(context.Context, *v1.ReadRequest, *v1.ReadResponse) error {
-	return status.Error(status.Unimplemented, File_Read_FullName+" is not implemented")
+// Read returns UNIMPLEMENTED.
+func (UnimplementedFileServer) Read(context.Context, *v1.ReadRequest) (*v1.ReadResponse, error) {
+	return nil, status.Error(status.Unimplemented, File_Read_FullName+" is not implemented")
 }
 
-// Write answers that file.v1.File.Write is not implemented.
-func (UnimplementedFileImpl) Write(context.Context, *v1.WriteRequest, *v1.WriteResponse) error {
-	return status.Error(status.Unimplemented, File_Write_FullName+" is not implemented")
+// Write returns UNIMPLEMENTED.
+func (UnimplementedFileServer) Write(context.Context, *v1.WriteRequest) (*v1.WriteResponse, error) {
+	return nil, status.Error(status.Unimplemented, File_Write_FullName+" is not implemented")
 }
 
-// Delete answers that file.v1.File.Delete is not implemented.
-func (UnimplementedFileImpl) Delete(context.Context, *v1.DeleteRequest, *v1.DeleteResponse) error {
-	return status.Error(status.Unimplemented, File_Delete_FullName+" is not implemented")
+// Delete returns UNIMPLEMENTED.
+func (UnimplementedFileServer) Delete(context.Context, *v1.DeleteRequest) (*v1.DeleteResponse, error) {
+	return nil, status.Error(status.Unimplemented, File_Delete_FullName+" is not implemented")
 }
 
-// Stat answers that file.v1.File.Stat is not implemented.
-func (UnimplementedFileImpl) Stat(context.Context, *v1.StatRequest, *v1.StatResponse) error {
-	return status.Error(status.Unimplemented, File_Stat_FullName+" is not implemented")
+// Stat returns UNIMPLEMENTED.
+func (UnimplementedFileServer) Stat(context.Context, *v1.StatRequest) (*v1.StatResponse, error) {
+	return nil, status.Error(status.Unimplemented, File_Stat_FullName+" is not implemented")
 }
 
-// LoadTestData answers that file.v1.File.LoadTestData is not implemented.
-func (UnimplementedFileImpl) LoadTestData(context.Context, *v1.LoadTestDataRequest, *v1.LoadTestDataResponse) error {
-	return status.Error(status.Unimplemented, File_LoadTestData_FullName+" is not implemented")
+// LoadTestData returns UNIMPLEMENTED.
+func (UnimplementedFileServer) LoadTestData(context.Context, *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
+	return nil, status.Error(status.Unimplemented, File_LoadTestData_FullName+" is not implemented")
 }

@@ -13,7 +13,6 @@ package queuev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -24,66 +23,10 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importQueue_CreateQueue is the host's function for queue.v1.Queue.CreateQueue.
-//
-//go:wasmimport queue.v1.Queue CreateQueue
-//go:noescape
-func importQueue_CreateQueue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodQueue_CreateQueue = guest.Method{Import: importQueue_CreateQueue}
-
-// importQueue_Locate is the host's function for queue.v1.Queue.Locate.
-//
-//go:wasmimport queue.v1.Queue Locate
-//go:noescape
-func importQueue_Locate(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodQueue_Locate = guest.Method{Import: importQueue_Locate}
-
-// importQueue_DeleteQueue is the host's function for queue.v1.Queue.DeleteQueue.
-//
-//go:wasmimport queue.v1.Queue DeleteQueue
-//go:noescape
-func importQueue_DeleteQueue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodQueue_DeleteQueue = guest.Method{Import: importQueue_DeleteQueue}
-
-// importQueue_Send is the host's function for queue.v1.Queue.Send.
-//
-//go:wasmimport queue.v1.Queue Send
-//go:noescape
-func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodQueue_Send = guest.Method{Import: importQueue_Send}
-
-// importQueue_Receive is the host's function for queue.v1.Queue.Receive.
-//
-//go:wasmimport queue.v1.Queue Receive
-//go:noescape
-func importQueue_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodQueue_Receive = guest.Method{Import: importQueue_Receive}
-
-// importQueue_MarkDone is the host's function for queue.v1.Queue.MarkDone.
-//
-//go:wasmimport queue.v1.Queue MarkDone
-//go:noescape
-func importQueue_MarkDone(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodQueue_MarkDone = guest.Method{Import: importQueue_MarkDone}
-
-// importQueue_Length is the host's function for queue.v1.Queue.Length.
-//
-//go:wasmimport queue.v1.Queue Length
-//go:noescape
-func importQueue_Length(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodQueue_Length = guest.Method{Import: importQueue_Length}
-
-// QueueClient calls the service queue.v1.Queue. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// QueueClient calls the service queue.v1.Queue. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
 //
 // Queue gives guests queues that outlive them, and their host.
 //
@@ -99,35 +42,7 @@ var methodQueue_Length = guest.Method{Import: importQueue_Length}
 // failed, UNAVAILABLE when another program keeps the database busy or the
 // host has closed its queues, and RESOURCE_EXHAUSTED when its disk is full. None
 // of them leaves anything half done.
-type QueueClient struct {
-	calls callsQueueClient
-}
-
-// callsQueueClient makes the calls of a QueueClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsQueueClient interface {
-	callCreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error)
-	callCreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error]
-	callCreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error
-	callLocate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error)
-	callLocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error]
-	callLocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error
-	callDeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error)
-	callDeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error]
-	callDeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error
-	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
-	callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
-	callReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error]
-	callReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
-	callMarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error)
-	callMarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error]
-	callMarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error
-	callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
-	callLengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
-	callLengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
-}
+type QueueClient struct{ calls callsQueue }
 
 // CreateQueue makes a queue.
 //
@@ -137,35 +52,11 @@ func (c QueueClient) CreateQueue(ctx context.Context, req *v1.CreateQueueRequest
 	return c.calls.callCreateQueue(ctx, req)
 }
 
-// CreateQueueAsync is CreateQueue without the wait: it returns the future of
-// the response.
-func (c QueueClient) CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error] {
-	return c.calls.callCreateQueueAsync(ctx, req)
-}
-
-// CreateQueueInto is CreateQueue into resp, a response to use again: what it
-// had is gone. After a call that failed it is undefined.
-func (c QueueClient) CreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error {
-	return c.calls.callCreateQueueInto(ctx, req, resp)
-}
-
 // Locate finds a queue by its name.
 //
 // Errors: InvalidName, NotFound.
 func (c QueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
 	return c.calls.callLocate(ctx, req)
-}
-
-// LocateAsync is Locate without the wait: it returns the future of the
-// response.
-func (c QueueClient) LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error] {
-	return c.calls.callLocateAsync(ctx, req)
-}
-
-// LocateInto is Locate into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c QueueClient) LocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error {
-	return c.calls.callLocateInto(ctx, req, resp)
 }
 
 // DeleteQueue deletes a queue and its messages. Its id names nothing
@@ -174,18 +65,6 @@ func (c QueueClient) LocateInto(ctx context.Context, req *v1.LocateRequest, resp
 // Errors: NotFound.
 func (c QueueClient) DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
 	return c.calls.callDeleteQueue(ctx, req)
-}
-
-// DeleteQueueAsync is DeleteQueue without the wait: it returns the future of
-// the response.
-func (c QueueClient) DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error] {
-	return c.calls.callDeleteQueueAsync(ctx, req)
-}
-
-// DeleteQueueInto is DeleteQueue into resp, a response to use again: what it
-// had is gone. After a call that failed it is undefined.
-func (c QueueClient) DeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error {
-	return c.calls.callDeleteQueueInto(ctx, req, resp)
 }
 
 // Send puts messages into a queue, in their order: all of them, or none.
@@ -199,17 +78,6 @@ func (c QueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendRes
 	return c.calls.callSend(ctx, req)
 }
 
-// SendAsync is Send without the wait: it returns the future of the response.
-func (c QueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return c.calls.callSendAsync(ctx, req)
-}
-
-// SendInto is Send into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c QueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return c.calls.callSendInto(ctx, req, resp)
-}
-
 // Receive takes messages out of sight: nobody else gets them until the
 // visibility timeout is over. Mark them done before. It does not wait for
 // messages: when there are none, none come. A message that a bad disk has damaged
@@ -218,18 +86,6 @@ func (c QueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1
 // Errors: NotFound, InternalError also when there was nothing but damaged messages, INVALID_ARGUMENT when limit is not between 1 and 100.
 func (c QueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	return c.calls.callReceive(ctx, req)
-}
-
-// ReceiveAsync is Receive without the wait: it returns the future of the
-// response.
-func (c QueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
-	return c.calls.callReceiveAsync(ctx, req)
-}
-
-// ReceiveInto is Receive into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c QueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
-	return c.calls.callReceiveInto(ctx, req, resp)
 }
 
 // MarkDone ends the life of messages: they are never delivered again. It may
@@ -242,18 +98,6 @@ func (c QueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1
 	return c.calls.callMarkDone(ctx, req)
 }
 
-// MarkDoneAsync is MarkDone without the wait: it returns the future of the
-// response.
-func (c QueueClient) MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error] {
-	return c.calls.callMarkDoneAsync(ctx, req)
-}
-
-// MarkDoneInto is MarkDone into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c QueueClient) MarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error {
-	return c.calls.callMarkDoneInto(ctx, req, resp)
-}
-
 // Length counts the messages that are not done, those that are out of sight
 // among them.
 //
@@ -262,139 +106,94 @@ func (c QueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.Len
 	return c.calls.callLength(ctx, req)
 }
 
-// LengthAsync is Length without the wait: it returns the future of the
-// response.
-func (c QueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
-	return c.calls.callLengthAsync(ctx, req)
+// callsQueue makes the calls of a QueueClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsQueue interface {
+	callCreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error)
+	callLocate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error)
+	callDeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error)
+	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
+	callMarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error)
+	callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
 }
 
-// LengthInto is Length into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c QueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
-	return c.calls.callLengthInto(ctx, req, resp)
-}
-
-// NewQueueClient returns a client of queue.v1.Queue that calls the host. A
+// NewQueueClient returns a client that calls queue.v1.Queue in the host. A
 // guest that links it runs only in a host that has the module
-// "queue.v1.Queue". With [guest.Borrowed] responses are good until the next
-// call.
+// "queue.v1.Queue".
 func NewQueueClient(opts ...guest.ClientOption) QueueClient {
-	return QueueClient{&guestQueueClient{client: guest.NewClient(opts...)}}
+	return QueueClient{importedQueue{guest.NewClient(opts...)}}
 }
 
-// guestQueueClient calls the host.
-type guestQueueClient struct {
-	client guest.Client
+// importedQueue calls the host.
+type importedQueue struct{ client guest.Client }
+
+//go:wasmimport queue.v1.Queue CreateQueue
+//go:noescape
+func importQueue_CreateQueue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_CreateQueue = guest.Method{Import: importQueue_CreateQueue}
+
+func (c importedQueue) callCreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
+	return guest.Call[v1.CreateQueueResponse](ctx, c.client, &methodQueue_CreateQueue, req)
 }
 
-func (c *guestQueueClient) callCreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
-	resp := new(v1.CreateQueueResponse)
-	if err := methodQueue_CreateQueue.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport queue.v1.Queue Locate
+//go:noescape
+func importQueue_Locate(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_Locate = guest.Method{Import: importQueue_Locate}
+
+func (c importedQueue) callLocate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
+	return guest.Call[v1.LocateResponse](ctx, c.client, &methodQueue_Locate, req)
 }
 
-func (c *guestQueueClient) callCreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error {
-	return methodQueue_CreateQueue.CallInto(ctx, c.client, req, resp)
+//go:wasmimport queue.v1.Queue DeleteQueue
+//go:noescape
+func importQueue_DeleteQueue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_DeleteQueue = guest.Method{Import: importQueue_DeleteQueue}
+
+func (c importedQueue) callDeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
+	return guest.Call[v1.DeleteQueueResponse](ctx, c.client, &methodQueue_DeleteQueue, req)
 }
 
-func (c *guestQueueClient) callCreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error] {
-	return guest.Async(ctx, &methodQueue_CreateQueue, c.client, req, new(v1.CreateQueueResponse))
+//go:wasmimport queue.v1.Queue Send
+//go:noescape
+func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_Send = guest.Method{Import: importQueue_Send}
+
+func (c importedQueue) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return guest.Call[v1.SendResponse](ctx, c.client, &methodQueue_Send, req)
 }
 
-func (c *guestQueueClient) callLocate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
-	resp := new(v1.LocateResponse)
-	if err := methodQueue_Locate.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport queue.v1.Queue Receive
+//go:noescape
+func importQueue_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_Receive = guest.Method{Import: importQueue_Receive}
+
+func (c importedQueue) callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	return guest.Call[v1.ReceiveResponse](ctx, c.client, &methodQueue_Receive, req)
 }
 
-func (c *guestQueueClient) callLocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error {
-	return methodQueue_Locate.CallInto(ctx, c.client, req, resp)
+//go:wasmimport queue.v1.Queue MarkDone
+//go:noescape
+func importQueue_MarkDone(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_MarkDone = guest.Method{Import: importQueue_MarkDone}
+
+func (c importedQueue) callMarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
+	return guest.Call[v1.MarkDoneResponse](ctx, c.client, &methodQueue_MarkDone, req)
 }
 
-func (c *guestQueueClient) callLocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error] {
-	return guest.Async(ctx, &methodQueue_Locate, c.client, req, new(v1.LocateResponse))
-}
+//go:wasmimport queue.v1.Queue Length
+//go:noescape
+func importQueue_Length(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestQueueClient) callDeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
-	resp := new(v1.DeleteQueueResponse)
-	if err := methodQueue_DeleteQueue.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+var methodQueue_Length = guest.Method{Import: importQueue_Length}
 
-func (c *guestQueueClient) callDeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error {
-	return methodQueue_DeleteQueue.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestQueueClient) callDeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error] {
-	return guest.Async(ctx, &methodQueue_DeleteQueue, c.client, req, new(v1.DeleteQueueResponse))
-}
-
-func (c *guestQueueClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := methodQueue_Send.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestQueueClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return methodQueue_Send.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestQueueClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return guest.Async(ctx, &methodQueue_Send, c.client, req, new(v1.SendResponse))
-}
-
-func (c *guestQueueClient) callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
-	resp := new(v1.ReceiveResponse)
-	if err := methodQueue_Receive.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestQueueClient) callReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
-	return methodQueue_Receive.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestQueueClient) callReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
-	return guest.Async(ctx, &methodQueue_Receive, c.client, req, new(v1.ReceiveResponse))
-}
-
-func (c *guestQueueClient) callMarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
-	resp := new(v1.MarkDoneResponse)
-	if err := methodQueue_MarkDone.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestQueueClient) callMarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error {
-	return methodQueue_MarkDone.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestQueueClient) callMarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error] {
-	return guest.Async(ctx, &methodQueue_MarkDone, c.client, req, new(v1.MarkDoneResponse))
-}
-
-func (c *guestQueueClient) callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
-	resp := new(v1.LengthResponse)
-	if err := methodQueue_Length.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestQueueClient) callLengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
-	return methodQueue_Length.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestQueueClient) callLengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
-	return guest.Async(ctx, &methodQueue_Length, c.client, req, new(v1.LengthResponse))
+func (c importedQueue) callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+	return guest.Call[v1.LengthResponse](ctx, c.client, &methodQueue_Length, req)
 }

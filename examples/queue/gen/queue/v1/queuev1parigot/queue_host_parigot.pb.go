@@ -15,8 +15,9 @@ import (
 	v1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	time "time"
 )
 
@@ -25,139 +26,6 @@ import (
 // run "go get github.com/iansmith/parigot@latest", or generate with the
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
-
-// DescribeQueue describes the service queue.v1.Queue, which guests import as
-// the module "queue.v1.Queue", as RegisterQueue registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeQueue() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   QueueServiceName,
-		Module: "queue.v1.Queue",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "CreateQueue",
-				Func:       "CreateQueue",
-				Budget:     10 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(Queue_CreateQueue_FullName),
-			},
-			{
-				Name:       "Locate",
-				Func:       "Locate",
-				Budget:     10 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(Queue_Locate_FullName),
-			},
-			{
-				Name:       "DeleteQueue",
-				Func:       "DeleteQueue",
-				Budget:     10 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(Queue_DeleteQueue_FullName),
-			},
-			{
-				Name:       "Send",
-				Func:       "Send",
-				Budget:     10 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(Queue_Send_FullName),
-			},
-			{
-				Name:       "Receive",
-				Func:       "Receive",
-				Budget:     10 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(Queue_Receive_FullName),
-			},
-			{
-				Name:       "MarkDone",
-				Func:       "MarkDone",
-				Budget:     10 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(Queue_MarkDone_FullName),
-			},
-			{
-				Name:       "Length",
-				Func:       "Length",
-				Budget:     10 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(Queue_Length_FullName),
-			},
-		},
-	}
-}
-
-// RegisterQueue registers impl with e as the service queue.v1.Queue. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeQueue()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeQueue_CreateQueue(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Queue_CreateQueue_FullName, impl, QueueImpl.CreateQueue)
-	service.Methods[1].Bridge = bridgeQueue_Locate(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Queue_Locate_FullName, impl, QueueImpl.Locate)
-	service.Methods[2].Bridge = bridgeQueue_DeleteQueue(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Queue_DeleteQueue_FullName, impl, QueueImpl.DeleteQueue)
-	service.Methods[3].Bridge = bridgeQueue_Send(impl)
-	service.Methods[3].Borrowing = pluginsdk.Borrow(Queue_Send_FullName, impl, QueueImpl.Send)
-	service.Methods[4].Bridge = bridgeQueue_Receive(impl)
-	service.Methods[4].Borrowing = pluginsdk.Borrow(Queue_Receive_FullName, impl, QueueImpl.Receive)
-	service.Methods[5].Bridge = bridgeQueue_MarkDone(impl)
-	service.Methods[5].Borrowing = pluginsdk.Borrow(Queue_MarkDone_FullName, impl, QueueImpl.MarkDone)
-	service.Methods[6].Bridge = bridgeQueue_Length(impl)
-	service.Methods[6].Borrowing = pluginsdk.Borrow(Queue_Length_FullName, impl, QueueImpl.Length)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeQueue_CreateQueue returns the host function of queue.v1.Queue.CreateQueue.
-func bridgeQueue_CreateQueue(impl QueueImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, QueueImpl.CreateQueue)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Queue_CreateQueue_FullName, m, stack, call, new(v1.CreateQueueRequest), new(v1.CreateQueueResponse))
-	}
-}
-
-// bridgeQueue_Locate returns the host function of queue.v1.Queue.Locate.
-func bridgeQueue_Locate(impl QueueImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, QueueImpl.Locate)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Queue_Locate_FullName, m, stack, call, new(v1.LocateRequest), new(v1.LocateResponse))
-	}
-}
-
-// bridgeQueue_DeleteQueue returns the host function of queue.v1.Queue.DeleteQueue.
-func bridgeQueue_DeleteQueue(impl QueueImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, QueueImpl.DeleteQueue)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Queue_DeleteQueue_FullName, m, stack, call, new(v1.DeleteQueueRequest), new(v1.DeleteQueueResponse))
-	}
-}
-
-// bridgeQueue_Send returns the host function of queue.v1.Queue.Send.
-func bridgeQueue_Send(impl QueueImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, QueueImpl.Send)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Queue_Send_FullName, m, stack, call, new(v1.SendRequest), new(v1.SendResponse))
-	}
-}
-
-// bridgeQueue_Receive returns the host function of queue.v1.Queue.Receive.
-func bridgeQueue_Receive(impl QueueImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, QueueImpl.Receive)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Queue_Receive_FullName, m, stack, call, new(v1.ReceiveRequest), new(v1.ReceiveResponse))
-	}
-}
-
-// bridgeQueue_MarkDone returns the host function of queue.v1.Queue.MarkDone.
-func bridgeQueue_MarkDone(impl QueueImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, QueueImpl.MarkDone)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Queue_MarkDone_FullName, m, stack, call, new(v1.MarkDoneRequest), new(v1.MarkDoneResponse))
-	}
-}
-
-// bridgeQueue_Length returns the host function of queue.v1.Queue.Length.
-func bridgeQueue_Length(impl QueueImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, QueueImpl.Length)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Queue_Length_FullName, m, stack, call, new(v1.LengthRequest), new(v1.LengthResponse))
-	}
-}
 
 // QueueClient calls the service queue.v1.Queue. It is safe for concurrent use.
 // In guests it is a struct.
@@ -182,33 +50,15 @@ type QueueClient interface {
 	// Errors: InvalidName, AlreadyExists, RESOURCE_EXHAUSTED when the host has as
 	// many queues as it allows.
 	CreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error)
-	// CreateQueueAsync is CreateQueue without the wait: it returns the future of
-	// the response.
-	CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error]
-	// CreateQueueInto is CreateQueue into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
-	CreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error
 	// Locate finds a queue by its name.
 	//
 	// Errors: InvalidName, NotFound.
 	Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error)
-	// LocateAsync is Locate without the wait: it returns the future of the
-	// response.
-	LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error]
-	// LocateInto is Locate into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	LocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error
 	// DeleteQueue deletes a queue and its messages. Its id names nothing
 	// afterwards, even if a queue of the same name is made again.
 	//
 	// Errors: NotFound.
 	DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error)
-	// DeleteQueueAsync is DeleteQueue without the wait: it returns the future of
-	// the response.
-	DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error]
-	// DeleteQueueInto is DeleteQueue into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
-	DeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error
 	// Send puts messages into a queue, in their order: all of them, or none.
 	//
 	// Errors: NotFound, NoPayload when there is no message, or one without a
@@ -217,11 +67,6 @@ type QueueClient interface {
 	// a payload or a sender is larger than the host allows, or its queues or its
 	// disk are full: messages that are marked done make room.
 	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 	// Receive takes messages out of sight: nobody else gets them until the
 	// visibility timeout is over. Mark them done before. It does not wait for
 	// messages: when there are none, none come. A message that a bad disk has damaged
@@ -229,12 +74,6 @@ type QueueClient interface {
 	//
 	// Errors: NotFound, InternalError also when there was nothing but damaged messages, INVALID_ARGUMENT when limit is not between 1 and 100.
 	Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
-	// ReceiveAsync is Receive without the wait: it returns the future of the
-	// response.
-	ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error]
-	// ReceiveInto is Receive into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
 	// MarkDone ends the life of messages: they are never delivered again. It may
 	// be repeated. Ids that name no message of the queue, or one that is done
 	// already, change nothing and are returned.
@@ -242,174 +81,150 @@ type QueueClient interface {
 	// Errors: NotFound when there is no such queue, INVALID_ARGUMENT when there are
 	// more than 1000 ids.
 	MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error)
-	// MarkDoneAsync is MarkDone without the wait: it returns the future of the
-	// response.
-	MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error]
-	// MarkDoneInto is MarkDone into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	MarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error
 	// Length counts the messages that are not done, those that are out of sight
 	// among them.
 	//
 	// Errors: NotFound.
 	Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
-	// LengthAsync is Length without the wait: it returns the future of the
-	// response.
-	LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
-	// LengthInto is Length into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
+}
+
+// NewQueueClient returns a client that calls queue.v1.Queue through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewQueueClient(conn parigotimpl.Conn) QueueClient {
+	return clientQueue{conn}
+}
+
+// NewLocalQueueClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalQueueClient(impl QueueServer) QueueClient {
+	return clientQueue{parigotimpl.Local(&Queue_ServiceDesc, impl)}
+}
+
+// clientQueue is the QueueClient for every connection.
+type clientQueue struct{ conn parigotimpl.Conn }
+
+func (c clientQueue) CreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Queue_ServiceDesc.Methods[0], req, new(v1.CreateQueueResponse))
+}
+
+func (c clientQueue) Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Queue_ServiceDesc.Methods[1], req, new(v1.LocateResponse))
+}
+
+func (c clientQueue) DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Queue_ServiceDesc.Methods[2], req, new(v1.DeleteQueueResponse))
+}
+
+func (c clientQueue) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Queue_ServiceDesc.Methods[3], req, new(v1.SendResponse))
+}
+
+func (c clientQueue) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Queue_ServiceDesc.Methods[4], req, new(v1.ReceiveResponse))
+}
+
+func (c clientQueue) MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Queue_ServiceDesc.Methods[5], req, new(v1.MarkDoneResponse))
+}
+
+func (c clientQueue) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Queue_ServiceDesc.Methods[6], req, new(v1.LengthResponse))
+}
+
+// QueueIntoServer is the form of QueueServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type QueueIntoServer interface {
+	CreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error
+	LocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error
+	DeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error
+	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
+	MarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error
 	LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
 }
 
-// NewLocalQueueClient returns a client of queue.v1.Queue that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalQueueClient(impl QueueImpl) QueueClient {
-	return localQueueClient{impl: impl}
+// RegisterQueue registers impl with e as the service queue.v1.Queue, which
+// guests import as the module "queue.v1.Queue". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Queue_ServiceDesc, impl, opts...)
 }
 
-// localQueueClient is the client that NewLocalQueueClient returns.
-type localQueueClient struct {
-	impl QueueImpl
+// Queue_ServiceDesc describes the service queue.v1.Queue. It must not be
+// changed.
+var Queue_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: QueueServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_queue_v1_queue_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: QueueServiceName, Name: "CreateQueue", FullName: Queue_CreateQueue_FullName, Budget: 10 * time.Second},
+			Handler: parigotimpl.Handle(QueueServer.CreateQueue, QueueIntoServer.CreateQueueInto, bridgeQueue_CreateQueue),
+		},
+		{
+			Method:  parigotimpl.Method{Service: QueueServiceName, Name: "Locate", FullName: Queue_Locate_FullName, Budget: 10 * time.Second},
+			Handler: parigotimpl.Handle(QueueServer.Locate, QueueIntoServer.LocateInto, bridgeQueue_Locate),
+		},
+		{
+			Method:  parigotimpl.Method{Service: QueueServiceName, Name: "DeleteQueue", FullName: Queue_DeleteQueue_FullName, Budget: 10 * time.Second},
+			Handler: parigotimpl.Handle(QueueServer.DeleteQueue, QueueIntoServer.DeleteQueueInto, bridgeQueue_DeleteQueue),
+		},
+		{
+			Method:  parigotimpl.Method{Service: QueueServiceName, Name: "Send", FullName: Queue_Send_FullName, Budget: 10 * time.Second},
+			Handler: parigotimpl.Handle(QueueServer.Send, QueueIntoServer.SendInto, bridgeQueue_Send),
+		},
+		{
+			Method:  parigotimpl.Method{Service: QueueServiceName, Name: "Receive", FullName: Queue_Receive_FullName, Budget: 10 * time.Second},
+			Handler: parigotimpl.Handle(QueueServer.Receive, QueueIntoServer.ReceiveInto, bridgeQueue_Receive),
+		},
+		{
+			Method:  parigotimpl.Method{Service: QueueServiceName, Name: "MarkDone", FullName: Queue_MarkDone_FullName, Budget: 10 * time.Second},
+			Handler: parigotimpl.Handle(QueueServer.MarkDone, QueueIntoServer.MarkDoneInto, bridgeQueue_MarkDone),
+		},
+		{
+			Method:  parigotimpl.Method{Service: QueueServiceName, Name: "Length", FullName: Queue_Length_FullName, Budget: 10 * time.Second},
+			Handler: parigotimpl.Handle(QueueServer.Length, QueueIntoServer.LengthInto, bridgeQueue_Length),
+		},
+	},
 }
 
-// CreateQueue calls queue.v1.Queue.CreateQueue.
-func (c localQueueClient) CreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
-	resp := new(v1.CreateQueueResponse)
-	if err := c.CreateQueueInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeQueue_CreateQueue(ctx context.Context, h *parigotimpl.Handler[*v1.CreateQueueRequest, *v1.CreateQueueResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Queue_CreateQueue_FullName, m, stack, h.Serve, req, resp)
 }
 
-// CreateQueueInto calls queue.v1.Queue.CreateQueue into resp.
-func (c localQueueClient) CreateQueueInto(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_CreateQueue_FullName, c.impl, QueueImpl.CreateQueue, req, resp)
+func bridgeQueue_Locate(ctx context.Context, h *parigotimpl.Handler[*v1.LocateRequest, *v1.LocateResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Queue_Locate_FullName, m, stack, h.Serve, req, resp)
 }
 
-// CreateQueueAsync calls queue.v1.Queue.CreateQueue on a goroutine of its own
-// and returns its future.
-func (c localQueueClient) CreateQueueAsync(ctx context.Context, req *v1.CreateQueueRequest) *future.Method[*v1.CreateQueueResponse, error] {
-	return future.Go(ctx, c.CreateQueue, req)
+func bridgeQueue_DeleteQueue(ctx context.Context, h *parigotimpl.Handler[*v1.DeleteQueueRequest, *v1.DeleteQueueResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Queue_DeleteQueue_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Locate calls queue.v1.Queue.Locate.
-func (c localQueueClient) Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
-	resp := new(v1.LocateResponse)
-	if err := c.LocateInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeQueue_Send(ctx context.Context, h *parigotimpl.Handler[*v1.SendRequest, *v1.SendResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Queue_Send_FullName, m, stack, h.Serve, req, resp)
 }
 
-// LocateInto calls queue.v1.Queue.Locate into resp.
-func (c localQueueClient) LocateInto(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Locate_FullName, c.impl, QueueImpl.Locate, req, resp)
+func bridgeQueue_Receive(ctx context.Context, h *parigotimpl.Handler[*v1.ReceiveRequest, *v1.ReceiveResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Queue_Receive_FullName, m, stack, h.Serve, req, resp)
 }
 
-// LocateAsync calls queue.v1.Queue.Locate on a goroutine of its own and
-// returns its future.
-func (c localQueueClient) LocateAsync(ctx context.Context, req *v1.LocateRequest) *future.Method[*v1.LocateResponse, error] {
-	return future.Go(ctx, c.Locate, req)
+func bridgeQueue_MarkDone(ctx context.Context, h *parigotimpl.Handler[*v1.MarkDoneRequest, *v1.MarkDoneResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Queue_MarkDone_FullName, m, stack, h.Serve, req, resp)
 }
 
-// DeleteQueue calls queue.v1.Queue.DeleteQueue.
-func (c localQueueClient) DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
-	resp := new(v1.DeleteQueueResponse)
-	if err := c.DeleteQueueInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DeleteQueueInto calls queue.v1.Queue.DeleteQueue into resp.
-func (c localQueueClient) DeleteQueueInto(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_DeleteQueue_FullName, c.impl, QueueImpl.DeleteQueue, req, resp)
-}
-
-// DeleteQueueAsync calls queue.v1.Queue.DeleteQueue on a goroutine of its own
-// and returns its future.
-func (c localQueueClient) DeleteQueueAsync(ctx context.Context, req *v1.DeleteQueueRequest) *future.Method[*v1.DeleteQueueResponse, error] {
-	return future.Go(ctx, c.DeleteQueue, req)
-}
-
-// Send calls queue.v1.Queue.Send.
-func (c localQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := c.SendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SendInto calls queue.v1.Queue.Send into resp.
-func (c localQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Send_FullName, c.impl, QueueImpl.Send, req, resp)
-}
-
-// SendAsync calls queue.v1.Queue.Send on a goroutine of its own and returns
-// its future.
-func (c localQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return future.Go(ctx, c.Send, req)
-}
-
-// Receive calls queue.v1.Queue.Receive.
-func (c localQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
-	resp := new(v1.ReceiveResponse)
-	if err := c.ReceiveInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReceiveInto calls queue.v1.Queue.Receive into resp.
-func (c localQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Receive_FullName, c.impl, QueueImpl.Receive, req, resp)
-}
-
-// ReceiveAsync calls queue.v1.Queue.Receive on a goroutine of its own and
-// returns its future.
-func (c localQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
-	return future.Go(ctx, c.Receive, req)
-}
-
-// MarkDone calls queue.v1.Queue.MarkDone.
-func (c localQueueClient) MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
-	resp := new(v1.MarkDoneResponse)
-	if err := c.MarkDoneInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// MarkDoneInto calls queue.v1.Queue.MarkDone into resp.
-func (c localQueueClient) MarkDoneInto(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_MarkDone_FullName, c.impl, QueueImpl.MarkDone, req, resp)
-}
-
-// MarkDoneAsync calls queue.v1.Queue.MarkDone on a goroutine of its own and
-// returns its future.
-func (c localQueueClient) MarkDoneAsync(ctx context.Context, req *v1.MarkDoneRequest) *future.Method[*v1.MarkDoneResponse, error] {
-	return future.Go(ctx, c.MarkDone, req)
-}
-
-// Length calls queue.v1.Queue.Length.
-func (c localQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
-	resp := new(v1.LengthResponse)
-	if err := c.LengthInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// LengthInto calls queue.v1.Queue.Length into resp.
-func (c localQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 10*time.Second), Queue_Length_FullName, c.impl, QueueImpl.Length, req, resp)
-}
-
-// LengthAsync calls queue.v1.Queue.Length on a goroutine of its own and
-// returns its future.
-func (c localQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
-	return future.Go(ctx, c.Length, req)
+func bridgeQueue_Length(ctx context.Context, h *parigotimpl.Handler[*v1.LengthRequest, *v1.LengthResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Queue_Length_FullName, m, stack, h.Serve, req, resp)
 }

@@ -119,12 +119,12 @@ const (
 	Queue_Length_FullName      = "queue.v1.Queue.Length"
 )
 
-// QueueImpl is what an implementation of the service queue.v1.Queue provides
-// to its host. Embed UnimplementedQueueImpl by value, so that a method that
-// the service gets later does not break the build. A method fills resp, which
-// is empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
+// QueueServer is the service queue.v1.Queue for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedQueueServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Queue gives guests queues that outlive them, and their host.
 //
@@ -140,21 +140,21 @@ const (
 // failed, UNAVAILABLE when another program keeps the database busy or the
 // host has closed its queues, and RESOURCE_EXHAUSTED when its disk is full. None
 // of them leaves anything half done.
-type QueueImpl interface {
+type QueueServer interface {
 	// CreateQueue makes a queue.
 	//
 	// Errors: InvalidName, AlreadyExists, RESOURCE_EXHAUSTED when the host has as
 	// many queues as it allows.
-	CreateQueue(ctx context.Context, req *v1.CreateQueueRequest, resp *v1.CreateQueueResponse) error
+	CreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error)
 	// Locate finds a queue by its name.
 	//
 	// Errors: InvalidName, NotFound.
-	Locate(ctx context.Context, req *v1.LocateRequest, resp *v1.LocateResponse) error
+	Locate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error)
 	// DeleteQueue deletes a queue and its messages. Its id names nothing
 	// afterwards, even if a queue of the same name is made again.
 	//
 	// Errors: NotFound.
-	DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest, resp *v1.DeleteQueueResponse) error
+	DeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error)
 	// Send puts messages into a queue, in their order: all of them, or none.
 	//
 	// Errors: NotFound, NoPayload when there is no message, or one without a
@@ -162,63 +162,63 @@ type QueueImpl interface {
 	// says, INVALID_ARGUMENT when there are more than 1000, RESOURCE_EXHAUSTED when
 	// a payload or a sender is larger than the host allows, or its queues or its
 	// disk are full: messages that are marked done make room.
-	Send(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
 	// Receive takes messages out of sight: nobody else gets them until the
 	// visibility timeout is over. Mark them done before. It does not wait for
 	// messages: when there are none, none come. A message that a bad disk has damaged
 	// is kept back, and the host's log says so.
 	//
 	// Errors: NotFound, InternalError also when there was nothing but damaged messages, INVALID_ARGUMENT when limit is not between 1 and 100.
-	Receive(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
+	Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
 	// MarkDone ends the life of messages: they are never delivered again. It may
 	// be repeated. Ids that name no message of the queue, or one that is done
 	// already, change nothing and are returned.
 	//
 	// Errors: NotFound when there is no such queue, INVALID_ARGUMENT when there are
 	// more than 1000 ids.
-	MarkDone(ctx context.Context, req *v1.MarkDoneRequest, resp *v1.MarkDoneResponse) error
+	MarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error)
 	// Length counts the messages that are not done, those that are out of sight
 	// among them.
 	//
 	// Errors: NotFound.
-	Length(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
+	Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
 }
 
-// UnimplementedQueueImpl answers every method of queue.v1.Queue with the error
+// UnimplementedQueueServer answers every method of queue.v1.Queue with
 // UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedQueueImpl struct{}
+type UnimplementedQueueServer struct{}
 
-// CreateQueue answers that queue.v1.Queue.CreateQueue is not implemented.
-func (UnimplementedQueueImpl) CreateQueue(context.Context, *v1.CreateQueueRequest, *v1.CreateQueueResponse) error {
-	return status.Error(status.Unimplemented, Queue_CreateQueue_FullName+" is not implemented")
+// CreateQueue returns UNIMPLEMENTED.
+func (UnimplementedQueueServer) CreateQueue(context.Context, *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
+	return nil, status.Error(status.Unimplemented, Queue_CreateQueue_FullName+" is not implemented")
 }
 
-// Locate answers that queue.v1.Queue.Locate is not implemented.
-func (UnimplementedQueueImpl) Locate(context.Context, *v1.LocateRequest, *v1.LocateResponse) error {
-	return status.Error(status.Unimplemented, Queue_Locate_FullName+" is not implemented")
+// Locate returns UNIMPLEMENTED.
+func (UnimplementedQueueServer) Locate(context.Context, *v1.LocateRequest) (*v1.LocateResponse, error) {
+	return nil, status.Error(status.Unimplemented, Queue_Locate_FullName+" is not implemented")
 }
 
-// DeleteQueue answers that queue.v1.Queue.DeleteQueue is not implemented.
-func (UnimplementedQueueImpl) DeleteQueue(context.Context, *v1.DeleteQueueRequest, *v1.DeleteQueueResponse) error {
-	return status.Error(status.Unimplemented, Queue_DeleteQueue_FullName+" is not implemented")
+// DeleteQueue returns UNIMPLEMENTED.
+func (UnimplementedQueueServer) DeleteQueue(context.Context, *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
+	return nil, status.Error(status.Unimplemented, Queue_DeleteQueue_FullName+" is not implemented")
 }
 
-// Send answers that queue.v1.Queue.Send is not implemented.
-func (UnimplementedQueueImpl) Send(context.Context, *v1.SendRequest, *v1.SendResponse) error {
-	return status.Error(status.Unimplemented, Queue_Send_FullName+" is not implemented")
+// Send returns UNIMPLEMENTED.
+func (UnimplementedQueueServer) Send(context.Context, *v1.SendRequest) (*v1.SendResponse, error) {
+	return nil, status.Error(status.Unimplemented, Queue_Send_FullName+" is not implemented")
 }
 
-// Receive answers that queue.v1.Queue.Receive is not implemented.
-func (UnimplementedQueueImpl) Receive(context.Context, *v1.ReceiveRequest, *v1.ReceiveResponse) error {
-	return status.Error(status.Unimplemented, Queue_Receive_FullName+" is not implemented")
+// Receive returns UNIMPLEMENTED.
+func (UnimplementedQueueServer) Receive(context.Context, *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	return nil, status.Error(status.Unimplemented, Queue_Receive_FullName+" is not implemented")
 }
 
-// MarkDone answers that queue.v1.Queue.MarkDone is not implemented.
-func (UnimplementedQueueImpl) MarkDone(context.Context, *v1.MarkDoneRequest, *v1.MarkDoneResponse) error {
-	return status.Error(status.Unimplemented, Queue_MarkDone_FullName+" is not implemented")
+// MarkDone returns UNIMPLEMENTED.
+func (UnimplementedQueueServer) MarkDone(context.Context, *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
+	return nil, status.Error(status.Unimplemented, Queue_MarkDone_FullName+" is not implemented")
 }
 
-// Length answers that queue.v1.Queue.Length is not implemented.
-func (UnimplementedQueueImpl) Length(context.Context, *v1.LengthRequest, *v1.LengthResponse) error {
-	return status.Error(status.Unimplemented, Queue_Length_FullName+" is not implemented")
+// Length returns UNIMPLEMENTED.
+func (UnimplementedQueueServer) Length(context.Context, *v1.LengthRequest) (*v1.LengthResponse, error) {
+	return nil, status.Error(status.Unimplemented, Queue_Length_FullName+" is not implemented")
 }

@@ -14,7 +14,6 @@ package greetingv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/syscall/gen/greeting/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -26,31 +25,14 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importGreeting_Greet is the host's function for greeting.v1.Greeting.Greet.
-//
-//go:wasmimport greeting.v1.Greeting Greet
-//go:noescape
-func importGreeting_Greet(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodGreeting_Greet = guest.Method{Import: importGreeting_Greet}
-
 // GreetingClient calls the service greeting.v1.Greeting. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
 //
 // Greeting greets people in their languages.
-type GreetingClient struct {
-	calls callsGreetingClient
-}
-
-// callsGreetingClient makes the calls of a GreetingClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsGreetingClient interface {
-	callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
-	callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
-	callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
-}
+type GreetingClient struct{ calls callsGreeting }
 
 // Greet returns a greeting in the language that was asked for.
 //
@@ -59,44 +41,30 @@ func (c GreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.Gr
 	return c.calls.callGreet(ctx, req)
 }
 
-// GreetAsync is Greet without the wait: it returns the future of the response.
-func (c GreetingClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return c.calls.callGreetAsync(ctx, req)
+// callsGreeting makes the calls of a GreetingClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsGreeting interface {
+	callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
 }
 
-// GreetInto is Greet into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c GreetingClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
-	return c.calls.callGreetInto(ctx, req, resp)
-}
-
-// NewGreetingClient returns a client of greeting.v1.Greeting that calls the
+// NewGreetingClient returns a client that calls greeting.v1.Greeting in the
 // host. A guest that links it runs only in a host that has the module
-// "greeting.v1.Greeting". With [guest.Borrowed] responses are good until the
-// next call.
+// "greeting.v1.Greeting".
 func NewGreetingClient(opts ...guest.ClientOption) GreetingClient {
-	return GreetingClient{&guestGreetingClient{client: guest.NewClient(opts...)}}
+	return GreetingClient{importedGreeting{guest.NewClient(opts...)}}
 }
 
-// guestGreetingClient calls the host.
-type guestGreetingClient struct {
-	client guest.Client
-}
+// importedGreeting calls the host.
+type importedGreeting struct{ client guest.Client }
 
-func (c *guestGreetingClient) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
-	resp := new(v1.GreetResponse)
-	if err := methodGreeting_Greet.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport greeting.v1.Greeting Greet
+//go:noescape
+func importGreeting_Greet(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestGreetingClient) callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
-	return methodGreeting_Greet.CallInto(ctx, c.client, req, resp)
-}
+var methodGreeting_Greet = guest.Method{Import: importGreeting_Greet}
 
-func (c *guestGreetingClient) callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return guest.Async(ctx, &methodGreeting_Greet, c.client, req, new(v1.GreetResponse))
+func (c importedGreeting) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+	return guest.Call[v1.GreetResponse](ctx, c.client, &methodGreeting_Greet, req)
 }
 
 // ServeGreeting serves impl as the service greeting.v1.Greeting to the other
@@ -104,45 +72,33 @@ func (c *guestGreetingClient) callGreetAsync(ctx context.Context, req *v1.GreetR
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeGreeting(ctx context.Context, impl GreetingServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedGreeting(impl), requires...)
+}
+
+// servedGreeting returns how the guest serves impl.
+func servedGreeting(impl GreetingServer) kernel.Service {
+	return kernel.Service{
 		Name: GreetingServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Greet",
-				Handler: kernel.Adapt(impl, GreetingServer.Greet),
-			},
+			{Name: "Greet", Handler: kernel.Adapt(impl, GreetingServer.Greet)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateGreeting returns a client of greeting.v1.Greeting that calls the
-// guests that serve it. It waits until one does: see [kernel.Locate].
+// LocateGreeting returns a client that calls the guests that serve
+// greeting.v1.Greeting. It waits until one does: see [kernel.Locate].
 func LocateGreeting(ctx context.Context) (GreetingClient, error) {
 	remote, err := kernel.Locate(ctx, GreetingServiceName, "Greet")
 	if err != nil {
 		return GreetingClient{}, err
 	}
-	return GreetingClient{locatedGreetingClient{remote: remote}}, nil
+	return GreetingClient{locatedGreeting{remote}}, nil
 }
 
-// locatedGreetingClient calls guests that serve.
-type locatedGreetingClient struct {
-	remote *kernel.Remote
-}
+// locatedGreeting calls guests that serve.
+type locatedGreeting struct{ remote *kernel.Remote }
 
-func (c locatedGreetingClient) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
-	resp := new(v1.GreetResponse)
-	if err := c.callGreetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedGreetingClient) callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedGreetingClient) callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GreetResponse))
+func (c locatedGreeting) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+	return kernel.Call[v1.GreetResponse](ctx, c.remote, 0, req)
 }

@@ -16,9 +16,9 @@ import (
 	v1 "github.com/iansmith/parigot/examples/syscall/gen/greeting/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -26,43 +26,6 @@ import (
 // run "go get github.com/iansmith/parigot@latest", or generate with the
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
-
-// DescribeGreeting describes the service greeting.v1.Greeting, which guests
-// import as the module "greeting.v1.Greeting", as RegisterGreeting registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeGreeting() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   GreetingServiceName,
-		Module: "greeting.v1.Greeting",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Greet",
-				Func:       "Greet",
-				Descriptor: pluginsdk.DescribeMethod(Greeting_Greet_FullName),
-			},
-		},
-	}
-}
-
-// RegisterGreeting registers impl with e as the service greeting.v1.Greeting.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterGreeting(ctx context.Context, e eng.Engine, impl GreetingImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeGreeting()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeGreeting_Greet(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Greeting_Greet_FullName, impl, GreetingImpl.Greet)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeGreeting_Greet returns the host function of greeting.v1.Greeting.Greet.
-func bridgeGreeting_Greet(impl GreetingImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, GreetingImpl.Greet)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Greeting_Greet_FullName, m, stack, call, new(v1.GreetRequest), new(v1.GreetResponse))
-	}
-}
 
 // GreetingClient calls the service greeting.v1.Greeting. It is safe for
 // concurrent use. In guests it is a struct.
@@ -73,74 +36,61 @@ type GreetingClient interface {
 	//
 	// Errors: UnknownLanguageError, NoNameError.
 	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
-	// GreetAsync is Greet without the wait: it returns the future of the response.
-	GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
-	// GreetInto is Greet into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewGreetingClient returns a client that calls greeting.v1.Greeting through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewGreetingClient(conn parigotimpl.Conn) GreetingClient {
+	return clientGreeting{conn}
+}
+
+// NewLocalGreetingClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalGreetingClient(impl GreetingServer) GreetingClient {
+	return clientGreeting{parigotimpl.Local(&Greeting_ServiceDesc, impl)}
+}
+
+// clientGreeting is the GreetingClient for every connection.
+type clientGreeting struct{ conn parigotimpl.Conn }
+
+func (c clientGreeting) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Greeting_ServiceDesc.Methods[0], req, new(v1.GreetResponse))
+}
+
+// GreetingIntoServer is the form of GreetingServer that [pluginsdk.Into] asks
+// for: each method fills resp, which is empty and not the method's any more
+// when it returns.
+type GreetingIntoServer interface {
 	GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
 }
 
-// NewLocalGreetingClient returns a client of greeting.v1.Greeting that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalGreetingClient(impl GreetingImpl) GreetingClient {
-	return localGreetingClient{impl: impl}
+// RegisterGreeting registers impl with e as the service greeting.v1.Greeting,
+// which guests import as the module "greeting.v1.Greeting". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterGreeting(ctx context.Context, e eng.Engine, impl GreetingServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Greeting_ServiceDesc, impl, opts...)
 }
 
-// localGreetingClient is the client that NewLocalGreetingClient returns.
-type localGreetingClient struct {
-	impl GreetingImpl
+// Greeting_ServiceDesc describes the service greeting.v1.Greeting. It must not
+// be changed.
+var Greeting_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: GreetingServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_greeting_v1_greeting_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: GreetingServiceName, Name: "Greet", FullName: Greeting_Greet_FullName},
+			Handler: parigotimpl.Handle(GreetingServer.Greet, GreetingIntoServer.GreetInto, bridgeGreeting_Greet),
+		},
+	},
 }
 
-// Greet calls greeting.v1.Greeting.Greet.
-func (c localGreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
-	resp := new(v1.GreetResponse)
-	if err := c.GreetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GreetInto calls greeting.v1.Greeting.Greet into resp.
-func (c localGreetingClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
-	return pluginsdk.CallLocal(ctx, Greeting_Greet_FullName, c.impl, GreetingImpl.Greet, req, resp)
-}
-
-// GreetAsync calls greeting.v1.Greeting.Greet on a goroutine of its own and
-// returns its future.
-func (c localGreetingClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return future.Go(ctx, c.Greet, req)
-}
-
-// NewGreetingHostClient returns a client of greeting.v1.Greeting that calls
-// the guests that serve it, through d.
-func NewGreetingHostClient(d pluginsdk.Dispatcher) GreetingClient {
-	return hostGreetingClient{dispatcher: d}
-}
-
-// hostGreetingClient is the client that NewGreetingHostClient returns.
-type hostGreetingClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Greet calls greeting.v1.Greeting.Greet.
-func (c hostGreetingClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
-	resp := new(v1.GreetResponse)
-	if err := c.GreetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GreetInto calls greeting.v1.Greeting.Greet into resp.
-func (c hostGreetingClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, GreetingServiceName, "Greet", req, resp)
-}
-
-// GreetAsync calls greeting.v1.Greeting.Greet on a goroutine of its own and
-// returns its future.
-func (c hostGreetingClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return future.Go(ctx, c.Greet, req)
+func bridgeGreeting_Greet(ctx context.Context, h *parigotimpl.Handler[*v1.GreetRequest, *v1.GreetResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Greeting_Greet_FullName, m, stack, h.Serve, req, resp)
 }

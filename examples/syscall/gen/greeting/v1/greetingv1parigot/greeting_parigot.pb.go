@@ -25,34 +25,12 @@ const (
 	Greeting_Greet_FullName = "greeting.v1.Greeting.Greet"
 )
 
-// GreetingImpl is what an implementation of the service greeting.v1.Greeting
-// provides to its host. Embed UnimplementedGreetingImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-//
-// Greeting greets people in their languages.
-type GreetingImpl interface {
-	// Greet returns a greeting in the language that was asked for.
-	//
-	// Errors: UnknownLanguageError, NoNameError.
-	Greet(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
-}
-
-// UnimplementedGreetingImpl answers every method of greeting.v1.Greeting with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedGreetingImpl struct{}
-
-// Greet answers that greeting.v1.Greeting.Greet is not implemented.
-func (UnimplementedGreetingImpl) Greet(context.Context, *v1.GreetRequest, *v1.GreetResponse) error {
-	return status.Error(status.Unimplemented, Greeting_Greet_FullName+" is not implemented")
-}
-
-// GreetingServer is what an implementation of the service greeting.v1.Greeting
-// in a guest provides, see ServeGreeting. Methods are called concurrently,
-// each call on a goroutine of its own. An error made by package status arrives
-// at the caller as it is; the text of any other error stays in the guest.
+// GreetingServer is the service greeting.v1.Greeting for those who implement
+// it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedGreetingServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Greeting greets people in their languages.
 type GreetingServer interface {
@@ -60,4 +38,13 @@ type GreetingServer interface {
 	//
 	// Errors: UnknownLanguageError, NoNameError.
 	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
+}
+
+// UnimplementedGreetingServer answers every method of greeting.v1.Greeting
+// with UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedGreetingServer struct{}
+
+// Greet returns UNIMPLEMENTED.
+func (UnimplementedGreetingServer) Greet(context.Context, *v1.GreetRequest) (*v1.GreetResponse, error) {
+	return nil, status.Error(status.Unimplemented, Greeting_Greet_FullName+" is not implemented")
 }

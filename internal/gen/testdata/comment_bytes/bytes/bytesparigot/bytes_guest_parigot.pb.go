@@ -8,7 +8,6 @@ package bytesparigot
 import (
 	context "context"
 	bytes "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,18 +19,11 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importOdd_Call is the host's function for comment_bytes.Odd.Call.
-//
-//go:wasmimport comment_bytes.Odd Call
-//go:noescape
-func importOdd_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodOdd_Call = guest.Method{Import: importOdd_Call}
-
 // OddClient calls the service comment_bytes.Odd. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
 //
 // Star slash */ and slash star /* and `backquotes`
 // and CRLF at the ends
@@ -43,61 +35,37 @@ var methodOdd_Call = guest.Method{Import: importOdd_Call}
 // a mark � inside
 // a bell   and a form feed and   and
 // a % sign and {{.Template}} and "quotes" and \n
-type OddClient struct {
-	calls callsOddClient
-}
-
-// callsOddClient makes the calls of a OddClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsOddClient interface {
-	callCall(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
-	callCallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error]
-	callCallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error
-}
+type OddClient struct{ calls callsOdd }
 
 // `*/
 func (c OddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c OddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsOdd makes the calls of a OddClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsOdd interface {
+	callCall(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c OddClient) CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewOddClient returns a client of comment_bytes.Odd that calls the host. A
+// NewOddClient returns a client that calls comment_bytes.Odd in the host. A
 // guest that links it runs only in a host that has the module
-// "comment_bytes.Odd". With [guest.Borrowed] responses are good until the next
-// call.
+// "comment_bytes.Odd".
 func NewOddClient(opts ...guest.ClientOption) OddClient {
-	return OddClient{&guestOddClient{client: guest.NewClient(opts...)}}
+	return OddClient{importedOdd{guest.NewClient(opts...)}}
 }
 
-// guestOddClient calls the host.
-type guestOddClient struct {
-	client guest.Client
-}
+// importedOdd calls the host.
+type importedOdd struct{ client guest.Client }
 
-func (c *guestOddClient) callCall(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
-	resp := new(bytes.Word)
-	if err := methodOdd_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport comment_bytes.Odd Call
+//go:noescape
+func importOdd_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestOddClient) callCallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
-	return methodOdd_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodOdd_Call = guest.Method{Import: importOdd_Call}
 
-func (c *guestOddClient) callCallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
-	return guest.Async(ctx, &methodOdd_Call, c.client, req, new(bytes.Word))
+func (c importedOdd) callCall(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
+	return guest.Call[bytes.Word](ctx, c.client, &methodOdd_Call, req)
 }
 
 // ServeOdd serves impl as the service comment_bytes.Odd to the other guests of
@@ -105,45 +73,33 @@ func (c *guestOddClient) callCallAsync(ctx context.Context, req *bytes.Word) *fu
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeOdd(ctx context.Context, impl OddServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedOdd(impl), requires...)
+}
+
+// servedOdd returns how the guest serves impl.
+func servedOdd(impl OddServer) kernel.Service {
+	return kernel.Service{
 		Name: OddServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, OddServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, OddServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateOdd returns a client of comment_bytes.Odd that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateOdd returns a client that calls the guests that serve
+// comment_bytes.Odd. It waits until one does: see [kernel.Locate].
 func LocateOdd(ctx context.Context) (OddClient, error) {
 	remote, err := kernel.Locate(ctx, OddServiceName, "Call")
 	if err != nil {
 		return OddClient{}, err
 	}
-	return OddClient{locatedOddClient{remote: remote}}, nil
+	return OddClient{locatedOdd{remote}}, nil
 }
 
-// locatedOddClient calls guests that serve.
-type locatedOddClient struct {
-	remote *kernel.Remote
-}
+// locatedOdd calls guests that serve.
+type locatedOdd struct{ remote *kernel.Remote }
 
-func (c locatedOddClient) callCall(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
-	resp := new(bytes.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedOddClient) callCallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedOddClient) callCallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(bytes.Word))
+func (c locatedOdd) callCall(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
+	return kernel.Call[bytes.Word](ctx, c.remote, 0, req)
 }

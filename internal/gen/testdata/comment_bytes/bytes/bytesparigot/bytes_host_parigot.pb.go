@@ -10,9 +10,9 @@ import (
 	bytes "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -20,42 +20,6 @@ import (
 // run "go get github.com/iansmith/parigot@latest", or generate with the
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
-
-// DescribeOdd describes the service comment_bytes.Odd, which guests import as
-// the module "comment_bytes.Odd", as RegisterOdd registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeOdd() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   OddServiceName,
-		Module: "comment_bytes.Odd",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Odd_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterOdd registers impl with e as the service comment_bytes.Odd. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterOdd(ctx context.Context, e eng.Engine, impl OddImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeOdd()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeOdd_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Odd_Call_FullName, impl, OddImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeOdd_Call returns the host function of comment_bytes.Odd.Call.
-func bridgeOdd_Call(impl OddImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, OddImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Odd_Call_FullName, m, stack, call, new(bytes.Word), new(bytes.Word))
-	}
-}
 
 // OddClient calls the service comment_bytes.Odd. It is safe for concurrent
 // use. In guests it is a struct.
@@ -73,74 +37,61 @@ func bridgeOdd_Call(impl OddImpl) eng.HostFunc {
 type OddClient interface {
 	// `*/
 	Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewOddClient returns a client that calls comment_bytes.Odd through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewOddClient(conn parigotimpl.Conn) OddClient {
+	return clientOdd{conn}
+}
+
+// NewLocalOddClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalOddClient(impl OddServer) OddClient {
+	return clientOdd{parigotimpl.Local(&Odd_ServiceDesc, impl)}
+}
+
+// clientOdd is the OddClient for every connection.
+type clientOdd struct{ conn parigotimpl.Conn }
+
+func (c clientOdd) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Odd_ServiceDesc.Methods[0], req, new(bytes.Word))
+}
+
+// OddIntoServer is the form of OddServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type OddIntoServer interface {
 	CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error
 }
 
-// NewLocalOddClient returns a client of comment_bytes.Odd that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalOddClient(impl OddImpl) OddClient {
-	return localOddClient{impl: impl}
+// RegisterOdd registers impl with e as the service comment_bytes.Odd, which
+// guests import as the module "comment_bytes.Odd". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterOdd(ctx context.Context, e eng.Engine, impl OddServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Odd_ServiceDesc, impl, opts...)
 }
 
-// localOddClient is the client that NewLocalOddClient returns.
-type localOddClient struct {
-	impl OddImpl
+// Odd_ServiceDesc describes the service comment_bytes.Odd. It must not be
+// changed.
+var Odd_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: OddServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return bytes.File_comment_bytes_bytes_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: OddServiceName, Name: "Call", FullName: Odd_Call_FullName},
+			Handler: parigotimpl.Handle(OddServer.Call, OddIntoServer.CallInto, bridgeOdd_Call),
+		},
+	},
 }
 
-// Call calls comment_bytes.Odd.Call.
-func (c localOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
-	resp := new(bytes.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls comment_bytes.Odd.Call into resp.
-func (c localOddClient) CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
-	return pluginsdk.CallLocal(ctx, Odd_Call_FullName, c.impl, OddImpl.Call, req, resp)
-}
-
-// CallAsync calls comment_bytes.Odd.Call on a goroutine of its own and returns
-// its future.
-func (c localOddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewOddHostClient returns a client of comment_bytes.Odd that calls the guests
-// that serve it, through d.
-func NewOddHostClient(d pluginsdk.Dispatcher) OddClient {
-	return hostOddClient{dispatcher: d}
-}
-
-// hostOddClient is the client that NewOddHostClient returns.
-type hostOddClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls comment_bytes.Odd.Call.
-func (c hostOddClient) Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
-	resp := new(bytes.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls comment_bytes.Odd.Call into resp.
-func (c hostOddClient) CallInto(ctx context.Context, req *bytes.Word, resp *bytes.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, OddServiceName, "Call", req, resp)
-}
-
-// CallAsync calls comment_bytes.Odd.Call on a goroutine of its own and returns
-// its future.
-func (c hostOddClient) CallAsync(ctx context.Context, req *bytes.Word) *future.Method[*bytes.Word, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeOdd_Call(ctx context.Context, h *parigotimpl.Handler[*bytes.Word, *bytes.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Odd_Call_FullName, m, stack, h.Serve, req, resp)
 }

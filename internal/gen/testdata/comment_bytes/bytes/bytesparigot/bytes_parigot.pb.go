@@ -19,41 +19,11 @@ const (
 	Odd_Call_FullName = "comment_bytes.Odd.Call"
 )
 
-// OddImpl is what an implementation of the service comment_bytes.Odd provides
-// to its host. Embed UnimplementedOddImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-//
-// Star slash */ and slash star /* and `backquotes`
-// and CRLF at the ends
-//
-//	tabs	inside
-//
-// a lone
-// return
-// a mark � inside
-// a bell   and a form feed and   and
-// a % sign and {{.Template}} and "quotes" and \n
-type OddImpl interface {
-	// `*/
-	Call(ctx context.Context, req *bytes.Word, resp *bytes.Word) error
-}
-
-// UnimplementedOddImpl answers every method of comment_bytes.Odd with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedOddImpl struct{}
-
-// Call answers that comment_bytes.Odd.Call is not implemented.
-func (UnimplementedOddImpl) Call(context.Context, *bytes.Word, *bytes.Word) error {
-	return status.Error(status.Unimplemented, Odd_Call_FullName+" is not implemented")
-}
-
-// OddServer is what an implementation of the service comment_bytes.Odd in a
-// guest provides, see ServeOdd. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// OddServer is the service comment_bytes.Odd for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedOddServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 //
 // Star slash */ and slash star /* and `backquotes`
 // and CRLF at the ends
@@ -68,4 +38,13 @@ func (UnimplementedOddImpl) Call(context.Context, *bytes.Word, *bytes.Word) erro
 type OddServer interface {
 	// `*/
 	Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
+}
+
+// UnimplementedOddServer answers every method of comment_bytes.Odd with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedOddServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedOddServer) Call(context.Context, *bytes.Word) (*bytes.Word, error) {
+	return nil, status.Error(status.Unimplemented, Odd_Call_FullName+" is not implemented")
 }

@@ -15,7 +15,6 @@ package commentsparigot
 import (
 	context "context"
 	comments "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -27,50 +26,10 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importTalk_Say is the host's function for comments.Talk.Say.
-//
-//go:wasmimport comments.Talk Say
-//go:noescape
-func importTalk_Say(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTalk_Say = guest.Method{Import: importTalk_Say}
-
-// importTalk_Whisper is the host's function for comments.Talk.Whisper.
-//
-//go:wasmimport comments.Talk Whisper
-//go:noescape
-func importTalk_Whisper(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTalk_Whisper = guest.Method{Import: importTalk_Whisper}
-
-// importTalk_Shout is the host's function for comments.Talk.Shout.
-//
-//go:wasmimport comments.Talk Shout
-//go:noescape
-func importTalk_Shout(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTalk_Shout = guest.Method{Import: importTalk_Shout}
-
-// importTalk_Mumble is the host's function for comments.Talk.Mumble.
-//
-//go:wasmimport comments.Talk Mumble
-//go:noescape
-func importTalk_Mumble(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTalk_Mumble = guest.Method{Import: importTalk_Mumble}
-
-// importTalk_Speak is the host's function for comments.Talk.Speak.
-//
-//go:wasmimport comments.Talk Speak
-//go:noescape
-func importTalk_Speak(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTalk_Speak = guest.Method{Import: importTalk_Speak}
-
-// TalkClient calls the service comments.Talk. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// TalkClient calls the service comments.Talk. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
 //
 // Talk says things.
 //
@@ -81,61 +40,16 @@ var methodTalk_Speak = guest.Method{Import: importTalk_Speak}
 // and in lists
 //   - one
 //   - two
-type TalkClient struct {
-	calls callsTalkClient
-}
-
-// callsTalkClient makes the calls of a TalkClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsTalkClient interface {
-	callSay(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	callSayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
-	callSayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
-	callWhisper(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	callWhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
-	callWhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
-	callShout(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	callShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
-	callShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
-	callMumble(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	callMumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
-	callMumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
-	callSpeak(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	callSpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
-	callSpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
-}
+type TalkClient struct{ calls callsTalk }
 
 // Say says it.
 func (c TalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	return c.calls.callSay(ctx, req)
 }
 
-// SayAsync is Say without the wait: it returns the future of the response.
-func (c TalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return c.calls.callSayAsync(ctx, req)
-}
-
-// SayInto is Say into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TalkClient) SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return c.calls.callSayInto(ctx, req, resp)
-}
-
 // Whisper has its comment behind it.
 func (c TalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	return c.calls.callWhisper(ctx, req)
-}
-
-// WhisperAsync is Whisper without the wait: it returns the future of the
-// response.
-func (c TalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return c.calls.callWhisperAsync(ctx, req)
-}
-
-// WhisperInto is Whisper into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c TalkClient) WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return c.calls.callWhisperInto(ctx, req, resp)
 }
 
 // Shout has a block,
@@ -144,32 +58,9 @@ func (c TalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Wo
 	return c.calls.callShout(ctx, req)
 }
 
-// ShoutAsync is Shout without the wait: it returns the future of the response.
-func (c TalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return c.calls.callShoutAsync(ctx, req)
-}
-
-// ShoutInto is Shout into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TalkClient) ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return c.calls.callShoutInto(ctx, req, resp)
-}
-
 // Mumble calls comments.Talk.Mumble.
 func (c TalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	return c.calls.callMumble(ctx, req)
-}
-
-// MumbleAsync is Mumble without the wait: it returns the future of the
-// response.
-func (c TalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return c.calls.callMumbleAsync(ctx, req)
-}
-
-// MumbleInto is Mumble into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c TalkClient) MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return c.calls.callMumbleInto(ctx, req, resp)
 }
 
 // 日本語でおk: comments are not only ASCII.
@@ -177,107 +68,73 @@ func (c TalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Wo
 	return c.calls.callSpeak(ctx, req)
 }
 
-// SpeakAsync is Speak without the wait: it returns the future of the response.
-func (c TalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return c.calls.callSpeakAsync(ctx, req)
+// callsTalk makes the calls of a TalkClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsTalk interface {
+	callSay(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	callWhisper(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	callShout(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	callMumble(ctx context.Context, req *comments.Word) (*comments.Word, error)
+	callSpeak(ctx context.Context, req *comments.Word) (*comments.Word, error)
 }
 
-// SpeakInto is Speak into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TalkClient) SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return c.calls.callSpeakInto(ctx, req, resp)
-}
-
-// NewTalkClient returns a client of comments.Talk that calls the host. A guest
-// that links it runs only in a host that has the module "comments.Talk". With
-// [guest.Borrowed] responses are good until the next call.
+// NewTalkClient returns a client that calls comments.Talk in the host. A guest
+// that links it runs only in a host that has the module "comments.Talk".
 func NewTalkClient(opts ...guest.ClientOption) TalkClient {
-	return TalkClient{&guestTalkClient{client: guest.NewClient(opts...)}}
+	return TalkClient{importedTalk{guest.NewClient(opts...)}}
 }
 
-// guestTalkClient calls the host.
-type guestTalkClient struct {
-	client guest.Client
+// importedTalk calls the host.
+type importedTalk struct{ client guest.Client }
+
+//go:wasmimport comments.Talk Say
+//go:noescape
+func importTalk_Say(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTalk_Say = guest.Method{Import: importTalk_Say}
+
+func (c importedTalk) callSay(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return guest.Call[comments.Word](ctx, c.client, &methodTalk_Say, req)
 }
 
-func (c *guestTalkClient) callSay(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := methodTalk_Say.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport comments.Talk Whisper
+//go:noescape
+func importTalk_Whisper(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTalk_Whisper = guest.Method{Import: importTalk_Whisper}
+
+func (c importedTalk) callWhisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return guest.Call[comments.Word](ctx, c.client, &methodTalk_Whisper, req)
 }
 
-func (c *guestTalkClient) callSayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return methodTalk_Say.CallInto(ctx, c.client, req, resp)
+//go:wasmimport comments.Talk Shout
+//go:noescape
+func importTalk_Shout(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTalk_Shout = guest.Method{Import: importTalk_Shout}
+
+func (c importedTalk) callShout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return guest.Call[comments.Word](ctx, c.client, &methodTalk_Shout, req)
 }
 
-func (c *guestTalkClient) callSayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return guest.Async(ctx, &methodTalk_Say, c.client, req, new(comments.Word))
+//go:wasmimport comments.Talk Mumble
+//go:noescape
+func importTalk_Mumble(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTalk_Mumble = guest.Method{Import: importTalk_Mumble}
+
+func (c importedTalk) callMumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return guest.Call[comments.Word](ctx, c.client, &methodTalk_Mumble, req)
 }
 
-func (c *guestTalkClient) callWhisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := methodTalk_Whisper.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport comments.Talk Speak
+//go:noescape
+func importTalk_Speak(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestTalkClient) callWhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return methodTalk_Whisper.CallInto(ctx, c.client, req, resp)
-}
+var methodTalk_Speak = guest.Method{Import: importTalk_Speak}
 
-func (c *guestTalkClient) callWhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return guest.Async(ctx, &methodTalk_Whisper, c.client, req, new(comments.Word))
-}
-
-func (c *guestTalkClient) callShout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := methodTalk_Shout.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTalkClient) callShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return methodTalk_Shout.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTalkClient) callShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return guest.Async(ctx, &methodTalk_Shout, c.client, req, new(comments.Word))
-}
-
-func (c *guestTalkClient) callMumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := methodTalk_Mumble.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTalkClient) callMumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return methodTalk_Mumble.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTalkClient) callMumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return guest.Async(ctx, &methodTalk_Mumble, c.client, req, new(comments.Word))
-}
-
-func (c *guestTalkClient) callSpeak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := methodTalk_Speak.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTalkClient) callSpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return methodTalk_Speak.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTalkClient) callSpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return guest.Async(ctx, &methodTalk_Speak, c.client, req, new(comments.Word))
+func (c importedTalk) callSpeak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return guest.Call[comments.Word](ctx, c.client, &methodTalk_Speak, req)
 }
 
 // ServeTalk serves impl as the service comments.Talk to the other guests of
@@ -285,125 +142,53 @@ func (c *guestTalkClient) callSpeakAsync(ctx context.Context, req *comments.Word
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeTalk(ctx context.Context, impl TalkServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedTalk(impl), requires...)
+}
+
+// servedTalk returns how the guest serves impl.
+func servedTalk(impl TalkServer) kernel.Service {
+	return kernel.Service{
 		Name: TalkServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Say",
-				Handler: kernel.Adapt(impl, TalkServer.Say),
-			},
-			{
-				Name:    "Whisper",
-				Handler: kernel.Adapt(impl, TalkServer.Whisper),
-			},
-			{
-				Name:    "Shout",
-				Handler: kernel.Adapt(impl, TalkServer.Shout),
-			},
-			{
-				Name:    "Mumble",
-				Handler: kernel.Adapt(impl, TalkServer.Mumble),
-			},
-			{
-				Name:    "Speak",
-				Handler: kernel.Adapt(impl, TalkServer.Speak),
-			},
+			{Name: "Say", Handler: kernel.Adapt(impl, TalkServer.Say)},
+			{Name: "Whisper", Handler: kernel.Adapt(impl, TalkServer.Whisper)},
+			{Name: "Shout", Handler: kernel.Adapt(impl, TalkServer.Shout)},
+			{Name: "Mumble", Handler: kernel.Adapt(impl, TalkServer.Mumble)},
+			{Name: "Speak", Handler: kernel.Adapt(impl, TalkServer.Speak)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateTalk returns a client of comments.Talk that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateTalk returns a client that calls the guests that serve comments.Talk.
+// It waits until one does: see [kernel.Locate].
 func LocateTalk(ctx context.Context) (TalkClient, error) {
 	remote, err := kernel.Locate(ctx, TalkServiceName, "Say", "Whisper", "Shout", "Mumble", "Speak")
 	if err != nil {
 		return TalkClient{}, err
 	}
-	return TalkClient{locatedTalkClient{remote: remote}}, nil
+	return TalkClient{locatedTalk{remote}}, nil
 }
 
-// locatedTalkClient calls guests that serve.
-type locatedTalkClient struct {
-	remote *kernel.Remote
+// locatedTalk calls guests that serve.
+type locatedTalk struct{ remote *kernel.Remote }
+
+func (c locatedTalk) callSay(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return kernel.Call[comments.Word](ctx, c.remote, 0, req)
 }
 
-func (c locatedTalkClient) callSay(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.callSayInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedTalk) callWhisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return kernel.Call[comments.Word](ctx, c.remote, 1, req)
 }
 
-func (c locatedTalkClient) callSayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
+func (c locatedTalk) callShout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return kernel.Call[comments.Word](ctx, c.remote, 2, req)
 }
 
-func (c locatedTalkClient) callSayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(comments.Word))
+func (c locatedTalk) callMumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return kernel.Call[comments.Word](ctx, c.remote, 3, req)
 }
 
-func (c locatedTalkClient) callWhisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.callWhisperInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTalkClient) callWhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedTalkClient) callWhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(comments.Word))
-}
-
-func (c locatedTalkClient) callShout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.callShoutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTalkClient) callShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return c.remote.Call(ctx, 2, req, resp)
-}
-
-func (c locatedTalkClient) callShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 2, req, new(comments.Word))
-}
-
-func (c locatedTalkClient) callMumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.callMumbleInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTalkClient) callMumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return c.remote.Call(ctx, 3, req, resp)
-}
-
-func (c locatedTalkClient) callMumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 3, req, new(comments.Word))
-}
-
-func (c locatedTalkClient) callSpeak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.callSpeakInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTalkClient) callSpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return c.remote.Call(ctx, 4, req, resp)
-}
-
-func (c locatedTalkClient) callSpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 4, req, new(comments.Word))
+func (c locatedTalk) callSpeak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return kernel.Call[comments.Word](ctx, c.remote, 4, req)
 }

@@ -17,9 +17,9 @@ import (
 	comments "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -27,102 +27,6 @@ import (
 // run "go get github.com/iansmith/parigot@latest", or generate with the
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
-
-// DescribeTalk describes the service comments.Talk, which guests import as the
-// module "comments.Talk", as RegisterTalk registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeTalk() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   TalkServiceName,
-		Module: "comments.Talk",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Say",
-				Func:       "Say",
-				Descriptor: pluginsdk.DescribeMethod(Talk_Say_FullName),
-			},
-			{
-				Name:       "Whisper",
-				Func:       "Whisper",
-				Descriptor: pluginsdk.DescribeMethod(Talk_Whisper_FullName),
-			},
-			{
-				Name:       "Shout",
-				Func:       "Shout",
-				Descriptor: pluginsdk.DescribeMethod(Talk_Shout_FullName),
-			},
-			{
-				Name:       "Mumble",
-				Func:       "Mumble",
-				Descriptor: pluginsdk.DescribeMethod(Talk_Mumble_FullName),
-			},
-			{
-				Name:       "Speak",
-				Func:       "Speak",
-				Descriptor: pluginsdk.DescribeMethod(Talk_Speak_FullName),
-			},
-		},
-	}
-}
-
-// RegisterTalk registers impl with e as the service comments.Talk. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterTalk(ctx context.Context, e eng.Engine, impl TalkImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeTalk()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeTalk_Say(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Talk_Say_FullName, impl, TalkImpl.Say)
-	service.Methods[1].Bridge = bridgeTalk_Whisper(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Talk_Whisper_FullName, impl, TalkImpl.Whisper)
-	service.Methods[2].Bridge = bridgeTalk_Shout(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Talk_Shout_FullName, impl, TalkImpl.Shout)
-	service.Methods[3].Bridge = bridgeTalk_Mumble(impl)
-	service.Methods[3].Borrowing = pluginsdk.Borrow(Talk_Mumble_FullName, impl, TalkImpl.Mumble)
-	service.Methods[4].Bridge = bridgeTalk_Speak(impl)
-	service.Methods[4].Borrowing = pluginsdk.Borrow(Talk_Speak_FullName, impl, TalkImpl.Speak)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeTalk_Say returns the host function of comments.Talk.Say.
-func bridgeTalk_Say(impl TalkImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TalkImpl.Say)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Talk_Say_FullName, m, stack, call, new(comments.Word), new(comments.Word))
-	}
-}
-
-// bridgeTalk_Whisper returns the host function of comments.Talk.Whisper.
-func bridgeTalk_Whisper(impl TalkImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TalkImpl.Whisper)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Talk_Whisper_FullName, m, stack, call, new(comments.Word), new(comments.Word))
-	}
-}
-
-// bridgeTalk_Shout returns the host function of comments.Talk.Shout.
-func bridgeTalk_Shout(impl TalkImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TalkImpl.Shout)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Talk_Shout_FullName, m, stack, call, new(comments.Word), new(comments.Word))
-	}
-}
-
-// bridgeTalk_Mumble returns the host function of comments.Talk.Mumble.
-func bridgeTalk_Mumble(impl TalkImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TalkImpl.Mumble)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Talk_Mumble_FullName, m, stack, call, new(comments.Word), new(comments.Word))
-	}
-}
-
-// bridgeTalk_Speak returns the host function of comments.Talk.Speak.
-func bridgeTalk_Speak(impl TalkImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TalkImpl.Speak)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Talk_Speak_FullName, m, stack, call, new(comments.Word), new(comments.Word))
-	}
-}
 
 // TalkClient calls the service comments.Talk. It is safe for concurrent use.
 // In guests it is a struct.
@@ -139,269 +43,125 @@ func bridgeTalk_Speak(impl TalkImpl) eng.HostFunc {
 type TalkClient interface {
 	// Say says it.
 	Say(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	// SayAsync is Say without the wait: it returns the future of the response.
-	SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
-	// SayInto is Say into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
 	// Whisper has its comment behind it.
 	Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	// WhisperAsync is Whisper without the wait: it returns the future of the
-	// response.
-	WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
-	// WhisperInto is Whisper into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
 	// Shout has a block,
 	// with stars.
 	Shout(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	// ShoutAsync is Shout without the wait: it returns the future of the response.
-	ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
-	// ShoutInto is Shout into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
 	// Mumble calls comments.Talk.Mumble.
 	Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	// MumbleAsync is Mumble without the wait: it returns the future of the
-	// response.
-	MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
-	// MumbleInto is Mumble into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
 	// 日本語でおk: comments are not only ASCII.
 	Speak(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	// SpeakAsync is Speak without the wait: it returns the future of the response.
-	SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error]
-	// SpeakInto is Speak into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewTalkClient returns a client that calls comments.Talk through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewTalkClient(conn parigotimpl.Conn) TalkClient {
+	return clientTalk{conn}
+}
+
+// NewLocalTalkClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalTalkClient(impl TalkServer) TalkClient {
+	return clientTalk{parigotimpl.Local(&Talk_ServiceDesc, impl)}
+}
+
+// clientTalk is the TalkClient for every connection.
+type clientTalk struct{ conn parigotimpl.Conn }
+
+func (c clientTalk) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Talk_ServiceDesc.Methods[0], req, new(comments.Word))
+}
+
+func (c clientTalk) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Talk_ServiceDesc.Methods[1], req, new(comments.Word))
+}
+
+func (c clientTalk) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Talk_ServiceDesc.Methods[2], req, new(comments.Word))
+}
+
+func (c clientTalk) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Talk_ServiceDesc.Methods[3], req, new(comments.Word))
+}
+
+func (c clientTalk) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Talk_ServiceDesc.Methods[4], req, new(comments.Word))
+}
+
+// TalkIntoServer is the form of TalkServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type TalkIntoServer interface {
+	SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+	WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+	ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
+	MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
 	SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error
 }
 
-// NewLocalTalkClient returns a client of comments.Talk that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalTalkClient(impl TalkImpl) TalkClient {
-	return localTalkClient{impl: impl}
+// RegisterTalk registers impl with e as the service comments.Talk, which
+// guests import as the module "comments.Talk". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterTalk(ctx context.Context, e eng.Engine, impl TalkServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Talk_ServiceDesc, impl, opts...)
 }
 
-// localTalkClient is the client that NewLocalTalkClient returns.
-type localTalkClient struct {
-	impl TalkImpl
+// Talk_ServiceDesc describes the service comments.Talk. It must not be
+// changed.
+var Talk_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: TalkServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return comments.File_comments_comments_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: TalkServiceName, Name: "Say", FullName: Talk_Say_FullName},
+			Handler: parigotimpl.Handle(TalkServer.Say, TalkIntoServer.SayInto, bridgeTalk_Say),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TalkServiceName, Name: "Whisper", FullName: Talk_Whisper_FullName},
+			Handler: parigotimpl.Handle(TalkServer.Whisper, TalkIntoServer.WhisperInto, bridgeTalk_Whisper),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TalkServiceName, Name: "Shout", FullName: Talk_Shout_FullName},
+			Handler: parigotimpl.Handle(TalkServer.Shout, TalkIntoServer.ShoutInto, bridgeTalk_Shout),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TalkServiceName, Name: "Mumble", FullName: Talk_Mumble_FullName},
+			Handler: parigotimpl.Handle(TalkServer.Mumble, TalkIntoServer.MumbleInto, bridgeTalk_Mumble),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TalkServiceName, Name: "Speak", FullName: Talk_Speak_FullName},
+			Handler: parigotimpl.Handle(TalkServer.Speak, TalkIntoServer.SpeakInto, bridgeTalk_Speak),
+		},
+	},
 }
 
-// Say calls comments.Talk.Say.
-func (c localTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.SayInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeTalk_Say(ctx context.Context, h *parigotimpl.Handler[*comments.Word, *comments.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Talk_Say_FullName, m, stack, h.Serve, req, resp)
 }
 
-// SayInto calls comments.Talk.Say into resp.
-func (c localTalkClient) SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return pluginsdk.CallLocal(ctx, Talk_Say_FullName, c.impl, TalkImpl.Say, req, resp)
+func bridgeTalk_Whisper(ctx context.Context, h *parigotimpl.Handler[*comments.Word, *comments.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Talk_Whisper_FullName, m, stack, h.Serve, req, resp)
 }
 
-// SayAsync calls comments.Talk.Say on a goroutine of its own and returns its
-// future.
-func (c localTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return future.Go(ctx, c.Say, req)
+func bridgeTalk_Shout(ctx context.Context, h *parigotimpl.Handler[*comments.Word, *comments.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Talk_Shout_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Whisper calls comments.Talk.Whisper.
-func (c localTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.WhisperInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeTalk_Mumble(ctx context.Context, h *parigotimpl.Handler[*comments.Word, *comments.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Talk_Mumble_FullName, m, stack, h.Serve, req, resp)
 }
 
-// WhisperInto calls comments.Talk.Whisper into resp.
-func (c localTalkClient) WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return pluginsdk.CallLocal(ctx, Talk_Whisper_FullName, c.impl, TalkImpl.Whisper, req, resp)
-}
-
-// WhisperAsync calls comments.Talk.Whisper on a goroutine of its own and
-// returns its future.
-func (c localTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return future.Go(ctx, c.Whisper, req)
-}
-
-// Shout calls comments.Talk.Shout.
-func (c localTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.ShoutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ShoutInto calls comments.Talk.Shout into resp.
-func (c localTalkClient) ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return pluginsdk.CallLocal(ctx, Talk_Shout_FullName, c.impl, TalkImpl.Shout, req, resp)
-}
-
-// ShoutAsync calls comments.Talk.Shout on a goroutine of its own and returns
-// its future.
-func (c localTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return future.Go(ctx, c.Shout, req)
-}
-
-// Mumble calls comments.Talk.Mumble.
-func (c localTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.MumbleInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// MumbleInto calls comments.Talk.Mumble into resp.
-func (c localTalkClient) MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return pluginsdk.CallLocal(ctx, Talk_Mumble_FullName, c.impl, TalkImpl.Mumble, req, resp)
-}
-
-// MumbleAsync calls comments.Talk.Mumble on a goroutine of its own and returns
-// its future.
-func (c localTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return future.Go(ctx, c.Mumble, req)
-}
-
-// Speak calls comments.Talk.Speak.
-func (c localTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.SpeakInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SpeakInto calls comments.Talk.Speak into resp.
-func (c localTalkClient) SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	return pluginsdk.CallLocal(ctx, Talk_Speak_FullName, c.impl, TalkImpl.Speak, req, resp)
-}
-
-// SpeakAsync calls comments.Talk.Speak on a goroutine of its own and returns
-// its future.
-func (c localTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return future.Go(ctx, c.Speak, req)
-}
-
-// NewTalkHostClient returns a client of comments.Talk that calls the guests
-// that serve it, through d.
-func NewTalkHostClient(d pluginsdk.Dispatcher) TalkClient {
-	return hostTalkClient{dispatcher: d}
-}
-
-// hostTalkClient is the client that NewTalkHostClient returns.
-type hostTalkClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Say calls comments.Talk.Say.
-func (c hostTalkClient) Say(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.SayInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SayInto calls comments.Talk.Say into resp.
-func (c hostTalkClient) SayInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TalkServiceName, "Say", req, resp)
-}
-
-// SayAsync calls comments.Talk.Say on a goroutine of its own and returns its
-// future.
-func (c hostTalkClient) SayAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return future.Go(ctx, c.Say, req)
-}
-
-// Whisper calls comments.Talk.Whisper.
-func (c hostTalkClient) Whisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.WhisperInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// WhisperInto calls comments.Talk.Whisper into resp.
-func (c hostTalkClient) WhisperInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TalkServiceName, "Whisper", req, resp)
-}
-
-// WhisperAsync calls comments.Talk.Whisper on a goroutine of its own and
-// returns its future.
-func (c hostTalkClient) WhisperAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return future.Go(ctx, c.Whisper, req)
-}
-
-// Shout calls comments.Talk.Shout.
-func (c hostTalkClient) Shout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.ShoutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ShoutInto calls comments.Talk.Shout into resp.
-func (c hostTalkClient) ShoutInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TalkServiceName, "Shout", req, resp)
-}
-
-// ShoutAsync calls comments.Talk.Shout on a goroutine of its own and returns
-// its future.
-func (c hostTalkClient) ShoutAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return future.Go(ctx, c.Shout, req)
-}
-
-// Mumble calls comments.Talk.Mumble.
-func (c hostTalkClient) Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.MumbleInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// MumbleInto calls comments.Talk.Mumble into resp.
-func (c hostTalkClient) MumbleInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TalkServiceName, "Mumble", req, resp)
-}
-
-// MumbleAsync calls comments.Talk.Mumble on a goroutine of its own and returns
-// its future.
-func (c hostTalkClient) MumbleAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return future.Go(ctx, c.Mumble, req)
-}
-
-// Speak calls comments.Talk.Speak.
-func (c hostTalkClient) Speak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
-	resp := new(comments.Word)
-	if err := c.SpeakInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SpeakInto calls comments.Talk.Speak into resp.
-func (c hostTalkClient) SpeakInto(ctx context.Context, req *comments.Word, resp *comments.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TalkServiceName, "Speak", req, resp)
-}
-
-// SpeakAsync calls comments.Talk.Speak on a goroutine of its own and returns
-// its future.
-func (c hostTalkClient) SpeakAsync(ctx context.Context, req *comments.Word) *future.Method[*comments.Word, error] {
-	return future.Go(ctx, c.Speak, req)
+func bridgeTalk_Speak(ctx context.Context, h *parigotimpl.Handler[*comments.Word, *comments.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Talk_Speak_FullName, m, stack, h.Serve, req, resp)
 }

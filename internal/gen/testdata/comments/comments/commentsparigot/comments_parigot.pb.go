@@ -39,69 +39,11 @@ const (
 	Talk_Speak_FullName   = "comments.Talk.Speak"
 )
 
-// TalkImpl is what an implementation of the service comments.Talk provides to
-// its host. Embed UnimplementedTalkImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-//
-// Talk says things.
-//
-// It says them in paragraphs:
-//
-//	and in code
-//
-// and in lists
-//   - one
-//   - two
-type TalkImpl interface {
-	// Say says it.
-	Say(ctx context.Context, req *comments.Word, resp *comments.Word) error
-	// Whisper has its comment behind it.
-	Whisper(ctx context.Context, req *comments.Word, resp *comments.Word) error
-	// Shout has a block,
-	// with stars.
-	Shout(ctx context.Context, req *comments.Word, resp *comments.Word) error
-	// Mumble handles comments.Talk.Mumble.
-	Mumble(ctx context.Context, req *comments.Word, resp *comments.Word) error
-	// 日本語でおk: comments are not only ASCII.
-	Speak(ctx context.Context, req *comments.Word, resp *comments.Word) error
-}
-
-// UnimplementedTalkImpl answers every method of comments.Talk with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedTalkImpl struct{}
-
-// Say answers that comments.Talk.Say is not implemented.
-func (UnimplementedTalkImpl) Say(context.Context, *comments.Word, *comments.Word) error {
-	return status.Error(status.Unimplemented, Talk_Say_FullName+" is not implemented")
-}
-
-// Whisper answers that comments.Talk.Whisper is not implemented.
-func (UnimplementedTalkImpl) Whisper(context.Context, *comments.Word, *comments.Word) error {
-	return status.Error(status.Unimplemented, Talk_Whisper_FullName+" is not implemented")
-}
-
-// Shout answers that comments.Talk.Shout is not implemented.
-func (UnimplementedTalkImpl) Shout(context.Context, *comments.Word, *comments.Word) error {
-	return status.Error(status.Unimplemented, Talk_Shout_FullName+" is not implemented")
-}
-
-// Mumble answers that comments.Talk.Mumble is not implemented.
-func (UnimplementedTalkImpl) Mumble(context.Context, *comments.Word, *comments.Word) error {
-	return status.Error(status.Unimplemented, Talk_Mumble_FullName+" is not implemented")
-}
-
-// Speak answers that comments.Talk.Speak is not implemented.
-func (UnimplementedTalkImpl) Speak(context.Context, *comments.Word, *comments.Word) error {
-	return status.Error(status.Unimplemented, Talk_Speak_FullName+" is not implemented")
-}
-
-// TalkServer is what an implementation of the service comments.Talk in a guest
-// provides, see ServeTalk. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// TalkServer is the service comments.Talk for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedTalkServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 //
 // Talk says things.
 //
@@ -120,8 +62,37 @@ type TalkServer interface {
 	// Shout has a block,
 	// with stars.
 	Shout(ctx context.Context, req *comments.Word) (*comments.Word, error)
-	// Mumble handles comments.Talk.Mumble.
+	// Mumble serves comments.Talk.Mumble.
 	Mumble(ctx context.Context, req *comments.Word) (*comments.Word, error)
 	// 日本語でおk: comments are not only ASCII.
 	Speak(ctx context.Context, req *comments.Word) (*comments.Word, error)
+}
+
+// UnimplementedTalkServer answers every method of comments.Talk with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedTalkServer struct{}
+
+// Say returns UNIMPLEMENTED.
+func (UnimplementedTalkServer) Say(context.Context, *comments.Word) (*comments.Word, error) {
+	return nil, status.Error(status.Unimplemented, Talk_Say_FullName+" is not implemented")
+}
+
+// Whisper returns UNIMPLEMENTED.
+func (UnimplementedTalkServer) Whisper(context.Context, *comments.Word) (*comments.Word, error) {
+	return nil, status.Error(status.Unimplemented, Talk_Whisper_FullName+" is not implemented")
+}
+
+// Shout returns UNIMPLEMENTED.
+func (UnimplementedTalkServer) Shout(context.Context, *comments.Word) (*comments.Word, error) {
+	return nil, status.Error(status.Unimplemented, Talk_Shout_FullName+" is not implemented")
+}
+
+// Mumble returns UNIMPLEMENTED.
+func (UnimplementedTalkServer) Mumble(context.Context, *comments.Word) (*comments.Word, error) {
+	return nil, status.Error(status.Unimplemented, Talk_Mumble_FullName+" is not implemented")
+}
+
+// Speak returns UNIMPLEMENTED.
+func (UnimplementedTalkServer) Speak(context.Context, *comments.Word) (*comments.Word, error) {
+	return nil, status.Error(status.Unimplemented, Talk_Speak_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,55 +19,16 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importFresh_Keep is the host's function for deprecated.Fresh.Keep.
-//
-//go:wasmimport deprecated.Fresh Keep
-//go:noescape
-func importFresh_Keep(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFresh_Keep = guest.Method{Import: importFresh_Keep}
-
-// importFresh_Drop is the host's function for deprecated.Fresh.Drop.
-//
-//go:wasmimport deprecated.Fresh Drop
-//go:noescape
-func importFresh_Drop(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFresh_Drop = guest.Method{Import: importFresh_Drop}
-
 // FreshClient calls the service deprecated.Fresh. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type FreshClient struct {
-	calls callsFreshClient
-}
-
-// callsFreshClient makes the calls of a FreshClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsFreshClient interface {
-	callKeep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	callKeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	callKeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
-	callDrop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	callDropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	callDropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type FreshClient struct{ calls callsFresh }
 
 // Keep stays.
 func (c FreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	return c.calls.callKeep(ctx, req)
-}
-
-// KeepAsync is Keep without the wait: it returns the future of the response.
-func (c FreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return c.calls.callKeepAsync(ctx, req)
-}
-
-// KeepInto is Keep into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c FreshClient) KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return c.calls.callKeepInto(ctx, req, resp)
 }
 
 // Drop goes.
@@ -79,66 +39,41 @@ func (c FreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecate
 	return c.calls.callDrop(ctx, req)
 }
 
-// DropAsync is Drop without the wait: it returns the future of the response.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c FreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return c.calls.callDropAsync(ctx, req)
+// callsFresh makes the calls of a FreshClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFresh interface {
+	callKeep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+	callDrop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
 }
 
-// DropInto is Drop into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c FreshClient) DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return c.calls.callDropInto(ctx, req, resp)
-}
-
-// NewFreshClient returns a client of deprecated.Fresh that calls the host. A
+// NewFreshClient returns a client that calls deprecated.Fresh in the host. A
 // guest that links it runs only in a host that has the module
-// "deprecated.Fresh". With [guest.Borrowed] responses are good until the next
-// call.
+// "deprecated.Fresh".
 func NewFreshClient(opts ...guest.ClientOption) FreshClient {
-	return FreshClient{&guestFreshClient{client: guest.NewClient(opts...)}}
+	return FreshClient{importedFresh{guest.NewClient(opts...)}}
 }
 
-// guestFreshClient calls the host.
-type guestFreshClient struct {
-	client guest.Client
+// importedFresh calls the host.
+type importedFresh struct{ client guest.Client }
+
+//go:wasmimport deprecated.Fresh Keep
+//go:noescape
+func importFresh_Keep(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodFresh_Keep = guest.Method{Import: importFresh_Keep}
+
+func (c importedFresh) callKeep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return guest.Call[deprecated.Word](ctx, c.client, &methodFresh_Keep, req)
 }
 
-func (c *guestFreshClient) callKeep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := methodFresh_Keep.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport deprecated.Fresh Drop
+//go:noescape
+func importFresh_Drop(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestFreshClient) callKeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return methodFresh_Keep.CallInto(ctx, c.client, req, resp)
-}
+var methodFresh_Drop = guest.Method{Import: importFresh_Drop}
 
-func (c *guestFreshClient) callKeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return guest.Async(ctx, &methodFresh_Keep, c.client, req, new(deprecated.Word))
-}
-
-func (c *guestFreshClient) callDrop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := methodFresh_Drop.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestFreshClient) callDropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return methodFresh_Drop.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestFreshClient) callDropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return guest.Async(ctx, &methodFresh_Drop, c.client, req, new(deprecated.Word))
+func (c importedFresh) callDrop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return guest.Call[deprecated.Word](ctx, c.client, &methodFresh_Drop, req)
 }
 
 // ServeFresh serves impl as the service deprecated.Fresh to the other guests
@@ -146,97 +81,53 @@ func (c *guestFreshClient) callDropAsync(ctx context.Context, req *deprecated.Wo
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeFresh(ctx context.Context, impl FreshServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedFresh(impl), requires...)
+}
+
+// servedFresh returns how the guest serves impl.
+func servedFresh(impl FreshServer) kernel.Service {
+	return kernel.Service{
 		Name: FreshServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Keep",
-				Handler: kernel.Adapt(impl, FreshServer.Keep),
-			},
-			{
-				Name:    "Drop",
-				Handler: kernel.Adapt(impl, FreshServer.Drop),
-			},
+			{Name: "Keep", Handler: kernel.Adapt(impl, FreshServer.Keep)},
+			{Name: "Drop", Handler: kernel.Adapt(impl, FreshServer.Drop)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateFresh returns a client of deprecated.Fresh that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateFresh returns a client that calls the guests that serve
+// deprecated.Fresh. It waits until one does: see [kernel.Locate].
 func LocateFresh(ctx context.Context) (FreshClient, error) {
 	remote, err := kernel.Locate(ctx, FreshServiceName, "Keep", "Drop")
 	if err != nil {
 		return FreshClient{}, err
 	}
-	return FreshClient{locatedFreshClient{remote: remote}}, nil
+	return FreshClient{locatedFresh{remote}}, nil
 }
 
-// locatedFreshClient calls guests that serve.
-type locatedFreshClient struct {
-	remote *kernel.Remote
+// locatedFresh calls guests that serve.
+type locatedFresh struct{ remote *kernel.Remote }
+
+func (c locatedFresh) callKeep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return kernel.Call[deprecated.Word](ctx, c.remote, 0, req)
 }
 
-func (c locatedFreshClient) callKeep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.callKeepInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedFresh) callDrop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return kernel.Call[deprecated.Word](ctx, c.remote, 1, req)
 }
-
-func (c locatedFreshClient) callKeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedFreshClient) callKeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(deprecated.Word))
-}
-
-func (c locatedFreshClient) callDrop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.callDropInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedFreshClient) callDropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedFreshClient) callDropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(deprecated.Word))
-}
-
-// importStale_Call is the host's function for deprecated.Stale.Call.
-//
-//go:wasmimport deprecated.Stale Call
-//go:noescape
-func importStale_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodStale_Call = guest.Method{Import: importStale_Call}
 
 // StaleClient calls the service deprecated.Stale. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
 //
 // Stale is old.
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
-type StaleClient struct {
-	calls callsStaleClient
-}
-
-// callsStaleClient makes the calls of a StaleClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsStaleClient interface {
-	callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
-}
+type StaleClient struct{ calls callsStale }
 
 // Call calls deprecated.Stale.Call.
 //
@@ -246,53 +137,33 @@ func (c StaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecate
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c StaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsStale makes the calls of a StaleClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsStale interface {
+	callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c StaleClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewStaleClient returns a client of deprecated.Stale that calls the host. A
+// NewStaleClient returns a client that calls deprecated.Stale in the host. A
 // guest that links it runs only in a host that has the module
-// "deprecated.Stale". With [guest.Borrowed] responses are good until the next
-// call.
+// "deprecated.Stale".
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
 func NewStaleClient(opts ...guest.ClientOption) StaleClient {
-	return StaleClient{&guestStaleClient{client: guest.NewClient(opts...)}}
+	return StaleClient{importedStale{guest.NewClient(opts...)}}
 }
 
-// guestStaleClient calls the host.
-type guestStaleClient struct {
-	client guest.Client
-}
+// importedStale calls the host.
+type importedStale struct{ client guest.Client }
 
-func (c *guestStaleClient) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := methodStale_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport deprecated.Stale Call
+//go:noescape
+func importStale_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestStaleClient) callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return methodStale_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodStale_Call = guest.Method{Import: importStale_Call}
 
-func (c *guestStaleClient) callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return guest.Async(ctx, &methodStale_Call, c.client, req, new(deprecated.Word))
+func (c importedStale) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return guest.Call[deprecated.Word](ctx, c.client, &methodStale_Call, req)
 }
 
 // ServeStale serves impl as the service deprecated.Stale to the other guests
@@ -303,20 +174,22 @@ func (c *guestStaleClient) callCallAsync(ctx context.Context, req *deprecated.Wo
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
 func ServeStale(ctx context.Context, impl StaleServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedStale(impl), requires...)
+}
+
+// servedStale returns how the guest serves impl.
+func servedStale(impl StaleServer) kernel.Service {
+	return kernel.Service{
 		Name: StaleServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, StaleServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, StaleServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateStale returns a client of deprecated.Stale that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateStale returns a client that calls the guests that serve
+// deprecated.Stale. It waits until one does: see [kernel.Locate].
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
@@ -325,26 +198,12 @@ func LocateStale(ctx context.Context) (StaleClient, error) {
 	if err != nil {
 		return StaleClient{}, err
 	}
-	return StaleClient{locatedStaleClient{remote: remote}}, nil
+	return StaleClient{locatedStale{remote}}, nil
 }
 
-// locatedStaleClient calls guests that serve.
-type locatedStaleClient struct {
-	remote *kernel.Remote
-}
+// locatedStale calls guests that serve.
+type locatedStale struct{ remote *kernel.Remote }
 
-func (c locatedStaleClient) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedStaleClient) callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedStaleClient) callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(deprecated.Word))
+func (c locatedStale) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return kernel.Call[deprecated.Word](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,251 +21,87 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeFresh describes the service deprecated.Fresh, which guests import as
-// the module "deprecated.Fresh", as RegisterFresh registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeFresh() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   FreshServiceName,
-		Module: "deprecated.Fresh",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Keep",
-				Func:       "Keep",
-				Descriptor: pluginsdk.DescribeMethod(Fresh_Keep_FullName),
-			},
-			{
-				Name:       "Drop",
-				Func:       "Drop",
-				Descriptor: pluginsdk.DescribeMethod(Fresh_Drop_FullName),
-				Deprecated: true,
-			},
-		},
-	}
-}
-
-// RegisterFresh registers impl with e as the service deprecated.Fresh. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterFresh(ctx context.Context, e eng.Engine, impl FreshImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeFresh()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeFresh_Keep(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Fresh_Keep_FullName, impl, FreshImpl.Keep)
-	service.Methods[1].Bridge = bridgeFresh_Drop(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Fresh_Drop_FullName, impl, FreshImpl.Drop)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeFresh_Keep returns the host function of deprecated.Fresh.Keep.
-func bridgeFresh_Keep(impl FreshImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FreshImpl.Keep)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Fresh_Keep_FullName, m, stack, call, new(deprecated.Word), new(deprecated.Word))
-	}
-}
-
-// bridgeFresh_Drop returns the host function of deprecated.Fresh.Drop.
-func bridgeFresh_Drop(impl FreshImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FreshImpl.Drop)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Fresh_Drop_FullName, m, stack, call, new(deprecated.Word), new(deprecated.Word))
-	}
-}
-
 // FreshClient calls the service deprecated.Fresh. It is safe for concurrent
 // use. In guests it is a struct.
 type FreshClient interface {
 	// Keep stays.
 	Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	// KeepAsync is Keep without the wait: it returns the future of the response.
-	KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	// KeepInto is Keep into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 	// Drop goes.
 	//
 	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
 	// deprecated/deprecated.proto.
 	Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	// DropAsync is Drop without the wait: it returns the future of the response.
-	//
-	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-	// deprecated/deprecated.proto.
-	DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	// DropInto is Drop into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-	// deprecated/deprecated.proto.
+}
+
+// NewFreshClient returns a client that calls deprecated.Fresh through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewFreshClient(conn parigotimpl.Conn) FreshClient {
+	return clientFresh{conn}
+}
+
+// NewLocalFreshClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalFreshClient(impl FreshServer) FreshClient {
+	return clientFresh{parigotimpl.Local(&Fresh_ServiceDesc, impl)}
+}
+
+// clientFresh is the FreshClient for every connection.
+type clientFresh struct{ conn parigotimpl.Conn }
+
+func (c clientFresh) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Fresh_ServiceDesc.Methods[0], req, new(deprecated.Word))
+}
+
+func (c clientFresh) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Fresh_ServiceDesc.Methods[1], req, new(deprecated.Word))
+}
+
+// FreshIntoServer is the form of FreshServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type FreshIntoServer interface {
+	KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 	DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 }
 
-// NewLocalFreshClient returns a client of deprecated.Fresh that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalFreshClient(impl FreshImpl) FreshClient {
-	return localFreshClient{impl: impl}
+// RegisterFresh registers impl with e as the service deprecated.Fresh, which
+// guests import as the module "deprecated.Fresh". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterFresh(ctx context.Context, e eng.Engine, impl FreshServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Fresh_ServiceDesc, impl, opts...)
 }
 
-// localFreshClient is the client that NewLocalFreshClient returns.
-type localFreshClient struct {
-	impl FreshImpl
-}
-
-// Keep calls deprecated.Fresh.Keep.
-func (c localFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.KeepInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// KeepInto calls deprecated.Fresh.Keep into resp.
-func (c localFreshClient) KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return pluginsdk.CallLocal(ctx, Fresh_Keep_FullName, c.impl, FreshImpl.Keep, req, resp)
-}
-
-// KeepAsync calls deprecated.Fresh.Keep on a goroutine of its own and returns
-// its future.
-func (c localFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return future.Go(ctx, c.Keep, req)
-}
-
-// Drop calls deprecated.Fresh.Drop.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c localFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.DropInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DropInto calls deprecated.Fresh.Drop into resp.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c localFreshClient) DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return pluginsdk.CallLocal(ctx, Fresh_Drop_FullName, c.impl, FreshImpl.Drop, req, resp)
-}
-
-// DropAsync calls deprecated.Fresh.Drop on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c localFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return future.Go(ctx, c.Drop, req)
-}
-
-// NewFreshHostClient returns a client of deprecated.Fresh that calls the
-// guests that serve it, through d.
-func NewFreshHostClient(d pluginsdk.Dispatcher) FreshClient {
-	return hostFreshClient{dispatcher: d}
-}
-
-// hostFreshClient is the client that NewFreshHostClient returns.
-type hostFreshClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Keep calls deprecated.Fresh.Keep.
-func (c hostFreshClient) Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.KeepInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// KeepInto calls deprecated.Fresh.Keep into resp.
-func (c hostFreshClient) KeepInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, FreshServiceName, "Keep", req, resp)
-}
-
-// KeepAsync calls deprecated.Fresh.Keep on a goroutine of its own and returns
-// its future.
-func (c hostFreshClient) KeepAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return future.Go(ctx, c.Keep, req)
-}
-
-// Drop calls deprecated.Fresh.Drop.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c hostFreshClient) Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.DropInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DropInto calls deprecated.Fresh.Drop into resp.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c hostFreshClient) DropInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, FreshServiceName, "Drop", req, resp)
-}
-
-// DropAsync calls deprecated.Fresh.Drop on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c hostFreshClient) DropAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return future.Go(ctx, c.Drop, req)
-}
-
-// DescribeStale describes the service deprecated.Stale, which guests import as
-// the module "deprecated.Stale", as RegisterStale registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func DescribeStale() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   StaleServiceName,
-		Module: "deprecated.Stale",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Stale_Call_FullName),
-				Deprecated: true,
-			},
+// Fresh_ServiceDesc describes the service deprecated.Fresh. It must not be
+// changed.
+var Fresh_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: FreshServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return deprecated.File_deprecated_deprecated_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: FreshServiceName, Name: "Keep", FullName: Fresh_Keep_FullName},
+			Handler: parigotimpl.Handle(FreshServer.Keep, FreshIntoServer.KeepInto, bridgeFresh_Keep),
 		},
-	}
+		{
+			Method:  parigotimpl.Method{Service: FreshServiceName, Name: "Drop", FullName: Fresh_Drop_FullName, Deprecated: true},
+			Handler: parigotimpl.Handle(FreshServer.Drop, FreshIntoServer.DropInto, bridgeFresh_Drop),
+		},
+	},
 }
 
-// RegisterStale registers impl with e as the service deprecated.Stale. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func RegisterStale(ctx context.Context, e eng.Engine, impl StaleImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeStale()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeStale_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Stale_Call_FullName, impl, StaleImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
+func bridgeFresh_Keep(ctx context.Context, h *parigotimpl.Handler[*deprecated.Word, *deprecated.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Fresh_Keep_FullName, m, stack, h.Serve, req, resp)
 }
 
-// bridgeStale_Call returns the host function of deprecated.Stale.Call.
-func bridgeStale_Call(impl StaleImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, StaleImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Stale_Call_FullName, m, stack, call, new(deprecated.Word), new(deprecated.Word))
-	}
+func bridgeFresh_Drop(ctx context.Context, h *parigotimpl.Handler[*deprecated.Word, *deprecated.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Fresh_Drop_FullName, m, stack, h.Serve, req, resp)
 }
 
 // StaleClient calls the service deprecated.Stale. It is safe for concurrent
@@ -281,104 +117,76 @@ type StaleClient interface {
 	// Deprecated: the service deprecated.Stale is marked as deprecated in
 	// deprecated/deprecated.proto.
 	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	//
-	// Deprecated: the service deprecated.Stale is marked as deprecated in
-	// deprecated/deprecated.proto.
-	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the service deprecated.Stale is marked as deprecated in
-	// deprecated/deprecated.proto.
+}
+
+// NewStaleClient returns a client that calls deprecated.Stale through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func NewStaleClient(conn parigotimpl.Conn) StaleClient {
+	return clientStale{conn}
+}
+
+// NewLocalStaleClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func NewLocalStaleClient(impl StaleServer) StaleClient {
+	return clientStale{parigotimpl.Local(&Stale_ServiceDesc, impl)}
+}
+
+// clientStale is the StaleClient for every connection.
+type clientStale struct{ conn parigotimpl.Conn }
+
+func (c clientStale) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Stale_ServiceDesc.Methods[0], req, new(deprecated.Word))
+}
+
+// StaleIntoServer is the form of StaleServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+type StaleIntoServer interface {
 	CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 }
 
-// NewLocalStaleClient returns a client of deprecated.Stale that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
+// RegisterStale registers impl with e as the service deprecated.Stale, which
+// guests import as the module "deprecated.Stale". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
-func NewLocalStaleClient(impl StaleImpl) StaleClient {
-	return localStaleClient{impl: impl}
+func RegisterStale(ctx context.Context, e eng.Engine, impl StaleServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Stale_ServiceDesc, impl, opts...)
 }
 
-// localStaleClient is the client that NewLocalStaleClient returns.
-type localStaleClient struct {
-	impl StaleImpl
-}
-
-// Call calls deprecated.Stale.Call.
+// Stale_ServiceDesc describes the service deprecated.Stale. It must not be
+// changed.
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
-func (c localStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+var Stale_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: StaleServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return deprecated.File_deprecated_deprecated_proto.Services().Get(1)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: StaleServiceName, Name: "Call", FullName: Stale_Call_FullName, Deprecated: true},
+			Handler: parigotimpl.Handle(StaleServer.Call, StaleIntoServer.CallInto, bridgeStale_Call),
+		},
+	},
 }
 
-// CallInto calls deprecated.Stale.Call into resp.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c localStaleClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return pluginsdk.CallLocal(ctx, Stale_Call_FullName, c.impl, StaleImpl.Call, req, resp)
-}
-
-// CallAsync calls deprecated.Stale.Call on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c localStaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewStaleHostClient returns a client of deprecated.Stale that calls the
-// guests that serve it, through d.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func NewStaleHostClient(d pluginsdk.Dispatcher) StaleClient {
-	return hostStaleClient{dispatcher: d}
-}
-
-// hostStaleClient is the client that NewStaleHostClient returns.
-type hostStaleClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls deprecated.Stale.Call.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c hostStaleClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls deprecated.Stale.Call into resp.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c hostStaleClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, StaleServiceName, "Call", req, resp)
-}
-
-// CallAsync calls deprecated.Stale.Call on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (c hostStaleClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeStale_Call(ctx context.Context, h *parigotimpl.Handler[*deprecated.Word, *deprecated.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Stale_Call_FullName, m, stack, h.Serve, req, resp)
 }

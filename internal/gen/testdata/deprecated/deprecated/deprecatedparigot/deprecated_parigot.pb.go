@@ -22,43 +22,12 @@ const (
 	Fresh_Drop_FullName = "deprecated.Fresh.Drop"
 )
 
-// FreshImpl is what an implementation of the service deprecated.Fresh provides
-// to its host. Embed UnimplementedFreshImpl by value, so that a method that
-// the service gets later does not break the build. A method fills resp, which
-// is empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type FreshImpl interface {
-	// Keep stays.
-	Keep(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
-	// Drop goes.
-	//
-	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-	// deprecated/deprecated.proto.
-	Drop(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
-}
-
-// UnimplementedFreshImpl answers every method of deprecated.Fresh with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedFreshImpl struct{}
-
-// Keep answers that deprecated.Fresh.Keep is not implemented.
-func (UnimplementedFreshImpl) Keep(context.Context, *deprecated.Word, *deprecated.Word) error {
-	return status.Error(status.Unimplemented, Fresh_Keep_FullName+" is not implemented")
-}
-
-// Drop answers that deprecated.Fresh.Drop is not implemented.
-//
-// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
-// deprecated/deprecated.proto.
-func (UnimplementedFreshImpl) Drop(context.Context, *deprecated.Word, *deprecated.Word) error {
-	return status.Error(status.Unimplemented, Fresh_Drop_FullName+" is not implemented")
-}
-
-// FreshServer is what an implementation of the service deprecated.Fresh in a
-// guest provides, see ServeFresh. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// FreshServer is the service deprecated.Fresh for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedFreshServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type FreshServer interface {
 	// Keep stays.
 	Keep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
@@ -67,6 +36,23 @@ type FreshServer interface {
 	// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
 	// deprecated/deprecated.proto.
 	Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+}
+
+// UnimplementedFreshServer answers every method of deprecated.Fresh with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedFreshServer struct{}
+
+// Keep returns UNIMPLEMENTED.
+func (UnimplementedFreshServer) Keep(context.Context, *deprecated.Word) (*deprecated.Word, error) {
+	return nil, status.Error(status.Unimplemented, Fresh_Keep_FullName+" is not implemented")
+}
+
+// Drop returns UNIMPLEMENTED.
+//
+// Deprecated: the rpc deprecated.Fresh.Drop is marked as deprecated in
+// deprecated/deprecated.proto.
+func (UnimplementedFreshServer) Drop(context.Context, *deprecated.Word) (*deprecated.Word, error) {
+	return nil, status.Error(status.Unimplemented, Fresh_Drop_FullName+" is not implemented")
 }
 
 // StaleServiceName is the full name of the service deprecated.Stale.
@@ -82,53 +68,36 @@ const (
 	Stale_Call_FullName = "deprecated.Stale.Call"
 )
 
-// StaleImpl is what an implementation of the service deprecated.Stale provides
-// to its host. Embed UnimplementedStaleImpl by value, so that a method that
-// the service gets later does not break the build. A method fills resp, which
-// is empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-//
-// Stale is old.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-type StaleImpl interface {
-	// Call handles deprecated.Stale.Call.
-	//
-	// Deprecated: the service deprecated.Stale is marked as deprecated in
-	// deprecated/deprecated.proto.
-	Call(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
-}
-
-// UnimplementedStaleImpl answers every method of deprecated.Stale with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-type UnimplementedStaleImpl struct{}
-
-// Call answers that deprecated.Stale.Call is not implemented.
-//
-// Deprecated: the service deprecated.Stale is marked as deprecated in
-// deprecated/deprecated.proto.
-func (UnimplementedStaleImpl) Call(context.Context, *deprecated.Word, *deprecated.Word) error {
-	return status.Error(status.Unimplemented, Stale_Call_FullName+" is not implemented")
-}
-
-// StaleServer is what an implementation of the service deprecated.Stale in a
-// guest provides, see ServeStale. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// StaleServer is the service deprecated.Stale for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedStaleServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Stale is old.
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.
 type StaleServer interface {
-	// Call handles deprecated.Stale.Call.
+	// Call serves deprecated.Stale.Call.
 	//
 	// Deprecated: the service deprecated.Stale is marked as deprecated in
 	// deprecated/deprecated.proto.
 	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+}
+
+// UnimplementedStaleServer answers every method of deprecated.Stale with
+// UNIMPLEMENTED. Its zero value is ready to use.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+type UnimplementedStaleServer struct{}
+
+// Call returns UNIMPLEMENTED.
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func (UnimplementedStaleServer) Call(context.Context, *deprecated.Word) (*deprecated.Word, error) {
+	return nil, status.Error(status.Unimplemented, Stale_Call_FullName+" is not implemented")
 }

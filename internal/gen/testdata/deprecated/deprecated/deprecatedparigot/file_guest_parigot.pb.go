@@ -8,7 +8,6 @@ package deprecatedparigot
 import (
 	context "context"
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,31 +19,14 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importWhole_Call is the host's function for deprecated.Whole.Call.
-//
-//go:wasmimport deprecated.Whole Call
-//go:noescape
-func importWhole_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWhole_Call = guest.Method{Import: importWhole_Call}
-
 // WholeClient calls the service deprecated.Whole. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
-type WholeClient struct {
-	calls callsWholeClient
-}
-
-// callsWholeClient makes the calls of a WholeClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsWholeClient interface {
-	callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
-}
+type WholeClient struct{ calls callsWhole }
 
 // Call calls deprecated.Whole.Call.
 //
@@ -53,50 +35,32 @@ func (c WholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecate
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c WholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsWhole makes the calls of a WholeClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsWhole interface {
+	callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c WholeClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewWholeClient returns a client of deprecated.Whole that calls the host. A
+// NewWholeClient returns a client that calls deprecated.Whole in the host. A
 // guest that links it runs only in a host that has the module
-// "deprecated.Whole". With [guest.Borrowed] responses are good until the next
-// call.
+// "deprecated.Whole".
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 func NewWholeClient(opts ...guest.ClientOption) WholeClient {
-	return WholeClient{&guestWholeClient{client: guest.NewClient(opts...)}}
+	return WholeClient{importedWhole{guest.NewClient(opts...)}}
 }
 
-// guestWholeClient calls the host.
-type guestWholeClient struct {
-	client guest.Client
-}
+// importedWhole calls the host.
+type importedWhole struct{ client guest.Client }
 
-func (c *guestWholeClient) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := methodWhole_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport deprecated.Whole Call
+//go:noescape
+func importWhole_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWholeClient) callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return methodWhole_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodWhole_Call = guest.Method{Import: importWhole_Call}
 
-func (c *guestWholeClient) callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return guest.Async(ctx, &methodWhole_Call, c.client, req, new(deprecated.Word))
+func (c importedWhole) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return guest.Call[deprecated.Word](ctx, c.client, &methodWhole_Call, req)
 }
 
 // ServeWhole serves impl as the service deprecated.Whole to the other guests
@@ -106,20 +70,22 @@ func (c *guestWholeClient) callCallAsync(ctx context.Context, req *deprecated.Wo
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 func ServeWhole(ctx context.Context, impl WholeServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedWhole(impl), requires...)
+}
+
+// servedWhole returns how the guest serves impl.
+func servedWhole(impl WholeServer) kernel.Service {
+	return kernel.Service{
 		Name: WholeServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, WholeServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, WholeServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateWhole returns a client of deprecated.Whole that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateWhole returns a client that calls the guests that serve
+// deprecated.Whole. It waits until one does: see [kernel.Locate].
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 func LocateWhole(ctx context.Context) (WholeClient, error) {
@@ -127,26 +93,12 @@ func LocateWhole(ctx context.Context) (WholeClient, error) {
 	if err != nil {
 		return WholeClient{}, err
 	}
-	return WholeClient{locatedWholeClient{remote: remote}}, nil
+	return WholeClient{locatedWhole{remote}}, nil
 }
 
-// locatedWholeClient calls guests that serve.
-type locatedWholeClient struct {
-	remote *kernel.Remote
-}
+// locatedWhole calls guests that serve.
+type locatedWhole struct{ remote *kernel.Remote }
 
-func (c locatedWholeClient) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWholeClient) callCallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedWholeClient) callCallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(deprecated.Word))
+func (c locatedWhole) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return kernel.Call[deprecated.Word](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -20,47 +20,6 @@ import (
 // run "go get github.com/iansmith/parigot@latest", or generate with the
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
-
-// DescribeWhole describes the service deprecated.Whole, which guests import as
-// the module "deprecated.Whole", as RegisterWhole registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func DescribeWhole() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   WholeServiceName,
-		Module: "deprecated.Whole",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Whole_Call_FullName),
-				Deprecated: true,
-			},
-		},
-	}
-}
-
-// RegisterWhole registers impl with e as the service deprecated.Whole. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func RegisterWhole(ctx context.Context, e eng.Engine, impl WholeImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeWhole()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeWhole_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Whole_Call_FullName, impl, WholeImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeWhole_Call returns the host function of deprecated.Whole.Call.
-func bridgeWhole_Call(impl WholeImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WholeImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Whole_Call_FullName, m, stack, call, new(deprecated.Word), new(deprecated.Word))
-	}
-}
 
 // WholeClient calls the service deprecated.Whole. It is safe for concurrent
 // use. In guests it is a struct.
@@ -71,94 +30,71 @@ type WholeClient interface {
 	//
 	// Deprecated: the file deprecated/file.proto is marked as deprecated.
 	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	//
-	// Deprecated: the file deprecated/file.proto is marked as deprecated.
-	CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the file deprecated/file.proto is marked as deprecated.
+}
+
+// NewWholeClient returns a client that calls deprecated.Whole through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func NewWholeClient(conn parigotimpl.Conn) WholeClient {
+	return clientWhole{conn}
+}
+
+// NewLocalWholeClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func NewLocalWholeClient(impl WholeServer) WholeClient {
+	return clientWhole{parigotimpl.Local(&Whole_ServiceDesc, impl)}
+}
+
+// clientWhole is the WholeClient for every connection.
+type clientWhole struct{ conn parigotimpl.Conn }
+
+func (c clientWhole) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Whole_ServiceDesc.Methods[0], req, new(deprecated.Word))
+}
+
+// WholeIntoServer is the form of WholeServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+type WholeIntoServer interface {
 	CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
 }
 
-// NewLocalWholeClient returns a client of deprecated.Whole that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
+// RegisterWhole registers impl with e as the service deprecated.Whole, which
+// guests import as the module "deprecated.Whole". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
-func NewLocalWholeClient(impl WholeImpl) WholeClient {
-	return localWholeClient{impl: impl}
+func RegisterWhole(ctx context.Context, e eng.Engine, impl WholeServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Whole_ServiceDesc, impl, opts...)
 }
 
-// localWholeClient is the client that NewLocalWholeClient returns.
-type localWholeClient struct {
-	impl WholeImpl
-}
-
-// Call calls deprecated.Whole.Call.
+// Whole_ServiceDesc describes the service deprecated.Whole. It must not be
+// changed.
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c localWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+var Whole_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: WholeServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return deprecated.File_deprecated_file_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: WholeServiceName, Name: "Call", FullName: Whole_Call_FullName, Deprecated: true},
+			Handler: parigotimpl.Handle(WholeServer.Call, WholeIntoServer.CallInto, bridgeWhole_Call),
+		},
+	},
 }
 
-// CallInto calls deprecated.Whole.Call into resp.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c localWholeClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	return pluginsdk.CallLocal(ctx, Whole_Call_FullName, c.impl, WholeImpl.Call, req, resp)
-}
-
-// CallAsync calls deprecated.Whole.Call on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c localWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewWholeHostClient returns a client of deprecated.Whole that calls the
-// guests that serve it, through d.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func NewWholeHostClient(d pluginsdk.Dispatcher) WholeClient {
-	return hostWholeClient{dispatcher: d}
-}
-
-// hostWholeClient is the client that NewWholeHostClient returns.
-type hostWholeClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls deprecated.Whole.Call.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c hostWholeClient) Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
-	resp := new(deprecated.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls deprecated.Whole.Call into resp.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c hostWholeClient) CallInto(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WholeServiceName, "Call", req, resp)
-}
-
-// CallAsync calls deprecated.Whole.Call on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (c hostWholeClient) CallAsync(ctx context.Context, req *deprecated.Word) *future.Method[*deprecated.Word, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeWhole_Call(ctx context.Context, h *parigotimpl.Handler[*deprecated.Word, *deprecated.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Whole_Call_FullName, m, stack, h.Serve, req, resp)
 }

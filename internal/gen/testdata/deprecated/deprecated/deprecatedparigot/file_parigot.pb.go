@@ -22,43 +22,30 @@ const (
 	Whole_Call_FullName = "deprecated.Whole.Call"
 )
 
-// WholeImpl is what an implementation of the service deprecated.Whole provides
-// to its host. Embed UnimplementedWholeImpl by value, so that a method that
-// the service gets later does not break the build. A method fills resp, which
-// is empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-type WholeImpl interface {
-	// Call handles deprecated.Whole.Call.
-	//
-	// Deprecated: the file deprecated/file.proto is marked as deprecated.
-	Call(ctx context.Context, req *deprecated.Word, resp *deprecated.Word) error
-}
-
-// UnimplementedWholeImpl answers every method of deprecated.Whole with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-type UnimplementedWholeImpl struct{}
-
-// Call answers that deprecated.Whole.Call is not implemented.
-//
-// Deprecated: the file deprecated/file.proto is marked as deprecated.
-func (UnimplementedWholeImpl) Call(context.Context, *deprecated.Word, *deprecated.Word) error {
-	return status.Error(status.Unimplemented, Whole_Call_FullName+" is not implemented")
-}
-
-// WholeServer is what an implementation of the service deprecated.Whole in a
-// guest provides, see ServeWhole. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// WholeServer is the service deprecated.Whole for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedWholeServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 type WholeServer interface {
-	// Call handles deprecated.Whole.Call.
+	// Call serves deprecated.Whole.Call.
 	//
 	// Deprecated: the file deprecated/file.proto is marked as deprecated.
 	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
+}
+
+// UnimplementedWholeServer answers every method of deprecated.Whole with
+// UNIMPLEMENTED. Its zero value is ready to use.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+type UnimplementedWholeServer struct{}
+
+// Call returns UNIMPLEMENTED.
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func (UnimplementedWholeServer) Call(context.Context, *deprecated.Word) (*deprecated.Word, error) {
+	return nil, status.Error(status.Unimplemented, Whole_Call_FullName+" is not implemented")
 }

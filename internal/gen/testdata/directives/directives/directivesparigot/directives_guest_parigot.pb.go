@@ -13,7 +13,6 @@ package directivesparigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -25,42 +24,13 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importRun_Call is the host's function for directives.Run.Call.
-//
-//go:wasmimport directives.Run Call
-//go:noescape
-func importRun_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodRun_Call = guest.Method{Import: importRun_Call}
-
-// importRun_Block is the host's function for directives.Run.Block.
-//
-//go:wasmimport directives.Run Block
-//go:noescape
-func importRun_Block(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodRun_Block = guest.Method{Import: importRun_Block}
-
-// RunClient calls the service directives.Run. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// RunClient calls the service directives.Run. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
 //
 // line b.go:2
-type RunClient struct {
-	calls callsRunClient
-}
-
-// callsRunClient makes the calls of a RunClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsRunClient interface {
-	callCall(ctx context.Context, req *words.Word) (*words.Word, error)
-	callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callBlock(ctx context.Context, req *words.Word) (*words.Word, error)
-	callBlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callBlockInto(ctx context.Context, req *words.Word, resp *words.Word) error
-}
+type RunClient struct{ calls callsRun }
 
 // go:noinline
 // go:linkname runtime.x
@@ -69,76 +39,46 @@ func (c RunClient) Call(ctx context.Context, req *words.Word) (*words.Word, erro
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c RunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
-}
-
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c RunClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
 // go: build x
 // go:embed secret
 func (c RunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callBlock(ctx, req)
 }
 
-// BlockAsync is Block without the wait: it returns the future of the response.
-func (c RunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callBlockAsync(ctx, req)
+// callsRun makes the calls of a RunClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsRun interface {
+	callCall(ctx context.Context, req *words.Word) (*words.Word, error)
+	callBlock(ctx context.Context, req *words.Word) (*words.Word, error)
 }
 
-// BlockInto is Block into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c RunClient) BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callBlockInto(ctx, req, resp)
-}
-
-// NewRunClient returns a client of directives.Run that calls the host. A guest
-// that links it runs only in a host that has the module "directives.Run". With
-// [guest.Borrowed] responses are good until the next call.
+// NewRunClient returns a client that calls directives.Run in the host. A guest
+// that links it runs only in a host that has the module "directives.Run".
 func NewRunClient(opts ...guest.ClientOption) RunClient {
-	return RunClient{&guestRunClient{client: guest.NewClient(opts...)}}
+	return RunClient{importedRun{guest.NewClient(opts...)}}
 }
 
-// guestRunClient calls the host.
-type guestRunClient struct {
-	client guest.Client
+// importedRun calls the host.
+type importedRun struct{ client guest.Client }
+
+//go:wasmimport directives.Run Call
+//go:noescape
+func importRun_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodRun_Call = guest.Method{Import: importRun_Call}
+
+func (c importedRun) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodRun_Call, req)
 }
 
-func (c *guestRunClient) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodRun_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport directives.Run Block
+//go:noescape
+func importRun_Block(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestRunClient) callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodRun_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodRun_Block = guest.Method{Import: importRun_Block}
 
-func (c *guestRunClient) callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodRun_Call, c.client, req, new(words.Word))
-}
-
-func (c *guestRunClient) callBlock(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodRun_Block.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestRunClient) callBlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodRun_Block.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestRunClient) callBlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodRun_Block, c.client, req, new(words.Word))
+func (c importedRun) callBlock(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodRun_Block, req)
 }
 
 // ServeRun serves impl as the service directives.Run to the other guests of
@@ -146,65 +86,38 @@ func (c *guestRunClient) callBlockAsync(ctx context.Context, req *words.Word) *f
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeRun(ctx context.Context, impl RunServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedRun(impl), requires...)
+}
+
+// servedRun returns how the guest serves impl.
+func servedRun(impl RunServer) kernel.Service {
+	return kernel.Service{
 		Name: RunServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, RunServer.Call),
-			},
-			{
-				Name:    "Block",
-				Handler: kernel.Adapt(impl, RunServer.Block),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, RunServer.Call)},
+			{Name: "Block", Handler: kernel.Adapt(impl, RunServer.Block)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateRun returns a client of directives.Run that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateRun returns a client that calls the guests that serve directives.Run.
+// It waits until one does: see [kernel.Locate].
 func LocateRun(ctx context.Context) (RunClient, error) {
 	remote, err := kernel.Locate(ctx, RunServiceName, "Call", "Block")
 	if err != nil {
 		return RunClient{}, err
 	}
-	return RunClient{locatedRunClient{remote: remote}}, nil
+	return RunClient{locatedRun{remote}}, nil
 }
 
-// locatedRunClient calls guests that serve.
-type locatedRunClient struct {
-	remote *kernel.Remote
+// locatedRun calls guests that serve.
+type locatedRun struct{ remote *kernel.Remote }
+
+func (c locatedRun) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 0, req)
 }
 
-func (c locatedRunClient) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedRunClient) callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedRunClient) callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(words.Word))
-}
-
-func (c locatedRunClient) callBlock(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callBlockInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedRunClient) callBlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedRunClient) callBlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(words.Word))
+func (c locatedRun) callBlock(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 1, req)
 }

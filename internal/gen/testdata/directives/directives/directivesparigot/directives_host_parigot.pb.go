@@ -15,9 +15,8 @@ import (
 	words "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -25,57 +24,6 @@ import (
 // run "go get github.com/iansmith/parigot@latest", or generate with the
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
-
-// DescribeRun describes the service directives.Run, which guests import as the
-// module "directives.Run", as RegisterRun registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeRun() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   RunServiceName,
-		Module: "directives.Run",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Run_Call_FullName),
-			},
-			{
-				Name:       "Block",
-				Func:       "Block",
-				Descriptor: pluginsdk.DescribeMethod(Run_Block_FullName),
-			},
-		},
-	}
-}
-
-// RegisterRun registers impl with e as the service directives.Run. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterRun(ctx context.Context, e eng.Engine, impl RunImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeRun()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeRun_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Run_Call_FullName, impl, RunImpl.Call)
-	service.Methods[1].Bridge = bridgeRun_Block(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Run_Block_FullName, impl, RunImpl.Block)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeRun_Call returns the host function of directives.Run.Call.
-func bridgeRun_Call(impl RunImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, RunImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Run_Call_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeRun_Block returns the host function of directives.Run.Block.
-func bridgeRun_Block(impl RunImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, RunImpl.Block)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Run_Block_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
 
 // RunClient calls the service directives.Run. It is safe for concurrent use.
 // In guests it is a struct.
@@ -86,123 +34,75 @@ type RunClient interface {
 	// go:linkname runtime.x
 	// go:wasmimport env x
 	Call(ctx context.Context, req *words.Word) (*words.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// go: build x
 	// go:embed secret
 	Block(ctx context.Context, req *words.Word) (*words.Word, error)
-	// BlockAsync is Block without the wait: it returns the future of the response.
-	BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// BlockInto is Block into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewRunClient returns a client that calls directives.Run through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewRunClient(conn parigotimpl.Conn) RunClient {
+	return clientRun{conn}
+}
+
+// NewLocalRunClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalRunClient(impl RunServer) RunClient {
+	return clientRun{parigotimpl.Local(&Run_ServiceDesc, impl)}
+}
+
+// clientRun is the RunClient for every connection.
+type clientRun struct{ conn parigotimpl.Conn }
+
+func (c clientRun) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Run_ServiceDesc.Methods[0], req, new(words.Word))
+}
+
+func (c clientRun) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Run_ServiceDesc.Methods[1], req, new(words.Word))
+}
+
+// RunIntoServer is the form of RunServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type RunIntoServer interface {
+	CallInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error
 }
 
-// NewLocalRunClient returns a client of directives.Run that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalRunClient(impl RunImpl) RunClient {
-	return localRunClient{impl: impl}
+// RegisterRun registers impl with e as the service directives.Run, which
+// guests import as the module "directives.Run". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterRun(ctx context.Context, e eng.Engine, impl RunServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Run_ServiceDesc, impl, opts...)
 }
 
-// localRunClient is the client that NewLocalRunClient returns.
-type localRunClient struct {
-	impl RunImpl
+// Run_ServiceDesc describes the service directives.Run. It must not be
+// changed.
+var Run_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: RunServiceName,
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: RunServiceName, Name: "Call", FullName: Run_Call_FullName},
+			Handler: parigotimpl.Handle(RunServer.Call, RunIntoServer.CallInto, bridgeRun_Call),
+		},
+		{
+			Method:  parigotimpl.Method{Service: RunServiceName, Name: "Block", FullName: Run_Block_FullName},
+			Handler: parigotimpl.Handle(RunServer.Block, RunIntoServer.BlockInto, bridgeRun_Block),
+		},
+	},
 }
 
-// Call calls directives.Run.Call.
-func (c localRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeRun_Call(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Run_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
-// CallInto calls directives.Run.Call into resp.
-func (c localRunClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Run_Call_FullName, c.impl, RunImpl.Call, req, resp)
-}
-
-// CallAsync calls directives.Run.Call on a goroutine of its own and returns
-// its future.
-func (c localRunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// Block calls directives.Run.Block.
-func (c localRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.BlockInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BlockInto calls directives.Run.Block into resp.
-func (c localRunClient) BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Run_Block_FullName, c.impl, RunImpl.Block, req, resp)
-}
-
-// BlockAsync calls directives.Run.Block on a goroutine of its own and returns
-// its future.
-func (c localRunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Block, req)
-}
-
-// NewRunHostClient returns a client of directives.Run that calls the guests
-// that serve it, through d.
-func NewRunHostClient(d pluginsdk.Dispatcher) RunClient {
-	return hostRunClient{dispatcher: d}
-}
-
-// hostRunClient is the client that NewRunHostClient returns.
-type hostRunClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls directives.Run.Call.
-func (c hostRunClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls directives.Run.Call into resp.
-func (c hostRunClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, RunServiceName, "Call", req, resp)
-}
-
-// CallAsync calls directives.Run.Call on a goroutine of its own and returns
-// its future.
-func (c hostRunClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// Block calls directives.Run.Block.
-func (c hostRunClient) Block(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.BlockInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BlockInto calls directives.Run.Block into resp.
-func (c hostRunClient) BlockInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, RunServiceName, "Block", req, resp)
-}
-
-// BlockAsync calls directives.Run.Block on a goroutine of its own and returns
-// its future.
-func (c hostRunClient) BlockAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Block, req)
+func bridgeRun_Block(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Run_Block_FullName, m, stack, h.Serve, req, resp)
 }

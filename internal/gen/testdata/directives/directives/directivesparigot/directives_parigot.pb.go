@@ -36,42 +36,11 @@ const (
 	Run_Block_FullName = "directives.Run.Block"
 )
 
-// RunImpl is what an implementation of the service directives.Run provides to
-// its host. Embed UnimplementedRunImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-//
-// line b.go:2
-type RunImpl interface {
-	// go:noinline
-	// go:linkname runtime.x
-	// go:wasmimport env x
-	Call(ctx context.Context, req *words.Word, resp *words.Word) error
-	// go: build x
-	// go:embed secret
-	Block(ctx context.Context, req *words.Word, resp *words.Word) error
-}
-
-// UnimplementedRunImpl answers every method of directives.Run with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedRunImpl struct{}
-
-// Call answers that directives.Run.Call is not implemented.
-func (UnimplementedRunImpl) Call(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Run_Call_FullName+" is not implemented")
-}
-
-// Block answers that directives.Run.Block is not implemented.
-func (UnimplementedRunImpl) Block(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Run_Block_FullName+" is not implemented")
-}
-
-// RunServer is what an implementation of the service directives.Run in a guest
-// provides, see ServeRun. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// RunServer is the service directives.Run for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedRunServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 //
 // line b.go:2
 type RunServer interface {
@@ -82,4 +51,18 @@ type RunServer interface {
 	// go: build x
 	// go:embed secret
 	Block(ctx context.Context, req *words.Word) (*words.Word, error)
+}
+
+// UnimplementedRunServer answers every method of directives.Run with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedRunServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedRunServer) Call(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Run_Call_FullName+" is not implemented")
+}
+
+// Block returns UNIMPLEMENTED.
+func (UnimplementedRunServer) Block(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Run_Block_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package notesparigot
 import (
 	context "context"
 	notes "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,90 +19,18 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importNotes_Get is the host's function for doc_comments.Notes.Get.
-//
-//go:wasmimport doc_comments.Notes Get
-//go:noescape
-func importNotes_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNotes_Get = guest.Method{Import: importNotes_Get}
-
-// importNotes_Old is the host's function for doc_comments.Notes.Old.
-//
-//go:wasmimport doc_comments.Notes Old
-//go:noescape
-func importNotes_Old(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNotes_Old = guest.Method{Import: importNotes_Old}
-
-// importNotes_Put is the host's function for doc_comments.Notes.Put.
-//
-//go:wasmimport doc_comments.Notes Put
-//go:noescape
-func importNotes_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNotes_Put = guest.Method{Import: importNotes_Put}
-
-// importNotes_Block is the host's function for doc_comments.Notes.Block.
-//
-//go:wasmimport doc_comments.Notes Block
-//go:noescape
-func importNotes_Block(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNotes_Block = guest.Method{Import: importNotes_Block}
-
-// importNotes_Odd is the host's function for doc_comments.Notes.Odd.
-//
-//go:wasmimport doc_comments.Notes Odd
-//go:noescape
-func importNotes_Odd(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNotes_Odd = guest.Method{Import: importNotes_Odd}
-
-// importNotes_Middle is the host's function for doc_comments.Notes.Middle.
-//
-//go:wasmimport doc_comments.Notes Middle
-//go:noescape
-func importNotes_Middle(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNotes_Middle = guest.Method{Import: importNotes_Middle}
-
 // NotesClient calls the service doc_comments.Notes. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
 //
 // Notes keeps notes.
 //
 // One for each name.
 //
 // And no more.
-type NotesClient struct {
-	calls callsNotesClient
-}
-
-// callsNotesClient makes the calls of a NotesClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsNotesClient interface {
-	callGet(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	callGetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	callGetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	callOld(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	callOldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	callOldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	callPut(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	callPutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	callPutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	callBlock(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	callBlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	callBlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	callOdd(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	callOddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	callOddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	callMiddle(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	callMiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	callMiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
-}
+type NotesClient struct{ calls callsNotes }
 
 // Get gets
 //
@@ -111,23 +38,6 @@ type callsNotesClient interface {
 // doc_comments/notes.proto.
 func (c NotesClient) Get(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	return c.calls.callGet(ctx, req)
-}
-
-// GetAsync is Get without the wait: it returns the future of the response.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c NotesClient) GetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return c.calls.callGetAsync(ctx, req)
-}
-
-// GetInto is Get into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c NotesClient) GetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.calls.callGetInto(ctx, req, resp)
 }
 
 // Old has its own paragraph
@@ -139,37 +49,9 @@ func (c NotesClient) Old(ctx context.Context, req *notes.Note) (*notes.Note, err
 	return c.calls.callOld(ctx, req)
 }
 
-// OldAsync is Old without the wait: it returns the future of the response.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c NotesClient) OldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return c.calls.callOldAsync(ctx, req)
-}
-
-// OldInto is Old into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c NotesClient) OldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.calls.callOldInto(ctx, req, resp)
-}
-
 // puts a note
 func (c NotesClient) Put(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	return c.calls.callPut(ctx, req)
-}
-
-// PutAsync is Put without the wait: it returns the future of the response.
-func (c NotesClient) PutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return c.calls.callPutAsync(ctx, req)
-}
-
-// PutInto is Put into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c NotesClient) PutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.calls.callPutInto(ctx, req, resp)
 }
 
 // Block explains
@@ -182,23 +64,6 @@ func (c NotesClient) PutInto(ctx context.Context, req *notes.Note, resp *notes.N
 // doc_comments/notes.proto.
 func (c NotesClient) Block(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	return c.calls.callBlock(ctx, req)
-}
-
-// BlockAsync is Block without the wait: it returns the future of the response.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c NotesClient) BlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return c.calls.callBlockAsync(ctx, req)
-}
-
-// BlockInto is Block into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c NotesClient) BlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.calls.callBlockInto(ctx, req, resp)
 }
 
 // # Marked
@@ -215,17 +80,6 @@ func (c NotesClient) Odd(ctx context.Context, req *notes.Note) (*notes.Note, err
 	return c.calls.callOdd(ctx, req)
 }
 
-// OddAsync is Odd without the wait: it returns the future of the response.
-func (c NotesClient) OddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return c.calls.callOddAsync(ctx, req)
-}
-
-// OddInto is Odd into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c NotesClient) OddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.calls.callOddInto(ctx, req, resp)
-}
-
 // Once, then
 // Deprecated: in the middle of a paragraph.
 //
@@ -235,131 +89,85 @@ func (c NotesClient) Middle(ctx context.Context, req *notes.Note) (*notes.Note, 
 	return c.calls.callMiddle(ctx, req)
 }
 
-// MiddleAsync is Middle without the wait: it returns the future of the
-// response.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c NotesClient) MiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return c.calls.callMiddleAsync(ctx, req)
+// callsNotes makes the calls of a NotesClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNotes interface {
+	callGet(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	callOld(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	callPut(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	callBlock(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	callOdd(ctx context.Context, req *notes.Note) (*notes.Note, error)
+	callMiddle(ctx context.Context, req *notes.Note) (*notes.Note, error)
 }
 
-// MiddleInto is Middle into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c NotesClient) MiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.calls.callMiddleInto(ctx, req, resp)
-}
-
-// NewNotesClient returns a client of doc_comments.Notes that calls the host. A
+// NewNotesClient returns a client that calls doc_comments.Notes in the host. A
 // guest that links it runs only in a host that has the module
-// "doc_comments.Notes". With [guest.Borrowed] responses are good until the
-// next call.
+// "doc_comments.Notes".
 func NewNotesClient(opts ...guest.ClientOption) NotesClient {
-	return NotesClient{&guestNotesClient{client: guest.NewClient(opts...)}}
+	return NotesClient{importedNotes{guest.NewClient(opts...)}}
 }
 
-// guestNotesClient calls the host.
-type guestNotesClient struct {
-	client guest.Client
+// importedNotes calls the host.
+type importedNotes struct{ client guest.Client }
+
+//go:wasmimport doc_comments.Notes Get
+//go:noescape
+func importNotes_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNotes_Get = guest.Method{Import: importNotes_Get}
+
+func (c importedNotes) callGet(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Get, req)
 }
 
-func (c *guestNotesClient) callGet(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := methodNotes_Get.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport doc_comments.Notes Old
+//go:noescape
+func importNotes_Old(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNotes_Old = guest.Method{Import: importNotes_Old}
+
+func (c importedNotes) callOld(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Old, req)
 }
 
-func (c *guestNotesClient) callGetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return methodNotes_Get.CallInto(ctx, c.client, req, resp)
+//go:wasmimport doc_comments.Notes Put
+//go:noescape
+func importNotes_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNotes_Put = guest.Method{Import: importNotes_Put}
+
+func (c importedNotes) callPut(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Put, req)
 }
 
-func (c *guestNotesClient) callGetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return guest.Async(ctx, &methodNotes_Get, c.client, req, new(notes.Note))
+//go:wasmimport doc_comments.Notes Block
+//go:noescape
+func importNotes_Block(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNotes_Block = guest.Method{Import: importNotes_Block}
+
+func (c importedNotes) callBlock(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Block, req)
 }
 
-func (c *guestNotesClient) callOld(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := methodNotes_Old.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport doc_comments.Notes Odd
+//go:noescape
+func importNotes_Odd(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNotes_Odd = guest.Method{Import: importNotes_Odd}
+
+func (c importedNotes) callOdd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Odd, req)
 }
 
-func (c *guestNotesClient) callOldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return methodNotes_Old.CallInto(ctx, c.client, req, resp)
-}
+//go:wasmimport doc_comments.Notes Middle
+//go:noescape
+func importNotes_Middle(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestNotesClient) callOldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return guest.Async(ctx, &methodNotes_Old, c.client, req, new(notes.Note))
-}
+var methodNotes_Middle = guest.Method{Import: importNotes_Middle}
 
-func (c *guestNotesClient) callPut(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := methodNotes_Put.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNotesClient) callPutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return methodNotes_Put.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNotesClient) callPutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return guest.Async(ctx, &methodNotes_Put, c.client, req, new(notes.Note))
-}
-
-func (c *guestNotesClient) callBlock(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := methodNotes_Block.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNotesClient) callBlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return methodNotes_Block.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNotesClient) callBlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return guest.Async(ctx, &methodNotes_Block, c.client, req, new(notes.Note))
-}
-
-func (c *guestNotesClient) callOdd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := methodNotes_Odd.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNotesClient) callOddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return methodNotes_Odd.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNotesClient) callOddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return guest.Async(ctx, &methodNotes_Odd, c.client, req, new(notes.Note))
-}
-
-func (c *guestNotesClient) callMiddle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := methodNotes_Middle.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNotesClient) callMiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return methodNotes_Middle.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNotesClient) callMiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return guest.Async(ctx, &methodNotes_Middle, c.client, req, new(notes.Note))
+func (c importedNotes) callMiddle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Middle, req)
 }
 
 // ServeNotes serves impl as the service doc_comments.Notes to the other guests
@@ -367,145 +175,58 @@ func (c *guestNotesClient) callMiddleAsync(ctx context.Context, req *notes.Note)
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeNotes(ctx context.Context, impl NotesServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedNotes(impl), requires...)
+}
+
+// servedNotes returns how the guest serves impl.
+func servedNotes(impl NotesServer) kernel.Service {
+	return kernel.Service{
 		Name: NotesServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Get",
-				Handler: kernel.Adapt(impl, NotesServer.Get),
-			},
-			{
-				Name:    "Old",
-				Handler: kernel.Adapt(impl, NotesServer.Old),
-			},
-			{
-				Name:    "Put",
-				Handler: kernel.Adapt(impl, NotesServer.Put),
-			},
-			{
-				Name:    "Block",
-				Handler: kernel.Adapt(impl, NotesServer.Block),
-			},
-			{
-				Name:    "Odd",
-				Handler: kernel.Adapt(impl, NotesServer.Odd),
-			},
-			{
-				Name:    "Middle",
-				Handler: kernel.Adapt(impl, NotesServer.Middle),
-			},
+			{Name: "Get", Handler: kernel.Adapt(impl, NotesServer.Get)},
+			{Name: "Old", Handler: kernel.Adapt(impl, NotesServer.Old)},
+			{Name: "Put", Handler: kernel.Adapt(impl, NotesServer.Put)},
+			{Name: "Block", Handler: kernel.Adapt(impl, NotesServer.Block)},
+			{Name: "Odd", Handler: kernel.Adapt(impl, NotesServer.Odd)},
+			{Name: "Middle", Handler: kernel.Adapt(impl, NotesServer.Middle)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateNotes returns a client of doc_comments.Notes that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateNotes returns a client that calls the guests that serve
+// doc_comments.Notes. It waits until one does: see [kernel.Locate].
 func LocateNotes(ctx context.Context) (NotesClient, error) {
 	remote, err := kernel.Locate(ctx, NotesServiceName, "Get", "Old", "Put", "Block", "Odd", "Middle")
 	if err != nil {
 		return NotesClient{}, err
 	}
-	return NotesClient{locatedNotesClient{remote: remote}}, nil
+	return NotesClient{locatedNotes{remote}}, nil
 }
 
-// locatedNotesClient calls guests that serve.
-type locatedNotesClient struct {
-	remote *kernel.Remote
+// locatedNotes calls guests that serve.
+type locatedNotes struct{ remote *kernel.Remote }
+
+func (c locatedNotes) callGet(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return kernel.Call[notes.Note](ctx, c.remote, 0, req)
 }
 
-func (c locatedNotesClient) callGet(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.callGetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedNotes) callOld(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return kernel.Call[notes.Note](ctx, c.remote, 1, req)
 }
 
-func (c locatedNotesClient) callGetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.remote.Call(ctx, 0, req, resp)
+func (c locatedNotes) callPut(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return kernel.Call[notes.Note](ctx, c.remote, 2, req)
 }
 
-func (c locatedNotesClient) callGetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(notes.Note))
+func (c locatedNotes) callBlock(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return kernel.Call[notes.Note](ctx, c.remote, 3, req)
 }
 
-func (c locatedNotesClient) callOld(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.callOldInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedNotes) callOdd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return kernel.Call[notes.Note](ctx, c.remote, 4, req)
 }
 
-func (c locatedNotesClient) callOldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedNotesClient) callOldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(notes.Note))
-}
-
-func (c locatedNotesClient) callPut(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.callPutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedNotesClient) callPutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.remote.Call(ctx, 2, req, resp)
-}
-
-func (c locatedNotesClient) callPutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return kernel.CallAsync(ctx, c.remote, 2, req, new(notes.Note))
-}
-
-func (c locatedNotesClient) callBlock(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.callBlockInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedNotesClient) callBlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.remote.Call(ctx, 3, req, resp)
-}
-
-func (c locatedNotesClient) callBlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return kernel.CallAsync(ctx, c.remote, 3, req, new(notes.Note))
-}
-
-func (c locatedNotesClient) callOdd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.callOddInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedNotesClient) callOddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.remote.Call(ctx, 4, req, resp)
-}
-
-func (c locatedNotesClient) callOddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return kernel.CallAsync(ctx, c.remote, 4, req, new(notes.Note))
-}
-
-func (c locatedNotesClient) callMiddle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.callMiddleInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedNotesClient) callMiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return c.remote.Call(ctx, 5, req, resp)
-}
-
-func (c locatedNotesClient) callMiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return kernel.CallAsync(ctx, c.remote, 5, req, new(notes.Note))
+func (c locatedNotes) callMiddle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return kernel.Call[notes.Note](ctx, c.remote, 5, req)
 }

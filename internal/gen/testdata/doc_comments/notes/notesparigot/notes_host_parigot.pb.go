@@ -10,9 +10,9 @@ import (
 	notes "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -20,121 +20,6 @@ import (
 // run "go get github.com/iansmith/parigot@latest", or generate with the
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
-
-// DescribeNotes describes the service doc_comments.Notes, which guests import
-// as the module "doc_comments.Notes", as RegisterNotes registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeNotes() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   NotesServiceName,
-		Module: "doc_comments.Notes",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Get",
-				Func:       "Get",
-				Descriptor: pluginsdk.DescribeMethod(Notes_Get_FullName),
-				Deprecated: true,
-			},
-			{
-				Name:       "Old",
-				Func:       "Old",
-				Descriptor: pluginsdk.DescribeMethod(Notes_Old_FullName),
-				Deprecated: true,
-			},
-			{
-				Name:       "Put",
-				Func:       "Put",
-				Descriptor: pluginsdk.DescribeMethod(Notes_Put_FullName),
-			},
-			{
-				Name:       "Block",
-				Func:       "Block",
-				Descriptor: pluginsdk.DescribeMethod(Notes_Block_FullName),
-				Deprecated: true,
-			},
-			{
-				Name:       "Odd",
-				Func:       "Odd",
-				Descriptor: pluginsdk.DescribeMethod(Notes_Odd_FullName),
-			},
-			{
-				Name:       "Middle",
-				Func:       "Middle",
-				Descriptor: pluginsdk.DescribeMethod(Notes_Middle_FullName),
-				Deprecated: true,
-			},
-		},
-	}
-}
-
-// RegisterNotes registers impl with e as the service doc_comments.Notes. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterNotes(ctx context.Context, e eng.Engine, impl NotesImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeNotes()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeNotes_Get(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Notes_Get_FullName, impl, NotesImpl.Get)
-	service.Methods[1].Bridge = bridgeNotes_Old(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Notes_Old_FullName, impl, NotesImpl.Old)
-	service.Methods[2].Bridge = bridgeNotes_Put(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Notes_Put_FullName, impl, NotesImpl.Put)
-	service.Methods[3].Bridge = bridgeNotes_Block(impl)
-	service.Methods[3].Borrowing = pluginsdk.Borrow(Notes_Block_FullName, impl, NotesImpl.Block)
-	service.Methods[4].Bridge = bridgeNotes_Odd(impl)
-	service.Methods[4].Borrowing = pluginsdk.Borrow(Notes_Odd_FullName, impl, NotesImpl.Odd)
-	service.Methods[5].Bridge = bridgeNotes_Middle(impl)
-	service.Methods[5].Borrowing = pluginsdk.Borrow(Notes_Middle_FullName, impl, NotesImpl.Middle)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeNotes_Get returns the host function of doc_comments.Notes.Get.
-func bridgeNotes_Get(impl NotesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NotesImpl.Get)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Notes_Get_FullName, m, stack, call, new(notes.Note), new(notes.Note))
-	}
-}
-
-// bridgeNotes_Old returns the host function of doc_comments.Notes.Old.
-func bridgeNotes_Old(impl NotesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NotesImpl.Old)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Notes_Old_FullName, m, stack, call, new(notes.Note), new(notes.Note))
-	}
-}
-
-// bridgeNotes_Put returns the host function of doc_comments.Notes.Put.
-func bridgeNotes_Put(impl NotesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NotesImpl.Put)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Notes_Put_FullName, m, stack, call, new(notes.Note), new(notes.Note))
-	}
-}
-
-// bridgeNotes_Block returns the host function of doc_comments.Notes.Block.
-func bridgeNotes_Block(impl NotesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NotesImpl.Block)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Notes_Block_FullName, m, stack, call, new(notes.Note), new(notes.Note))
-	}
-}
-
-// bridgeNotes_Odd returns the host function of doc_comments.Notes.Odd.
-func bridgeNotes_Odd(impl NotesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NotesImpl.Odd)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Notes_Odd_FullName, m, stack, call, new(notes.Note), new(notes.Note))
-	}
-}
-
-// bridgeNotes_Middle returns the host function of doc_comments.Notes.Middle.
-func bridgeNotes_Middle(impl NotesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NotesImpl.Middle)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Notes_Middle_FullName, m, stack, call, new(notes.Note), new(notes.Note))
-	}
-}
 
 // NotesClient calls the service doc_comments.Notes. It is safe for concurrent
 // use. In guests it is a struct.
@@ -150,41 +35,14 @@ type NotesClient interface {
 	// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
 	// doc_comments/notes.proto.
 	Get(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// GetAsync is Get without the wait: it returns the future of the response.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-	// doc_comments/notes.proto.
-	GetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// GetInto is Get into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-	// doc_comments/notes.proto.
-	GetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
 	// Old has its own paragraph
 	//
 	// Deprecated: use Get.
 	//
 	// It stays for a while
 	Old(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// OldAsync is Old without the wait: it returns the future of the response.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-	// doc_comments/notes.proto.
-	OldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// OldInto is Old into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-	// doc_comments/notes.proto.
-	OldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
 	// puts a note
 	Put(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// PutAsync is Put without the wait: it returns the future of the response.
-	PutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// PutInto is Put into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	PutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
 	// Block explains
 	//
 	// with stars
@@ -194,17 +52,6 @@ type NotesClient interface {
 	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
 	// doc_comments/notes.proto.
 	Block(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// BlockAsync is Block without the wait: it returns the future of the response.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-	// doc_comments/notes.proto.
-	BlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// BlockInto is Block into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-	// doc_comments/notes.proto.
-	BlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
 	// # Marked
 	//
 	//   - a list
@@ -216,369 +63,137 @@ type NotesClient interface {
 	//
 	// Deprecated: is not the start of the last line, Deprecated: is.
 	Odd(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// OddAsync is Odd without the wait: it returns the future of the response.
-	OddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// OddInto is Odd into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	OddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
 	// Once, then
 	// Deprecated: in the middle of a paragraph.
 	//
 	// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
 	// doc_comments/notes.proto.
 	Middle(ctx context.Context, req *notes.Note) (*notes.Note, error)
-	// MiddleAsync is Middle without the wait: it returns the future of the
-	// response.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-	// doc_comments/notes.proto.
-	MiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error]
-	// MiddleInto is Middle into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-	// doc_comments/notes.proto.
+}
+
+// NewNotesClient returns a client that calls doc_comments.Notes through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewNotesClient(conn parigotimpl.Conn) NotesClient {
+	return clientNotes{conn}
+}
+
+// NewLocalNotesClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalNotesClient(impl NotesServer) NotesClient {
+	return clientNotes{parigotimpl.Local(&Notes_ServiceDesc, impl)}
+}
+
+// clientNotes is the NotesClient for every connection.
+type clientNotes struct{ conn parigotimpl.Conn }
+
+func (c clientNotes) Get(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return parigotimpl.Call(ctx, c.conn, &Notes_ServiceDesc.Methods[0], req, new(notes.Note))
+}
+
+func (c clientNotes) Old(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return parigotimpl.Call(ctx, c.conn, &Notes_ServiceDesc.Methods[1], req, new(notes.Note))
+}
+
+func (c clientNotes) Put(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return parigotimpl.Call(ctx, c.conn, &Notes_ServiceDesc.Methods[2], req, new(notes.Note))
+}
+
+func (c clientNotes) Block(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return parigotimpl.Call(ctx, c.conn, &Notes_ServiceDesc.Methods[3], req, new(notes.Note))
+}
+
+func (c clientNotes) Odd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return parigotimpl.Call(ctx, c.conn, &Notes_ServiceDesc.Methods[4], req, new(notes.Note))
+}
+
+func (c clientNotes) Middle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
+	return parigotimpl.Call(ctx, c.conn, &Notes_ServiceDesc.Methods[5], req, new(notes.Note))
+}
+
+// NotesIntoServer is the form of NotesServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type NotesIntoServer interface {
+	GetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	OldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	PutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	BlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
+	OddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
 	MiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error
 }
 
-// NewLocalNotesClient returns a client of doc_comments.Notes that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalNotesClient(impl NotesImpl) NotesClient {
-	return localNotesClient{impl: impl}
+// RegisterNotes registers impl with e as the service doc_comments.Notes, which
+// guests import as the module "doc_comments.Notes". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterNotes(ctx context.Context, e eng.Engine, impl NotesServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Notes_ServiceDesc, impl, opts...)
 }
 
-// localNotesClient is the client that NewLocalNotesClient returns.
-type localNotesClient struct {
-	impl NotesImpl
+// Notes_ServiceDesc describes the service doc_comments.Notes. It must not be
+// changed.
+var Notes_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: NotesServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return notes.File_doc_comments_notes_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: NotesServiceName, Name: "Get", FullName: Notes_Get_FullName, Deprecated: true},
+			Handler: parigotimpl.Handle(NotesServer.Get, NotesIntoServer.GetInto, bridgeNotes_Get),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NotesServiceName, Name: "Old", FullName: Notes_Old_FullName, Deprecated: true},
+			Handler: parigotimpl.Handle(NotesServer.Old, NotesIntoServer.OldInto, bridgeNotes_Old),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NotesServiceName, Name: "Put", FullName: Notes_Put_FullName},
+			Handler: parigotimpl.Handle(NotesServer.Put, NotesIntoServer.PutInto, bridgeNotes_Put),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NotesServiceName, Name: "Block", FullName: Notes_Block_FullName, Deprecated: true},
+			Handler: parigotimpl.Handle(NotesServer.Block, NotesIntoServer.BlockInto, bridgeNotes_Block),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NotesServiceName, Name: "Odd", FullName: Notes_Odd_FullName},
+			Handler: parigotimpl.Handle(NotesServer.Odd, NotesIntoServer.OddInto, bridgeNotes_Odd),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NotesServiceName, Name: "Middle", FullName: Notes_Middle_FullName, Deprecated: true},
+			Handler: parigotimpl.Handle(NotesServer.Middle, NotesIntoServer.MiddleInto, bridgeNotes_Middle),
+		},
+	},
 }
 
-// Get calls doc_comments.Notes.Get.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) Get(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.GetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeNotes_Get(ctx context.Context, h *parigotimpl.Handler[*notes.Note, *notes.Note], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Notes_Get_FullName, m, stack, h.Serve, req, resp)
 }
 
-// GetInto calls doc_comments.Notes.Get into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) GetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return pluginsdk.CallLocal(ctx, Notes_Get_FullName, c.impl, NotesImpl.Get, req, resp)
+func bridgeNotes_Old(ctx context.Context, h *parigotimpl.Handler[*notes.Note, *notes.Note], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Notes_Old_FullName, m, stack, h.Serve, req, resp)
 }
 
-// GetAsync calls doc_comments.Notes.Get on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) GetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Get, req)
+func bridgeNotes_Put(ctx context.Context, h *parigotimpl.Handler[*notes.Note, *notes.Note], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Notes_Put_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Old calls doc_comments.Notes.Old.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) Old(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.OldInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeNotes_Block(ctx context.Context, h *parigotimpl.Handler[*notes.Note, *notes.Note], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Notes_Block_FullName, m, stack, h.Serve, req, resp)
 }
 
-// OldInto calls doc_comments.Notes.Old into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) OldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return pluginsdk.CallLocal(ctx, Notes_Old_FullName, c.impl, NotesImpl.Old, req, resp)
+func bridgeNotes_Odd(ctx context.Context, h *parigotimpl.Handler[*notes.Note, *notes.Note], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Notes_Odd_FullName, m, stack, h.Serve, req, resp)
 }
 
-// OldAsync calls doc_comments.Notes.Old on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) OldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Old, req)
-}
-
-// Put calls doc_comments.Notes.Put.
-func (c localNotesClient) Put(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.PutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PutInto calls doc_comments.Notes.Put into resp.
-func (c localNotesClient) PutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return pluginsdk.CallLocal(ctx, Notes_Put_FullName, c.impl, NotesImpl.Put, req, resp)
-}
-
-// PutAsync calls doc_comments.Notes.Put on a goroutine of its own and returns
-// its future.
-func (c localNotesClient) PutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Put, req)
-}
-
-// Block calls doc_comments.Notes.Block.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) Block(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.BlockInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BlockInto calls doc_comments.Notes.Block into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) BlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return pluginsdk.CallLocal(ctx, Notes_Block_FullName, c.impl, NotesImpl.Block, req, resp)
-}
-
-// BlockAsync calls doc_comments.Notes.Block on a goroutine of its own and
-// returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) BlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Block, req)
-}
-
-// Odd calls doc_comments.Notes.Odd.
-func (c localNotesClient) Odd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.OddInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// OddInto calls doc_comments.Notes.Odd into resp.
-func (c localNotesClient) OddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return pluginsdk.CallLocal(ctx, Notes_Odd_FullName, c.impl, NotesImpl.Odd, req, resp)
-}
-
-// OddAsync calls doc_comments.Notes.Odd on a goroutine of its own and returns
-// its future.
-func (c localNotesClient) OddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Odd, req)
-}
-
-// Middle calls doc_comments.Notes.Middle.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) Middle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.MiddleInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// MiddleInto calls doc_comments.Notes.Middle into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) MiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	return pluginsdk.CallLocal(ctx, Notes_Middle_FullName, c.impl, NotesImpl.Middle, req, resp)
-}
-
-// MiddleAsync calls doc_comments.Notes.Middle on a goroutine of its own and
-// returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c localNotesClient) MiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Middle, req)
-}
-
-// NewNotesHostClient returns a client of doc_comments.Notes that calls the
-// guests that serve it, through d.
-func NewNotesHostClient(d pluginsdk.Dispatcher) NotesClient {
-	return hostNotesClient{dispatcher: d}
-}
-
-// hostNotesClient is the client that NewNotesHostClient returns.
-type hostNotesClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Get calls doc_comments.Notes.Get.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) Get(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.GetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GetInto calls doc_comments.Notes.Get into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) GetInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, NotesServiceName, "Get", req, resp)
-}
-
-// GetAsync calls doc_comments.Notes.Get on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) GetAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Get, req)
-}
-
-// Old calls doc_comments.Notes.Old.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) Old(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.OldInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// OldInto calls doc_comments.Notes.Old into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) OldInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, NotesServiceName, "Old", req, resp)
-}
-
-// OldAsync calls doc_comments.Notes.Old on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) OldAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Old, req)
-}
-
-// Put calls doc_comments.Notes.Put.
-func (c hostNotesClient) Put(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.PutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PutInto calls doc_comments.Notes.Put into resp.
-func (c hostNotesClient) PutInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, NotesServiceName, "Put", req, resp)
-}
-
-// PutAsync calls doc_comments.Notes.Put on a goroutine of its own and returns
-// its future.
-func (c hostNotesClient) PutAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Put, req)
-}
-
-// Block calls doc_comments.Notes.Block.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) Block(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.BlockInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BlockInto calls doc_comments.Notes.Block into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) BlockInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, NotesServiceName, "Block", req, resp)
-}
-
-// BlockAsync calls doc_comments.Notes.Block on a goroutine of its own and
-// returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) BlockAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Block, req)
-}
-
-// Odd calls doc_comments.Notes.Odd.
-func (c hostNotesClient) Odd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.OddInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// OddInto calls doc_comments.Notes.Odd into resp.
-func (c hostNotesClient) OddInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, NotesServiceName, "Odd", req, resp)
-}
-
-// OddAsync calls doc_comments.Notes.Odd on a goroutine of its own and returns
-// its future.
-func (c hostNotesClient) OddAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Odd, req)
-}
-
-// Middle calls doc_comments.Notes.Middle.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) Middle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
-	resp := new(notes.Note)
-	if err := c.MiddleInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// MiddleInto calls doc_comments.Notes.Middle into resp.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) MiddleInto(ctx context.Context, req *notes.Note, resp *notes.Note) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, NotesServiceName, "Middle", req, resp)
-}
-
-// MiddleAsync calls doc_comments.Notes.Middle on a goroutine of its own and
-// returns its future.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (c hostNotesClient) MiddleAsync(ctx context.Context, req *notes.Note) *future.Method[*notes.Note, error] {
-	return future.Go(ctx, c.Middle, req)
+func bridgeNotes_Middle(ctx context.Context, h *parigotimpl.Handler[*notes.Note, *notes.Note], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Notes_Middle_FullName, m, stack, h.Serve, req, resp)
 }

@@ -32,110 +32,12 @@ const (
 	Notes_Middle_FullName = "doc_comments.Notes.Middle"
 )
 
-// NotesImpl is what an implementation of the service doc_comments.Notes
-// provides to its host. Embed UnimplementedNotesImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-//
-// Notes keeps notes.
-//
-// One for each name.
-//
-// And no more.
-type NotesImpl interface {
-	// Get gets
-	//
-	// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-	// doc_comments/notes.proto.
-	Get(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	// Old has its own paragraph
-	//
-	// Deprecated: use Get.
-	//
-	// It stays for a while
-	Old(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	// puts a note
-	Put(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	// Block explains
-	//
-	// with stars
-	//
-	//	and code
-	//
-	// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-	// doc_comments/notes.proto.
-	Block(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	// # Marked
-	//
-	//   - a list
-	//   - of two
-	//
-	// No heading, it ends here.
-	//
-	// "Quoted" is one
-	//
-	// Deprecated: is not the start of the last line, Deprecated: is.
-	Odd(ctx context.Context, req *notes.Note, resp *notes.Note) error
-	// Once, then
-	// Deprecated: in the middle of a paragraph.
-	//
-	// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-	// doc_comments/notes.proto.
-	Middle(ctx context.Context, req *notes.Note, resp *notes.Note) error
-}
-
-// UnimplementedNotesImpl answers every method of doc_comments.Notes with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedNotesImpl struct{}
-
-// Get answers that doc_comments.Notes.Get is not implemented.
-//
-// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
-// doc_comments/notes.proto.
-func (UnimplementedNotesImpl) Get(context.Context, *notes.Note, *notes.Note) error {
-	return status.Error(status.Unimplemented, Notes_Get_FullName+" is not implemented")
-}
-
-// Old answers that doc_comments.Notes.Old is not implemented.
-//
-// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
-// doc_comments/notes.proto.
-func (UnimplementedNotesImpl) Old(context.Context, *notes.Note, *notes.Note) error {
-	return status.Error(status.Unimplemented, Notes_Old_FullName+" is not implemented")
-}
-
-// Put answers that doc_comments.Notes.Put is not implemented.
-func (UnimplementedNotesImpl) Put(context.Context, *notes.Note, *notes.Note) error {
-	return status.Error(status.Unimplemented, Notes_Put_FullName+" is not implemented")
-}
-
-// Block answers that doc_comments.Notes.Block is not implemented.
-//
-// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
-// doc_comments/notes.proto.
-func (UnimplementedNotesImpl) Block(context.Context, *notes.Note, *notes.Note) error {
-	return status.Error(status.Unimplemented, Notes_Block_FullName+" is not implemented")
-}
-
-// Odd answers that doc_comments.Notes.Odd is not implemented.
-func (UnimplementedNotesImpl) Odd(context.Context, *notes.Note, *notes.Note) error {
-	return status.Error(status.Unimplemented, Notes_Odd_FullName+" is not implemented")
-}
-
-// Middle answers that doc_comments.Notes.Middle is not implemented.
-//
-// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
-// doc_comments/notes.proto.
-func (UnimplementedNotesImpl) Middle(context.Context, *notes.Note, *notes.Note) error {
-	return status.Error(status.Unimplemented, Notes_Middle_FullName+" is not implemented")
-}
-
-// NotesServer is what an implementation of the service doc_comments.Notes in a
-// guest provides, see ServeNotes. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// NotesServer is the service doc_comments.Notes for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedNotesServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Notes keeps notes.
 //
@@ -182,4 +84,50 @@ type NotesServer interface {
 	// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
 	// doc_comments/notes.proto.
 	Middle(ctx context.Context, req *notes.Note) (*notes.Note, error)
+}
+
+// UnimplementedNotesServer answers every method of doc_comments.Notes with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedNotesServer struct{}
+
+// Get returns UNIMPLEMENTED.
+//
+// Deprecated: the rpc doc_comments.Notes.Get is marked as deprecated in
+// doc_comments/notes.proto.
+func (UnimplementedNotesServer) Get(context.Context, *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, Notes_Get_FullName+" is not implemented")
+}
+
+// Old returns UNIMPLEMENTED.
+//
+// Deprecated: the rpc doc_comments.Notes.Old is marked as deprecated in
+// doc_comments/notes.proto.
+func (UnimplementedNotesServer) Old(context.Context, *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, Notes_Old_FullName+" is not implemented")
+}
+
+// Put returns UNIMPLEMENTED.
+func (UnimplementedNotesServer) Put(context.Context, *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, Notes_Put_FullName+" is not implemented")
+}
+
+// Block returns UNIMPLEMENTED.
+//
+// Deprecated: the rpc doc_comments.Notes.Block is marked as deprecated in
+// doc_comments/notes.proto.
+func (UnimplementedNotesServer) Block(context.Context, *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, Notes_Block_FullName+" is not implemented")
+}
+
+// Odd returns UNIMPLEMENTED.
+func (UnimplementedNotesServer) Odd(context.Context, *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, Notes_Odd_FullName+" is not implemented")
+}
+
+// Middle returns UNIMPLEMENTED.
+//
+// Deprecated: the rpc doc_comments.Notes.Middle is marked as deprecated in
+// doc_comments/notes.proto.
+func (UnimplementedNotesServer) Middle(context.Context, *notes.Note) (*notes.Note, error) {
+	return nil, status.Error(status.Unimplemented, Notes_Middle_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package edparigot
 import (
 	context "context"
 	ed "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importEditor_Edit is the host's function for edition2023.Editor.Edit.
-//
-//go:wasmimport edition2023.Editor Edit
-//go:noescape
-func importEditor_Edit(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodEditor_Edit = guest.Method{Import: importEditor_Edit}
-
 // EditorClient calls the service edition2023.Editor. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type EditorClient struct {
-	calls callsEditorClient
-}
-
-// callsEditorClient makes the calls of a EditorClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsEditorClient interface {
-	callEdit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
-	callEditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error]
-	callEditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type EditorClient struct{ calls callsEditor }
 
 // Edit calls edition2023.Editor.Edit.
 func (c EditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
 	return c.calls.callEdit(ctx, req)
 }
 
-// EditAsync is Edit without the wait: it returns the future of the response.
-func (c EditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
-	return c.calls.callEditAsync(ctx, req)
+// callsEditor makes the calls of a EditorClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsEditor interface {
+	callEdit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
 }
 
-// EditInto is Edit into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c EditorClient) EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
-	return c.calls.callEditInto(ctx, req, resp)
-}
-
-// NewEditorClient returns a client of edition2023.Editor that calls the host.
+// NewEditorClient returns a client that calls edition2023.Editor in the host.
 // A guest that links it runs only in a host that has the module
-// "edition2023.Editor". With [guest.Borrowed] responses are good until the
-// next call.
+// "edition2023.Editor".
 func NewEditorClient(opts ...guest.ClientOption) EditorClient {
-	return EditorClient{&guestEditorClient{client: guest.NewClient(opts...)}}
+	return EditorClient{importedEditor{guest.NewClient(opts...)}}
 }
 
-// guestEditorClient calls the host.
-type guestEditorClient struct {
-	client guest.Client
-}
+// importedEditor calls the host.
+type importedEditor struct{ client guest.Client }
 
-func (c *guestEditorClient) callEdit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
-	resp := new(ed.EditResponse)
-	if err := methodEditor_Edit.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport edition2023.Editor Edit
+//go:noescape
+func importEditor_Edit(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestEditorClient) callEditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
-	return methodEditor_Edit.CallInto(ctx, c.client, req, resp)
-}
+var methodEditor_Edit = guest.Method{Import: importEditor_Edit}
 
-func (c *guestEditorClient) callEditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
-	return guest.Async(ctx, &methodEditor_Edit, c.client, req, new(ed.EditResponse))
+func (c importedEditor) callEdit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
+	return guest.Call[ed.EditResponse](ctx, c.client, &methodEditor_Edit, req)
 }
 
 // ServeEditor serves impl as the service edition2023.Editor to the other
@@ -94,45 +62,33 @@ func (c *guestEditorClient) callEditAsync(ctx context.Context, req *ed.EditReque
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeEditor(ctx context.Context, impl EditorServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedEditor(impl), requires...)
+}
+
+// servedEditor returns how the guest serves impl.
+func servedEditor(impl EditorServer) kernel.Service {
+	return kernel.Service{
 		Name: EditorServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Edit",
-				Handler: kernel.Adapt(impl, EditorServer.Edit),
-			},
+			{Name: "Edit", Handler: kernel.Adapt(impl, EditorServer.Edit)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateEditor returns a client of edition2023.Editor that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateEditor returns a client that calls the guests that serve
+// edition2023.Editor. It waits until one does: see [kernel.Locate].
 func LocateEditor(ctx context.Context) (EditorClient, error) {
 	remote, err := kernel.Locate(ctx, EditorServiceName, "Edit")
 	if err != nil {
 		return EditorClient{}, err
 	}
-	return EditorClient{locatedEditorClient{remote: remote}}, nil
+	return EditorClient{locatedEditor{remote}}, nil
 }
 
-// locatedEditorClient calls guests that serve.
-type locatedEditorClient struct {
-	remote *kernel.Remote
-}
+// locatedEditor calls guests that serve.
+type locatedEditor struct{ remote *kernel.Remote }
 
-func (c locatedEditorClient) callEdit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
-	resp := new(ed.EditResponse)
-	if err := c.callEditInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedEditorClient) callEditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedEditorClient) callEditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(ed.EditResponse))
+func (c locatedEditor) callEdit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
+	return kernel.Call[ed.EditResponse](ctx, c.remote, 0, req)
 }

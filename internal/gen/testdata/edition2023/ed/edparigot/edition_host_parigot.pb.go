@@ -10,9 +10,9 @@ import (
 	ed "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeEditor describes the service edition2023.Editor, which guests import
-// as the module "edition2023.Editor", as RegisterEditor registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeEditor() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   EditorServiceName,
-		Module: "edition2023.Editor",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Edit",
-				Func:       "Edit",
-				Descriptor: pluginsdk.DescribeMethod(Editor_Edit_FullName),
-			},
-		},
-	}
-}
-
-// RegisterEditor registers impl with e as the service edition2023.Editor. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterEditor(ctx context.Context, e eng.Engine, impl EditorImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeEditor()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeEditor_Edit(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Editor_Edit_FullName, impl, EditorImpl.Edit)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeEditor_Edit returns the host function of edition2023.Editor.Edit.
-func bridgeEditor_Edit(impl EditorImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, EditorImpl.Edit)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Editor_Edit_FullName, m, stack, call, new(ed.EditRequest), new(ed.EditResponse))
-	}
-}
-
 // EditorClient calls the service edition2023.Editor. It is safe for concurrent
 // use. In guests it is a struct.
 type EditorClient interface {
 	// Edit calls edition2023.Editor.Edit.
 	Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
-	// EditAsync is Edit without the wait: it returns the future of the response.
-	EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error]
-	// EditInto is Edit into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewEditorClient returns a client that calls edition2023.Editor through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewEditorClient(conn parigotimpl.Conn) EditorClient {
+	return clientEditor{conn}
+}
+
+// NewLocalEditorClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalEditorClient(impl EditorServer) EditorClient {
+	return clientEditor{parigotimpl.Local(&Editor_ServiceDesc, impl)}
+}
+
+// clientEditor is the EditorClient for every connection.
+type clientEditor struct{ conn parigotimpl.Conn }
+
+func (c clientEditor) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Editor_ServiceDesc.Methods[0], req, new(ed.EditResponse))
+}
+
+// EditorIntoServer is the form of EditorServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type EditorIntoServer interface {
 	EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error
 }
 
-// NewLocalEditorClient returns a client of edition2023.Editor that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalEditorClient(impl EditorImpl) EditorClient {
-	return localEditorClient{impl: impl}
+// RegisterEditor registers impl with e as the service edition2023.Editor,
+// which guests import as the module "edition2023.Editor". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterEditor(ctx context.Context, e eng.Engine, impl EditorServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Editor_ServiceDesc, impl, opts...)
 }
 
-// localEditorClient is the client that NewLocalEditorClient returns.
-type localEditorClient struct {
-	impl EditorImpl
+// Editor_ServiceDesc describes the service edition2023.Editor. It must not be
+// changed.
+var Editor_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: EditorServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return ed.File_edition2023_edition_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: EditorServiceName, Name: "Edit", FullName: Editor_Edit_FullName},
+			Handler: parigotimpl.Handle(EditorServer.Edit, EditorIntoServer.EditInto, bridgeEditor_Edit),
+		},
+	},
 }
 
-// Edit calls edition2023.Editor.Edit.
-func (c localEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
-	resp := new(ed.EditResponse)
-	if err := c.EditInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// EditInto calls edition2023.Editor.Edit into resp.
-func (c localEditorClient) EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
-	return pluginsdk.CallLocal(ctx, Editor_Edit_FullName, c.impl, EditorImpl.Edit, req, resp)
-}
-
-// EditAsync calls edition2023.Editor.Edit on a goroutine of its own and
-// returns its future.
-func (c localEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
-	return future.Go(ctx, c.Edit, req)
-}
-
-// NewEditorHostClient returns a client of edition2023.Editor that calls the
-// guests that serve it, through d.
-func NewEditorHostClient(d pluginsdk.Dispatcher) EditorClient {
-	return hostEditorClient{dispatcher: d}
-}
-
-// hostEditorClient is the client that NewEditorHostClient returns.
-type hostEditorClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Edit calls edition2023.Editor.Edit.
-func (c hostEditorClient) Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
-	resp := new(ed.EditResponse)
-	if err := c.EditInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// EditInto calls edition2023.Editor.Edit into resp.
-func (c hostEditorClient) EditInto(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, EditorServiceName, "Edit", req, resp)
-}
-
-// EditAsync calls edition2023.Editor.Edit on a goroutine of its own and
-// returns its future.
-func (c hostEditorClient) EditAsync(ctx context.Context, req *ed.EditRequest) *future.Method[*ed.EditResponse, error] {
-	return future.Go(ctx, c.Edit, req)
+func bridgeEditor_Edit(ctx context.Context, h *parigotimpl.Handler[*ed.EditRequest, *ed.EditResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Editor_Edit_FullName, m, stack, h.Serve, req, resp)
 }

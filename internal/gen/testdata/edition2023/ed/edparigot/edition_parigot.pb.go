@@ -19,31 +19,22 @@ const (
 	Editor_Edit_FullName = "edition2023.Editor.Edit"
 )
 
-// EditorImpl is what an implementation of the service edition2023.Editor
-// provides to its host. Embed UnimplementedEditorImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type EditorImpl interface {
-	// Edit handles edition2023.Editor.Edit.
-	Edit(ctx context.Context, req *ed.EditRequest, resp *ed.EditResponse) error
-}
-
-// UnimplementedEditorImpl answers every method of edition2023.Editor with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedEditorImpl struct{}
-
-// Edit answers that edition2023.Editor.Edit is not implemented.
-func (UnimplementedEditorImpl) Edit(context.Context, *ed.EditRequest, *ed.EditResponse) error {
-	return status.Error(status.Unimplemented, Editor_Edit_FullName+" is not implemented")
-}
-
-// EditorServer is what an implementation of the service edition2023.Editor in
-// a guest provides, see ServeEditor. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// EditorServer is the service edition2023.Editor for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedEditorServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type EditorServer interface {
-	// Edit handles edition2023.Editor.Edit.
+	// Edit serves edition2023.Editor.Edit.
 	Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
+}
+
+// UnimplementedEditorServer answers every method of edition2023.Editor with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedEditorServer struct{}
+
+// Edit returns UNIMPLEMENTED.
+func (UnimplementedEditorServer) Edit(context.Context, *ed.EditRequest) (*ed.EditResponse, error) {
+	return nil, status.Error(status.Unimplemented, Editor_Edit_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package emptyparigot
 import (
 	context "context"
 	empty "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,74 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importNothing_Happens is the host's function for empty_messages.Nothing.Happens.
-//
-//go:wasmimport empty_messages.Nothing Happens
-//go:noescape
-func importNothing_Happens(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNothing_Happens = guest.Method{Import: importNothing_Happens}
-
 // NothingClient calls the service empty_messages.Nothing. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type NothingClient struct {
-	calls callsNothingClient
-}
-
-// callsNothingClient makes the calls of a NothingClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsNothingClient interface {
-	callHappens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error)
-	callHappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error]
-	callHappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type NothingClient struct{ calls callsNothing }
 
 // Happens calls empty_messages.Nothing.Happens.
 func (c NothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
 	return c.calls.callHappens(ctx, req)
 }
 
-// HappensAsync is Happens without the wait: it returns the future of the
-// response.
-func (c NothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
-	return c.calls.callHappensAsync(ctx, req)
+// callsNothing makes the calls of a NothingClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNothing interface {
+	callHappens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error)
 }
 
-// HappensInto is Happens into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c NothingClient) HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
-	return c.calls.callHappensInto(ctx, req, resp)
-}
-
-// NewNothingClient returns a client of empty_messages.Nothing that calls the
+// NewNothingClient returns a client that calls empty_messages.Nothing in the
 // host. A guest that links it runs only in a host that has the module
-// "empty_messages.Nothing". With [guest.Borrowed] responses are good until the
-// next call.
+// "empty_messages.Nothing".
 func NewNothingClient(opts ...guest.ClientOption) NothingClient {
-	return NothingClient{&guestNothingClient{client: guest.NewClient(opts...)}}
+	return NothingClient{importedNothing{guest.NewClient(opts...)}}
 }
 
-// guestNothingClient calls the host.
-type guestNothingClient struct {
-	client guest.Client
-}
+// importedNothing calls the host.
+type importedNothing struct{ client guest.Client }
 
-func (c *guestNothingClient) callHappens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
-	resp := new(empty.HappensResponse)
-	if err := methodNothing_Happens.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport empty_messages.Nothing Happens
+//go:noescape
+func importNothing_Happens(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestNothingClient) callHappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
-	return methodNothing_Happens.CallInto(ctx, c.client, req, resp)
-}
+var methodNothing_Happens = guest.Method{Import: importNothing_Happens}
 
-func (c *guestNothingClient) callHappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
-	return guest.Async(ctx, &methodNothing_Happens, c.client, req, new(empty.HappensResponse))
+func (c importedNothing) callHappens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
+	return guest.Call[empty.HappensResponse](ctx, c.client, &methodNothing_Happens, req)
 }
 
 // ServeNothing serves impl as the service empty_messages.Nothing to the other
@@ -95,45 +62,33 @@ func (c *guestNothingClient) callHappensAsync(ctx context.Context, req *empty.Ha
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeNothing(ctx context.Context, impl NothingServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedNothing(impl), requires...)
+}
+
+// servedNothing returns how the guest serves impl.
+func servedNothing(impl NothingServer) kernel.Service {
+	return kernel.Service{
 		Name: NothingServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Happens",
-				Handler: kernel.Adapt(impl, NothingServer.Happens),
-			},
+			{Name: "Happens", Handler: kernel.Adapt(impl, NothingServer.Happens)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateNothing returns a client of empty_messages.Nothing that calls the
-// guests that serve it. It waits until one does: see [kernel.Locate].
+// LocateNothing returns a client that calls the guests that serve
+// empty_messages.Nothing. It waits until one does: see [kernel.Locate].
 func LocateNothing(ctx context.Context) (NothingClient, error) {
 	remote, err := kernel.Locate(ctx, NothingServiceName, "Happens")
 	if err != nil {
 		return NothingClient{}, err
 	}
-	return NothingClient{locatedNothingClient{remote: remote}}, nil
+	return NothingClient{locatedNothing{remote}}, nil
 }
 
-// locatedNothingClient calls guests that serve.
-type locatedNothingClient struct {
-	remote *kernel.Remote
-}
+// locatedNothing calls guests that serve.
+type locatedNothing struct{ remote *kernel.Remote }
 
-func (c locatedNothingClient) callHappens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
-	resp := new(empty.HappensResponse)
-	if err := c.callHappensInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedNothingClient) callHappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedNothingClient) callHappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(empty.HappensResponse))
+func (c locatedNothing) callHappens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
+	return kernel.Call[empty.HappensResponse](ctx, c.remote, 0, req)
 }

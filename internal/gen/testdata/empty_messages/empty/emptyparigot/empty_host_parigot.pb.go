@@ -10,9 +10,9 @@ import (
 	empty "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,117 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeNothing describes the service empty_messages.Nothing, which guests
-// import as the module "empty_messages.Nothing", as RegisterNothing registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeNothing() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   NothingServiceName,
-		Module: "empty_messages.Nothing",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Happens",
-				Func:       "Happens",
-				Descriptor: pluginsdk.DescribeMethod(Nothing_Happens_FullName),
-			},
-		},
-	}
-}
-
-// RegisterNothing registers impl with e as the service empty_messages.Nothing.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterNothing(ctx context.Context, e eng.Engine, impl NothingImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeNothing()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeNothing_Happens(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Nothing_Happens_FullName, impl, NothingImpl.Happens)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeNothing_Happens returns the host function of empty_messages.Nothing.Happens.
-func bridgeNothing_Happens(impl NothingImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NothingImpl.Happens)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Nothing_Happens_FullName, m, stack, call, new(empty.HappensRequest), new(empty.HappensResponse))
-	}
-}
-
 // NothingClient calls the service empty_messages.Nothing. It is safe for
 // concurrent use. In guests it is a struct.
 type NothingClient interface {
 	// Happens calls empty_messages.Nothing.Happens.
 	Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error)
-	// HappensAsync is Happens without the wait: it returns the future of the
-	// response.
-	HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error]
-	// HappensInto is Happens into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
+}
+
+// NewNothingClient returns a client that calls empty_messages.Nothing through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewNothingClient(conn parigotimpl.Conn) NothingClient {
+	return clientNothing{conn}
+}
+
+// NewLocalNothingClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalNothingClient(impl NothingServer) NothingClient {
+	return clientNothing{parigotimpl.Local(&Nothing_ServiceDesc, impl)}
+}
+
+// clientNothing is the NothingClient for every connection.
+type clientNothing struct{ conn parigotimpl.Conn }
+
+func (c clientNothing) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Nothing_ServiceDesc.Methods[0], req, new(empty.HappensResponse))
+}
+
+// NothingIntoServer is the form of NothingServer that [pluginsdk.Into] asks
+// for: each method fills resp, which is empty and not the method's any more
+// when it returns.
+type NothingIntoServer interface {
 	HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error
 }
 
-// NewLocalNothingClient returns a client of empty_messages.Nothing that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalNothingClient(impl NothingImpl) NothingClient {
-	return localNothingClient{impl: impl}
+// RegisterNothing registers impl with e as the service empty_messages.Nothing,
+// which guests import as the module "empty_messages.Nothing". It fails when
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterNothing(ctx context.Context, e eng.Engine, impl NothingServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Nothing_ServiceDesc, impl, opts...)
 }
 
-// localNothingClient is the client that NewLocalNothingClient returns.
-type localNothingClient struct {
-	impl NothingImpl
+// Nothing_ServiceDesc describes the service empty_messages.Nothing. It must
+// not be changed.
+var Nothing_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: NothingServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return empty.File_empty_messages_empty_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: NothingServiceName, Name: "Happens", FullName: Nothing_Happens_FullName},
+			Handler: parigotimpl.Handle(NothingServer.Happens, NothingIntoServer.HappensInto, bridgeNothing_Happens),
+		},
+	},
 }
 
-// Happens calls empty_messages.Nothing.Happens.
-func (c localNothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
-	resp := new(empty.HappensResponse)
-	if err := c.HappensInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// HappensInto calls empty_messages.Nothing.Happens into resp.
-func (c localNothingClient) HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
-	return pluginsdk.CallLocal(ctx, Nothing_Happens_FullName, c.impl, NothingImpl.Happens, req, resp)
-}
-
-// HappensAsync calls empty_messages.Nothing.Happens on a goroutine of its own
-// and returns its future.
-func (c localNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
-	return future.Go(ctx, c.Happens, req)
-}
-
-// NewNothingHostClient returns a client of empty_messages.Nothing that calls
-// the guests that serve it, through d.
-func NewNothingHostClient(d pluginsdk.Dispatcher) NothingClient {
-	return hostNothingClient{dispatcher: d}
-}
-
-// hostNothingClient is the client that NewNothingHostClient returns.
-type hostNothingClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Happens calls empty_messages.Nothing.Happens.
-func (c hostNothingClient) Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
-	resp := new(empty.HappensResponse)
-	if err := c.HappensInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// HappensInto calls empty_messages.Nothing.Happens into resp.
-func (c hostNothingClient) HappensInto(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, NothingServiceName, "Happens", req, resp)
-}
-
-// HappensAsync calls empty_messages.Nothing.Happens on a goroutine of its own
-// and returns its future.
-func (c hostNothingClient) HappensAsync(ctx context.Context, req *empty.HappensRequest) *future.Method[*empty.HappensResponse, error] {
-	return future.Go(ctx, c.Happens, req)
+func bridgeNothing_Happens(ctx context.Context, h *parigotimpl.Handler[*empty.HappensRequest, *empty.HappensResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Nothing_Happens_FullName, m, stack, h.Serve, req, resp)
 }

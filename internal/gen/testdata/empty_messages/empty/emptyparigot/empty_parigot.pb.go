@@ -19,32 +19,22 @@ const (
 	Nothing_Happens_FullName = "empty_messages.Nothing.Happens"
 )
 
-// NothingImpl is what an implementation of the service empty_messages.Nothing
-// provides to its host. Embed UnimplementedNothingImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type NothingImpl interface {
-	// Happens handles empty_messages.Nothing.Happens.
-	Happens(ctx context.Context, req *empty.HappensRequest, resp *empty.HappensResponse) error
-}
-
-// UnimplementedNothingImpl answers every method of empty_messages.Nothing with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedNothingImpl struct{}
-
-// Happens answers that empty_messages.Nothing.Happens is not implemented.
-func (UnimplementedNothingImpl) Happens(context.Context, *empty.HappensRequest, *empty.HappensResponse) error {
-	return status.Error(status.Unimplemented, Nothing_Happens_FullName+" is not implemented")
-}
-
-// NothingServer is what an implementation of the service
-// empty_messages.Nothing in a guest provides, see ServeNothing. Methods are
-// called concurrently, each call on a goroutine of its own. An error made by
-// package status arrives at the caller as it is; the text of any other error
-// stays in the guest.
+// NothingServer is the service empty_messages.Nothing for those who implement
+// it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedNothingServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type NothingServer interface {
-	// Happens handles empty_messages.Nothing.Happens.
+	// Happens serves empty_messages.Nothing.Happens.
 	Happens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error)
+}
+
+// UnimplementedNothingServer answers every method of empty_messages.Nothing
+// with UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedNothingServer struct{}
+
+// Happens returns UNIMPLEMENTED.
+func (UnimplementedNothingServer) Happens(context.Context, *empty.HappensRequest) (*empty.HappensResponse, error) {
+	return nil, status.Error(status.Unimplemented, Nothing_Happens_FullName+" is not implemented")
 }

@@ -18,53 +18,52 @@ import (
 const _ = guest.IsAtLeastVersion0_1_0
 
 // IdleClient calls the service empty_service.Idle. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type IdleClient struct {
-	calls callsIdleClient
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type IdleClient struct{ calls callsIdle }
 
-// callsIdleClient makes the calls of a IdleClient. Its methods are unexported, because
+// callsIdle makes the calls of a IdleClient. Its methods are unexported, because
 // the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsIdleClient interface {
+type callsIdle interface {
 }
 
-// NewIdleClient returns a client of empty_service.Idle that calls the host. A
+// NewIdleClient returns a client that calls empty_service.Idle in the host. A
 // guest that links it runs only in a host that has the module
-// "empty_service.Idle". With [guest.Borrowed] responses are good until the
-// next call.
+// "empty_service.Idle".
 func NewIdleClient(opts ...guest.ClientOption) IdleClient {
-	return IdleClient{&guestIdleClient{client: guest.NewClient(opts...)}}
+	return IdleClient{importedIdle{guest.NewClient(opts...)}}
 }
 
-// guestIdleClient calls the host.
-type guestIdleClient struct {
-	client guest.Client
-}
+// importedIdle calls the host.
+type importedIdle struct{ client guest.Client }
 
 // ServeIdle serves impl as the service empty_service.Idle to the other guests
 // of its engine, once the services whose full names are in requires have
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeIdle(ctx context.Context, impl IdleServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
-		Name: IdleServiceName,
-		Impl: impl,
-	}, requires...)
+	return kernel.Serve(ctx, servedIdle(impl), requires...)
 }
 
-// LocateIdle returns a client of empty_service.Idle that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// servedIdle returns how the guest serves impl.
+func servedIdle(impl IdleServer) kernel.Service {
+	return kernel.Service{
+		Name: IdleServiceName,
+		Impl: impl,
+	}
+}
+
+// LocateIdle returns a client that calls the guests that serve
+// empty_service.Idle. It waits until one does: see [kernel.Locate].
 func LocateIdle(ctx context.Context) (IdleClient, error) {
 	remote, err := kernel.Locate(ctx, IdleServiceName)
 	if err != nil {
 		return IdleClient{}, err
 	}
-	return IdleClient{locatedIdleClient{remote: remote}}, nil
+	return IdleClient{locatedIdle{remote}}, nil
 }
 
-// locatedIdleClient calls guests that serve.
-type locatedIdleClient struct {
-	remote *kernel.Remote
-}
+// locatedIdle calls guests that serve.
+type locatedIdle struct{ remote *kernel.Remote }

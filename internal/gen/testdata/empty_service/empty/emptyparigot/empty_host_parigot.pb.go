@@ -9,6 +9,7 @@ import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -17,50 +18,45 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeIdle describes the service empty_service.Idle, which guests import
-// as the module "empty_service.Idle", as RegisterIdle registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeIdle() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   IdleServiceName,
-		Module: "empty_service.Idle",
-	}
-}
-
-// RegisterIdle registers impl with e as the service empty_service.Idle. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterIdle(ctx context.Context, e eng.Engine, impl IdleImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeIdle()
-	service.Impl = impl
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
 // IdleClient calls the service empty_service.Idle. It is safe for concurrent
 // use. In guests it is a struct.
 type IdleClient interface {
 }
 
-// NewLocalIdleClient returns a client of empty_service.Idle that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalIdleClient(impl IdleImpl) IdleClient {
-	return localIdleClient{impl: impl}
+// NewIdleClient returns a client that calls empty_service.Idle through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewIdleClient(conn parigotimpl.Conn) IdleClient {
+	return clientIdle{conn}
 }
 
-// localIdleClient is the client that NewLocalIdleClient returns.
-type localIdleClient struct {
-	impl IdleImpl
+// NewLocalIdleClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalIdleClient(impl IdleServer) IdleClient {
+	return clientIdle{parigotimpl.Local(&Idle_ServiceDesc, impl)}
 }
 
-// NewIdleHostClient returns a client of empty_service.Idle that calls the
-// guests that serve it, through d.
-func NewIdleHostClient(d pluginsdk.Dispatcher) IdleClient {
-	return hostIdleClient{dispatcher: d}
+// clientIdle is the IdleClient for every connection.
+type clientIdle struct{ conn parigotimpl.Conn }
+
+// IdleIntoServer is the form of IdleServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type IdleIntoServer interface {
 }
 
-// hostIdleClient is the client that NewIdleHostClient returns.
-type hostIdleClient struct {
-	dispatcher pluginsdk.Dispatcher
+// RegisterIdle registers impl with e as the service empty_service.Idle, which
+// guests import as the module "empty_service.Idle". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterIdle(ctx context.Context, e eng.Engine, impl IdleServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Idle_ServiceDesc, impl, opts...)
+}
+
+// Idle_ServiceDesc describes the service empty_service.Idle. It must not be
+// changed.
+var Idle_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: IdleServiceName,
 }

@@ -8,22 +8,15 @@ package emptyparigot
 // IdleServiceName is the full name of the service empty_service.Idle.
 const IdleServiceName = "empty_service.Idle"
 
-// IdleImpl is what an implementation of the service empty_service.Idle
-// provides to its host. Embed UnimplementedIdleImpl by value, so that a method
-// that the service gets later does not break the build. A method fills resp,
-// which is empty and belongs to its caller: it keeps neither req nor resp when
-// it returns. An error made by package status arrives in the guest as it is;
-// the text of any other error stays in the host.
-type IdleImpl interface {
-}
-
-// UnimplementedIdleImpl answers every method of empty_service.Idle with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedIdleImpl struct{}
-
-// IdleServer is what an implementation of the service empty_service.Idle in a
-// guest provides, see ServeIdle. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// IdleServer is the service empty_service.Idle for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedIdleServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type IdleServer interface {
 }
+
+// UnimplementedIdleServer answers every method of empty_service.Idle with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedIdleServer struct{}

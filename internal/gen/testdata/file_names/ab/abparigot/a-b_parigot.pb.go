@@ -19,31 +19,21 @@ const (
 	Svc_Call_FullName = "file_names.ab.Svc.Call"
 )
 
-// SvcImpl is what an implementation of the service file_names.ab.Svc provides
-// to its host. Embed UnimplementedSvcImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type SvcImpl interface {
-	// Call handles file_names.ab.Svc.Call.
-	Call(ctx context.Context, req *ab.Word, resp *ab.Word) error
-}
-
-// UnimplementedSvcImpl answers every method of file_names.ab.Svc with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedSvcImpl struct{}
-
-// Call answers that file_names.ab.Svc.Call is not implemented.
-func (UnimplementedSvcImpl) Call(context.Context, *ab.Word, *ab.Word) error {
-	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcServer is what an implementation of the service file_names.ab.Svc in a
-// guest provides, see ServeSvc. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// SvcServer is the service file_names.ab.Svc for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedSvcServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type SvcServer interface {
-	// Call handles file_names.ab.Svc.Call.
+	// Call serves file_names.ab.Svc.Call.
 	Call(ctx context.Context, req *ab.Word) (*ab.Word, error)
+}
+
+// UnimplementedSvcServer answers every method of file_names.ab.Svc with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedSvcServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedSvcServer) Call(context.Context, *ab.Word) (*ab.Word, error) {
+	return nil, status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
 }

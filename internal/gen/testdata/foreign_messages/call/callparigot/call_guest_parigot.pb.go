@@ -9,10 +9,9 @@ import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
 	v11 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	ctx "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
-	req "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	status "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	ctx1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	req1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	status1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -24,251 +23,121 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importCaller_Versions is the host's function for foreign_messages.Caller.Versions.
-//
-//go:wasmimport foreign_messages.Caller Versions
-//go:noescape
-func importCaller_Versions(req_ unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodCaller_Versions = guest.Method{Import: importCaller_Versions}
-
-// importCaller_Locals is the host's function for foreign_messages.Caller.Locals.
-//
-//go:wasmimport foreign_messages.Caller Locals
-//go:noescape
-func importCaller_Locals(req_ unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodCaller_Locals = guest.Method{Import: importCaller_Locals}
-
-// importCaller_Packages is the host's function for foreign_messages.Caller.Packages.
-//
-//go:wasmimport foreign_messages.Caller Packages
-//go:noescape
-func importCaller_Packages(req_ unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodCaller_Packages = guest.Method{Import: importCaller_Packages}
-
 // CallerClient calls the service foreign_messages.Caller. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
 //
 // The packages of these messages are called as each other, as parameters of
 // the generated functions, or as packages that generated code imports.
-type CallerClient struct {
-	calls callsCallerClient
-}
-
-// callsCallerClient makes the calls of a CallerClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsCallerClient interface {
-	callVersions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error)
-	callVersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error]
-	callVersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error
-	callLocals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error)
-	callLocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error]
-	callLocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error
-	callPackages(ctx_ context.Context, req_ *req.In) (*status.Out, error)
-	callPackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error]
-	callPackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error
-}
+type CallerClient struct{ calls callsCaller }
 
 // Versions calls foreign_messages.Caller.Versions.
-func (c CallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
-	return c.calls.callVersions(ctx_, req_)
-}
-
-// VersionsAsync is Versions without the wait: it returns the future of the
-// response.
-func (c CallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
-	return c.calls.callVersionsAsync(ctx_, req_)
-}
-
-// VersionsInto is Versions into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c CallerClient) VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
-	return c.calls.callVersionsInto(ctx_, req_, resp)
+func (c CallerClient) Versions(ctx context.Context, req *v1.In) (*v11.Out, error) {
+	return c.calls.callVersions(ctx, req)
 }
 
 // Locals calls foreign_messages.Caller.Locals.
-func (c CallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
-	return c.calls.callLocals(ctx_, req_)
-}
-
-// LocalsAsync is Locals without the wait: it returns the future of the
-// response.
-func (c CallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
-	return c.calls.callLocalsAsync(ctx_, req_)
-}
-
-// LocalsInto is Locals into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c CallerClient) LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
-	return c.calls.callLocalsInto(ctx_, req_, resp)
+func (c CallerClient) Locals(ctx context.Context, req *req1.In) (*ctx1.Out, error) {
+	return c.calls.callLocals(ctx, req)
 }
 
 // Packages calls foreign_messages.Caller.Packages.
-func (c CallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
-	return c.calls.callPackages(ctx_, req_)
+func (c CallerClient) Packages(ctx context.Context, req *req1.In) (*status1.Out, error) {
+	return c.calls.callPackages(ctx, req)
 }
 
-// PackagesAsync is Packages without the wait: it returns the future of the
-// response.
-func (c CallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
-	return c.calls.callPackagesAsync(ctx_, req_)
+// callsCaller makes the calls of a CallerClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsCaller interface {
+	callVersions(ctx context.Context, req *v1.In) (*v11.Out, error)
+	callLocals(ctx context.Context, req *req1.In) (*ctx1.Out, error)
+	callPackages(ctx context.Context, req *req1.In) (*status1.Out, error)
 }
 
-// PackagesInto is Packages into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c CallerClient) PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
-	return c.calls.callPackagesInto(ctx_, req_, resp)
-}
-
-// NewCallerClient returns a client of foreign_messages.Caller that calls the
+// NewCallerClient returns a client that calls foreign_messages.Caller in the
 // host. A guest that links it runs only in a host that has the module
-// "foreign_messages.Caller". With [guest.Borrowed] responses are good until
-// the next call.
+// "foreign_messages.Caller".
 func NewCallerClient(opts ...guest.ClientOption) CallerClient {
-	return CallerClient{&guestCallerClient{client: guest.NewClient(opts...)}}
+	return CallerClient{importedCaller{guest.NewClient(opts...)}}
 }
 
-// guestCallerClient calls the host.
-type guestCallerClient struct {
-	client guest.Client
+// importedCaller calls the host.
+type importedCaller struct{ client guest.Client }
+
+//go:wasmimport foreign_messages.Caller Versions
+//go:noescape
+func importCaller_Versions(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodCaller_Versions = guest.Method{Import: importCaller_Versions}
+
+func (c importedCaller) callVersions(ctx context.Context, req *v1.In) (*v11.Out, error) {
+	return guest.Call[v11.Out](ctx, c.client, &methodCaller_Versions, req)
 }
 
-func (c *guestCallerClient) callVersions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
-	resp := new(v11.Out)
-	if err := methodCaller_Versions.Call(ctx_, c.client, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport foreign_messages.Caller Locals
+//go:noescape
+func importCaller_Locals(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodCaller_Locals = guest.Method{Import: importCaller_Locals}
+
+func (c importedCaller) callLocals(ctx context.Context, req *req1.In) (*ctx1.Out, error) {
+	return guest.Call[ctx1.Out](ctx, c.client, &methodCaller_Locals, req)
 }
 
-func (c *guestCallerClient) callVersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
-	return methodCaller_Versions.CallInto(ctx_, c.client, req_, resp)
-}
+//go:wasmimport foreign_messages.Caller Packages
+//go:noescape
+func importCaller_Packages(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestCallerClient) callVersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
-	return guest.Async(ctx_, &methodCaller_Versions, c.client, req_, new(v11.Out))
-}
+var methodCaller_Packages = guest.Method{Import: importCaller_Packages}
 
-func (c *guestCallerClient) callLocals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
-	resp := new(ctx.Out)
-	if err := methodCaller_Locals.Call(ctx_, c.client, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestCallerClient) callLocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
-	return methodCaller_Locals.CallInto(ctx_, c.client, req_, resp)
-}
-
-func (c *guestCallerClient) callLocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
-	return guest.Async(ctx_, &methodCaller_Locals, c.client, req_, new(ctx.Out))
-}
-
-func (c *guestCallerClient) callPackages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
-	resp := new(status.Out)
-	if err := methodCaller_Packages.Call(ctx_, c.client, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestCallerClient) callPackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
-	return methodCaller_Packages.CallInto(ctx_, c.client, req_, resp)
-}
-
-func (c *guestCallerClient) callPackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
-	return guest.Async(ctx_, &methodCaller_Packages, c.client, req_, new(status.Out))
+func (c importedCaller) callPackages(ctx context.Context, req *req1.In) (*status1.Out, error) {
+	return guest.Call[status1.Out](ctx, c.client, &methodCaller_Packages, req)
 }
 
 // ServeCaller serves impl as the service foreign_messages.Caller to the other
 // guests of its engine, once the services whose full names are in requires
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
-func ServeCaller(ctx_ context.Context, impl CallerServer, requires ...string) error {
-	return kernel.Serve(ctx_, kernel.Service{
+func ServeCaller(ctx context.Context, impl CallerServer, requires ...string) error {
+	return kernel.Serve(ctx, servedCaller(impl), requires...)
+}
+
+// servedCaller returns how the guest serves impl.
+func servedCaller(impl CallerServer) kernel.Service {
+	return kernel.Service{
 		Name: CallerServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Versions",
-				Handler: kernel.Adapt(impl, CallerServer.Versions),
-			},
-			{
-				Name:    "Locals",
-				Handler: kernel.Adapt(impl, CallerServer.Locals),
-			},
-			{
-				Name:    "Packages",
-				Handler: kernel.Adapt(impl, CallerServer.Packages),
-			},
+			{Name: "Versions", Handler: kernel.Adapt(impl, CallerServer.Versions)},
+			{Name: "Locals", Handler: kernel.Adapt(impl, CallerServer.Locals)},
+			{Name: "Packages", Handler: kernel.Adapt(impl, CallerServer.Packages)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateCaller returns a client of foreign_messages.Caller that calls the
-// guests that serve it. It waits until one does: see [kernel.Locate].
-func LocateCaller(ctx_ context.Context) (CallerClient, error) {
-	remote, err := kernel.Locate(ctx_, CallerServiceName, "Versions", "Locals", "Packages")
+// LocateCaller returns a client that calls the guests that serve
+// foreign_messages.Caller. It waits until one does: see [kernel.Locate].
+func LocateCaller(ctx context.Context) (CallerClient, error) {
+	remote, err := kernel.Locate(ctx, CallerServiceName, "Versions", "Locals", "Packages")
 	if err != nil {
 		return CallerClient{}, err
 	}
-	return CallerClient{locatedCallerClient{remote: remote}}, nil
+	return CallerClient{locatedCaller{remote}}, nil
 }
 
-// locatedCallerClient calls guests that serve.
-type locatedCallerClient struct {
-	remote *kernel.Remote
+// locatedCaller calls guests that serve.
+type locatedCaller struct{ remote *kernel.Remote }
+
+func (c locatedCaller) callVersions(ctx context.Context, req *v1.In) (*v11.Out, error) {
+	return kernel.Call[v11.Out](ctx, c.remote, 0, req)
 }
 
-func (c locatedCallerClient) callVersions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
-	resp := new(v11.Out)
-	if err := c.callVersionsInto(ctx_, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedCaller) callLocals(ctx context.Context, req *req1.In) (*ctx1.Out, error) {
+	return kernel.Call[ctx1.Out](ctx, c.remote, 1, req)
 }
 
-func (c locatedCallerClient) callVersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
-	return c.remote.Call(ctx_, 0, req_, resp)
-}
-
-func (c locatedCallerClient) callVersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
-	return kernel.CallAsync(ctx_, c.remote, 0, req_, new(v11.Out))
-}
-
-func (c locatedCallerClient) callLocals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
-	resp := new(ctx.Out)
-	if err := c.callLocalsInto(ctx_, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedCallerClient) callLocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
-	return c.remote.Call(ctx_, 1, req_, resp)
-}
-
-func (c locatedCallerClient) callLocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
-	return kernel.CallAsync(ctx_, c.remote, 1, req_, new(ctx.Out))
-}
-
-func (c locatedCallerClient) callPackages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
-	resp := new(status.Out)
-	if err := c.callPackagesInto(ctx_, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedCallerClient) callPackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
-	return c.remote.Call(ctx_, 2, req_, resp)
-}
-
-func (c locatedCallerClient) callPackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
-	return kernel.CallAsync(ctx_, c.remote, 2, req_, new(status.Out))
+func (c locatedCaller) callPackages(ctx context.Context, req *req1.In) (*status1.Out, error) {
+	return kernel.Call[status1.Out](ctx, c.remote, 2, req)
 }

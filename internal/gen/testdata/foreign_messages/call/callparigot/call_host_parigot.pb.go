@@ -9,14 +9,13 @@ import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
 	v11 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	ctx "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
-	req "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	status "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	ctx1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	req1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	status1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -25,73 +24,6 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeCaller describes the service foreign_messages.Caller, which guests
-// import as the module "foreign_messages.Caller", as RegisterCaller registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeCaller() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   CallerServiceName,
-		Module: "foreign_messages.Caller",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Versions",
-				Func:       "Versions",
-				Descriptor: pluginsdk.DescribeMethod(Caller_Versions_FullName),
-			},
-			{
-				Name:       "Locals",
-				Func:       "Locals",
-				Descriptor: pluginsdk.DescribeMethod(Caller_Locals_FullName),
-			},
-			{
-				Name:       "Packages",
-				Func:       "Packages",
-				Descriptor: pluginsdk.DescribeMethod(Caller_Packages_FullName),
-			},
-		},
-	}
-}
-
-// RegisterCaller registers impl with e as the service foreign_messages.Caller.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterCaller(ctx_ context.Context, e eng.Engine, impl CallerImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeCaller()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeCaller_Versions(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Caller_Versions_FullName, impl, CallerImpl.Versions)
-	service.Methods[1].Bridge = bridgeCaller_Locals(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Caller_Locals_FullName, impl, CallerImpl.Locals)
-	service.Methods[2].Bridge = bridgeCaller_Packages(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Caller_Packages_FullName, impl, CallerImpl.Packages)
-	return pluginsdk.RegisterService(ctx_, e, service, opts...)
-}
-
-// bridgeCaller_Versions returns the host function of foreign_messages.Caller.Versions.
-func bridgeCaller_Versions(impl CallerImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, CallerImpl.Versions)
-	return func(ctx_ context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx_, Caller_Versions_FullName, m, stack, call, new(v1.In), new(v11.Out))
-	}
-}
-
-// bridgeCaller_Locals returns the host function of foreign_messages.Caller.Locals.
-func bridgeCaller_Locals(impl CallerImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, CallerImpl.Locals)
-	return func(ctx_ context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx_, Caller_Locals_FullName, m, stack, call, new(req.In), new(ctx.Out))
-	}
-}
-
-// bridgeCaller_Packages returns the host function of foreign_messages.Caller.Packages.
-func bridgeCaller_Packages(impl CallerImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, CallerImpl.Packages)
-	return func(ctx_ context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx_, Caller_Packages_FullName, m, stack, call, new(req.In), new(status.Out))
-	}
-}
-
 // CallerClient calls the service foreign_messages.Caller. It is safe for
 // concurrent use. In guests it is a struct.
 //
@@ -99,174 +31,91 @@ func bridgeCaller_Packages(impl CallerImpl) eng.HostFunc {
 // the generated functions, or as packages that generated code imports.
 type CallerClient interface {
 	// Versions calls foreign_messages.Caller.Versions.
-	Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error)
-	// VersionsAsync is Versions without the wait: it returns the future of the
-	// response.
-	VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error]
-	// VersionsInto is Versions into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error
+	Versions(ctx context.Context, req *v1.In) (*v11.Out, error)
 	// Locals calls foreign_messages.Caller.Locals.
-	Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error)
-	// LocalsAsync is Locals without the wait: it returns the future of the
-	// response.
-	LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error]
-	// LocalsInto is Locals into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error
+	Locals(ctx context.Context, req *req1.In) (*ctx1.Out, error)
 	// Packages calls foreign_messages.Caller.Packages.
-	Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error)
-	// PackagesAsync is Packages without the wait: it returns the future of the
-	// response.
-	PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error]
-	// PackagesInto is Packages into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error
+	Packages(ctx context.Context, req *req1.In) (*status1.Out, error)
 }
 
-// NewLocalCallerClient returns a client of foreign_messages.Caller that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalCallerClient(impl CallerImpl) CallerClient {
-	return localCallerClient{impl: impl}
+// NewCallerClient returns a client that calls foreign_messages.Caller through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewCallerClient(conn parigotimpl.Conn) CallerClient {
+	return clientCaller{conn}
 }
 
-// localCallerClient is the client that NewLocalCallerClient returns.
-type localCallerClient struct {
-	impl CallerImpl
+// NewLocalCallerClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalCallerClient(impl CallerServer) CallerClient {
+	return clientCaller{parigotimpl.Local(&Caller_ServiceDesc, impl)}
 }
 
-// Versions calls foreign_messages.Caller.Versions.
-func (c localCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
-	resp := new(v11.Out)
-	if err := c.VersionsInto(ctx_, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+// clientCaller is the CallerClient for every connection.
+type clientCaller struct{ conn parigotimpl.Conn }
+
+func (c clientCaller) Versions(ctx context.Context, req *v1.In) (*v11.Out, error) {
+	return parigotimpl.Call(ctx, c.conn, &Caller_ServiceDesc.Methods[0], req, new(v11.Out))
 }
 
-// VersionsInto calls foreign_messages.Caller.Versions into resp.
-func (c localCallerClient) VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
-	return pluginsdk.CallLocal(ctx_, Caller_Versions_FullName, c.impl, CallerImpl.Versions, req_, resp)
+func (c clientCaller) Locals(ctx context.Context, req *req1.In) (*ctx1.Out, error) {
+	return parigotimpl.Call(ctx, c.conn, &Caller_ServiceDesc.Methods[1], req, new(ctx1.Out))
 }
 
-// VersionsAsync calls foreign_messages.Caller.Versions on a goroutine of its
-// own and returns its future.
-func (c localCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
-	return future.Go(ctx_, c.Versions, req_)
+func (c clientCaller) Packages(ctx context.Context, req *req1.In) (*status1.Out, error) {
+	return parigotimpl.Call(ctx, c.conn, &Caller_ServiceDesc.Methods[2], req, new(status1.Out))
 }
 
-// Locals calls foreign_messages.Caller.Locals.
-func (c localCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
-	resp := new(ctx.Out)
-	if err := c.LocalsInto(ctx_, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+// CallerIntoServer is the form of CallerServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type CallerIntoServer interface {
+	VersionsInto(ctx context.Context, req *v1.In, resp *v11.Out) error
+	LocalsInto(ctx context.Context, req *req1.In, resp *ctx1.Out) error
+	PackagesInto(ctx context.Context, req *req1.In, resp *status1.Out) error
 }
 
-// LocalsInto calls foreign_messages.Caller.Locals into resp.
-func (c localCallerClient) LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
-	return pluginsdk.CallLocal(ctx_, Caller_Locals_FullName, c.impl, CallerImpl.Locals, req_, resp)
+// RegisterCaller registers impl with e as the service foreign_messages.Caller,
+// which guests import as the module "foreign_messages.Caller". It fails when
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterCaller(ctx context.Context, e eng.Engine, impl CallerServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Caller_ServiceDesc, impl, opts...)
 }
 
-// LocalsAsync calls foreign_messages.Caller.Locals on a goroutine of its own
-// and returns its future.
-func (c localCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
-	return future.Go(ctx_, c.Locals, req_)
+// Caller_ServiceDesc describes the service foreign_messages.Caller. It must
+// not be changed.
+var Caller_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: CallerServiceName,
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: CallerServiceName, Name: "Versions", FullName: Caller_Versions_FullName},
+			Handler: parigotimpl.Handle(CallerServer.Versions, CallerIntoServer.VersionsInto, bridgeCaller_Versions),
+		},
+		{
+			Method:  parigotimpl.Method{Service: CallerServiceName, Name: "Locals", FullName: Caller_Locals_FullName},
+			Handler: parigotimpl.Handle(CallerServer.Locals, CallerIntoServer.LocalsInto, bridgeCaller_Locals),
+		},
+		{
+			Method:  parigotimpl.Method{Service: CallerServiceName, Name: "Packages", FullName: Caller_Packages_FullName},
+			Handler: parigotimpl.Handle(CallerServer.Packages, CallerIntoServer.PackagesInto, bridgeCaller_Packages),
+		},
+	},
 }
 
-// Packages calls foreign_messages.Caller.Packages.
-func (c localCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
-	resp := new(status.Out)
-	if err := c.PackagesInto(ctx_, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeCaller_Versions(ctx context.Context, h *parigotimpl.Handler[*v1.In, *v11.Out], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Caller_Versions_FullName, m, stack, h.Serve, req, resp)
 }
 
-// PackagesInto calls foreign_messages.Caller.Packages into resp.
-func (c localCallerClient) PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
-	return pluginsdk.CallLocal(ctx_, Caller_Packages_FullName, c.impl, CallerImpl.Packages, req_, resp)
+func bridgeCaller_Locals(ctx context.Context, h *parigotimpl.Handler[*req1.In, *ctx1.Out], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Caller_Locals_FullName, m, stack, h.Serve, req, resp)
 }
 
-// PackagesAsync calls foreign_messages.Caller.Packages on a goroutine of its
-// own and returns its future.
-func (c localCallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
-	return future.Go(ctx_, c.Packages, req_)
-}
-
-// NewCallerHostClient returns a client of foreign_messages.Caller that calls
-// the guests that serve it, through d.
-func NewCallerHostClient(d pluginsdk.Dispatcher) CallerClient {
-	return hostCallerClient{dispatcher: d}
-}
-
-// hostCallerClient is the client that NewCallerHostClient returns.
-type hostCallerClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Versions calls foreign_messages.Caller.Versions.
-func (c hostCallerClient) Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error) {
-	resp := new(v11.Out)
-	if err := c.VersionsInto(ctx_, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// VersionsInto calls foreign_messages.Caller.Versions into resp.
-func (c hostCallerClient) VersionsInto(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx_, CallerServiceName, "Versions", req_, resp)
-}
-
-// VersionsAsync calls foreign_messages.Caller.Versions on a goroutine of its
-// own and returns its future.
-func (c hostCallerClient) VersionsAsync(ctx_ context.Context, req_ *v1.In) *future.Method[*v11.Out, error] {
-	return future.Go(ctx_, c.Versions, req_)
-}
-
-// Locals calls foreign_messages.Caller.Locals.
-func (c hostCallerClient) Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error) {
-	resp := new(ctx.Out)
-	if err := c.LocalsInto(ctx_, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// LocalsInto calls foreign_messages.Caller.Locals into resp.
-func (c hostCallerClient) LocalsInto(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx_, CallerServiceName, "Locals", req_, resp)
-}
-
-// LocalsAsync calls foreign_messages.Caller.Locals on a goroutine of its own
-// and returns its future.
-func (c hostCallerClient) LocalsAsync(ctx_ context.Context, req_ *req.In) *future.Method[*ctx.Out, error] {
-	return future.Go(ctx_, c.Locals, req_)
-}
-
-// Packages calls foreign_messages.Caller.Packages.
-func (c hostCallerClient) Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error) {
-	resp := new(status.Out)
-	if err := c.PackagesInto(ctx_, req_, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PackagesInto calls foreign_messages.Caller.Packages into resp.
-func (c hostCallerClient) PackagesInto(ctx_ context.Context, req_ *req.In, resp *status.Out) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx_, CallerServiceName, "Packages", req_, resp)
-}
-
-// PackagesAsync calls foreign_messages.Caller.Packages on a goroutine of its
-// own and returns its future.
-func (c hostCallerClient) PackagesAsync(ctx_ context.Context, req_ *req.In) *future.Method[*status.Out, error] {
-	return future.Go(ctx_, c.Packages, req_)
+func bridgeCaller_Packages(ctx context.Context, h *parigotimpl.Handler[*req1.In, *status1.Out], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Caller_Packages_FullName, m, stack, h.Serve, req, resp)
 }

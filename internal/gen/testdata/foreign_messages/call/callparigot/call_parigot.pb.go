@@ -9,10 +9,10 @@ import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
 	v11 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	ctx "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
-	req "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	status "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
-	status1 "github.com/iansmith/parigot/pluginsdk/status"
+	ctx1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	req1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
+	status1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // CallerServiceName is the full name of the service foreign_messages.Caller.
@@ -25,56 +25,39 @@ const (
 	Caller_Packages_FullName = "foreign_messages.Caller.Packages"
 )
 
-// CallerImpl is what an implementation of the service foreign_messages.Caller
-// provides to its host. Embed UnimplementedCallerImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-//
-// The packages of these messages are called as each other, as parameters of
-// the generated functions, or as packages that generated code imports.
-type CallerImpl interface {
-	// Versions handles foreign_messages.Caller.Versions.
-	Versions(ctx_ context.Context, req_ *v1.In, resp *v11.Out) error
-	// Locals handles foreign_messages.Caller.Locals.
-	Locals(ctx_ context.Context, req_ *req.In, resp *ctx.Out) error
-	// Packages handles foreign_messages.Caller.Packages.
-	Packages(ctx_ context.Context, req_ *req.In, resp *status.Out) error
-}
-
-// UnimplementedCallerImpl answers every method of foreign_messages.Caller with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedCallerImpl struct{}
-
-// Versions answers that foreign_messages.Caller.Versions is not implemented.
-func (UnimplementedCallerImpl) Versions(context.Context, *v1.In, *v11.Out) error {
-	return status1.Error(status1.Unimplemented, Caller_Versions_FullName+" is not implemented")
-}
-
-// Locals answers that foreign_messages.Caller.Locals is not implemented.
-func (UnimplementedCallerImpl) Locals(context.Context, *req.In, *ctx.Out) error {
-	return status1.Error(status1.Unimplemented, Caller_Locals_FullName+" is not implemented")
-}
-
-// Packages answers that foreign_messages.Caller.Packages is not implemented.
-func (UnimplementedCallerImpl) Packages(context.Context, *req.In, *status.Out) error {
-	return status1.Error(status1.Unimplemented, Caller_Packages_FullName+" is not implemented")
-}
-
-// CallerServer is what an implementation of the service
-// foreign_messages.Caller in a guest provides, see ServeCaller. Methods are
-// called concurrently, each call on a goroutine of its own. An error made by
-// package status arrives at the caller as it is; the text of any other error
-// stays in the guest.
+// CallerServer is the service foreign_messages.Caller for those who implement
+// it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedCallerServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // The packages of these messages are called as each other, as parameters of
 // the generated functions, or as packages that generated code imports.
 type CallerServer interface {
-	// Versions handles foreign_messages.Caller.Versions.
-	Versions(ctx_ context.Context, req_ *v1.In) (*v11.Out, error)
-	// Locals handles foreign_messages.Caller.Locals.
-	Locals(ctx_ context.Context, req_ *req.In) (*ctx.Out, error)
-	// Packages handles foreign_messages.Caller.Packages.
-	Packages(ctx_ context.Context, req_ *req.In) (*status.Out, error)
+	// Versions serves foreign_messages.Caller.Versions.
+	Versions(ctx context.Context, req *v1.In) (*v11.Out, error)
+	// Locals serves foreign_messages.Caller.Locals.
+	Locals(ctx context.Context, req *req1.In) (*ctx1.Out, error)
+	// Packages serves foreign_messages.Caller.Packages.
+	Packages(ctx context.Context, req *req1.In) (*status1.Out, error)
+}
+
+// UnimplementedCallerServer answers every method of foreign_messages.Caller
+// with UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedCallerServer struct{}
+
+// Versions returns UNIMPLEMENTED.
+func (UnimplementedCallerServer) Versions(context.Context, *v1.In) (*v11.Out, error) {
+	return nil, status.Error(status.Unimplemented, Caller_Versions_FullName+" is not implemented")
+}
+
+// Locals returns UNIMPLEMENTED.
+func (UnimplementedCallerServer) Locals(context.Context, *req1.In) (*ctx1.Out, error) {
+	return nil, status.Error(status.Unimplemented, Caller_Locals_FullName+" is not implemented")
+}
+
+// Packages returns UNIMPLEMENTED.
+func (UnimplementedCallerServer) Packages(context.Context, *req1.In) (*status1.Out, error) {
+	return nil, status.Error(status.Unimplemented, Caller_Packages_FullName+" is not implemented")
 }

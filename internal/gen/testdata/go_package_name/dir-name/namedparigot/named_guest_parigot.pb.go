@@ -8,7 +8,6 @@ package namedparigot
 import (
 	context "context"
 	dir_name "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importNamed_Go is the host's function for go_package_name.Named.Go.
-//
-//go:wasmimport go_package_name.Named Go
-//go:noescape
-func importNamed_Go(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNamed_Go = guest.Method{Import: importNamed_Go}
-
 // NamedClient calls the service go_package_name.Named. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type NamedClient struct {
-	calls callsNamedClient
-}
-
-// callsNamedClient makes the calls of a NamedClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsNamedClient interface {
-	callGo(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
-	callGoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error]
-	callGoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type NamedClient struct{ calls callsNamed }
 
 // Go calls go_package_name.Named.Go.
 func (c NamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
 	return c.calls.callGo(ctx, req)
 }
 
-// GoAsync is Go without the wait: it returns the future of the response.
-func (c NamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
-	return c.calls.callGoAsync(ctx, req)
+// callsNamed makes the calls of a NamedClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNamed interface {
+	callGo(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
 }
 
-// GoInto is Go into resp, a response to use again: what it had is gone. After
-// a call that failed it is undefined.
-func (c NamedClient) GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
-	return c.calls.callGoInto(ctx, req, resp)
-}
-
-// NewNamedClient returns a client of go_package_name.Named that calls the
+// NewNamedClient returns a client that calls go_package_name.Named in the
 // host. A guest that links it runs only in a host that has the module
-// "go_package_name.Named". With [guest.Borrowed] responses are good until the
-// next call.
+// "go_package_name.Named".
 func NewNamedClient(opts ...guest.ClientOption) NamedClient {
-	return NamedClient{&guestNamedClient{client: guest.NewClient(opts...)}}
+	return NamedClient{importedNamed{guest.NewClient(opts...)}}
 }
 
-// guestNamedClient calls the host.
-type guestNamedClient struct {
-	client guest.Client
-}
+// importedNamed calls the host.
+type importedNamed struct{ client guest.Client }
 
-func (c *guestNamedClient) callGo(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
-	resp := new(dir_name.Thing)
-	if err := methodNamed_Go.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport go_package_name.Named Go
+//go:noescape
+func importNamed_Go(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestNamedClient) callGoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
-	return methodNamed_Go.CallInto(ctx, c.client, req, resp)
-}
+var methodNamed_Go = guest.Method{Import: importNamed_Go}
 
-func (c *guestNamedClient) callGoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
-	return guest.Async(ctx, &methodNamed_Go, c.client, req, new(dir_name.Thing))
+func (c importedNamed) callGo(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
+	return guest.Call[dir_name.Thing](ctx, c.client, &methodNamed_Go, req)
 }
 
 // ServeNamed serves impl as the service go_package_name.Named to the other
@@ -94,45 +62,33 @@ func (c *guestNamedClient) callGoAsync(ctx context.Context, req *dir_name.Thing)
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeNamed(ctx context.Context, impl NamedServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedNamed(impl), requires...)
+}
+
+// servedNamed returns how the guest serves impl.
+func servedNamed(impl NamedServer) kernel.Service {
+	return kernel.Service{
 		Name: NamedServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Go",
-				Handler: kernel.Adapt(impl, NamedServer.Go),
-			},
+			{Name: "Go", Handler: kernel.Adapt(impl, NamedServer.Go)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateNamed returns a client of go_package_name.Named that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateNamed returns a client that calls the guests that serve
+// go_package_name.Named. It waits until one does: see [kernel.Locate].
 func LocateNamed(ctx context.Context) (NamedClient, error) {
 	remote, err := kernel.Locate(ctx, NamedServiceName, "Go")
 	if err != nil {
 		return NamedClient{}, err
 	}
-	return NamedClient{locatedNamedClient{remote: remote}}, nil
+	return NamedClient{locatedNamed{remote}}, nil
 }
 
-// locatedNamedClient calls guests that serve.
-type locatedNamedClient struct {
-	remote *kernel.Remote
-}
+// locatedNamed calls guests that serve.
+type locatedNamed struct{ remote *kernel.Remote }
 
-func (c locatedNamedClient) callGo(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
-	resp := new(dir_name.Thing)
-	if err := c.callGoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedNamedClient) callGoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedNamedClient) callGoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(dir_name.Thing))
+func (c locatedNamed) callGo(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
+	return kernel.Call[dir_name.Thing](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	dir_name "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,116 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeNamed describes the service go_package_name.Named, which guests
-// import as the module "go_package_name.Named", as RegisterNamed registers it,
-// without its implementation and the bridges. The caller may change what it
-// gets.
-func DescribeNamed() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   NamedServiceName,
-		Module: "go_package_name.Named",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Go",
-				Func:       "Go",
-				Descriptor: pluginsdk.DescribeMethod(Named_Go_FullName),
-			},
-		},
-	}
-}
-
-// RegisterNamed registers impl with e as the service go_package_name.Named. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterNamed(ctx context.Context, e eng.Engine, impl NamedImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeNamed()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeNamed_Go(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Named_Go_FullName, impl, NamedImpl.Go)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeNamed_Go returns the host function of go_package_name.Named.Go.
-func bridgeNamed_Go(impl NamedImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamedImpl.Go)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Named_Go_FullName, m, stack, call, new(dir_name.Thing), new(dir_name.Thing))
-	}
-}
-
 // NamedClient calls the service go_package_name.Named. It is safe for
 // concurrent use. In guests it is a struct.
 type NamedClient interface {
 	// Go calls go_package_name.Named.Go.
 	Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
-	// GoAsync is Go without the wait: it returns the future of the response.
-	GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error]
-	// GoInto is Go into resp, a response to use again: what it had is gone. After
-	// a call that failed it is undefined.
+}
+
+// NewNamedClient returns a client that calls go_package_name.Named through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewNamedClient(conn parigotimpl.Conn) NamedClient {
+	return clientNamed{conn}
+}
+
+// NewLocalNamedClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalNamedClient(impl NamedServer) NamedClient {
+	return clientNamed{parigotimpl.Local(&Named_ServiceDesc, impl)}
+}
+
+// clientNamed is the NamedClient for every connection.
+type clientNamed struct{ conn parigotimpl.Conn }
+
+func (c clientNamed) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
+	return parigotimpl.Call(ctx, c.conn, &Named_ServiceDesc.Methods[0], req, new(dir_name.Thing))
+}
+
+// NamedIntoServer is the form of NamedServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type NamedIntoServer interface {
 	GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error
 }
 
-// NewLocalNamedClient returns a client of go_package_name.Named that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalNamedClient(impl NamedImpl) NamedClient {
-	return localNamedClient{impl: impl}
+// RegisterNamed registers impl with e as the service go_package_name.Named,
+// which guests import as the module "go_package_name.Named". It fails when
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterNamed(ctx context.Context, e eng.Engine, impl NamedServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Named_ServiceDesc, impl, opts...)
 }
 
-// localNamedClient is the client that NewLocalNamedClient returns.
-type localNamedClient struct {
-	impl NamedImpl
+// Named_ServiceDesc describes the service go_package_name.Named. It must not
+// be changed.
+var Named_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: NamedServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return dir_name.File_go_package_name_named_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: NamedServiceName, Name: "Go", FullName: Named_Go_FullName},
+			Handler: parigotimpl.Handle(NamedServer.Go, NamedIntoServer.GoInto, bridgeNamed_Go),
+		},
+	},
 }
 
-// Go calls go_package_name.Named.Go.
-func (c localNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
-	resp := new(dir_name.Thing)
-	if err := c.GoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GoInto calls go_package_name.Named.Go into resp.
-func (c localNamedClient) GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
-	return pluginsdk.CallLocal(ctx, Named_Go_FullName, c.impl, NamedImpl.Go, req, resp)
-}
-
-// GoAsync calls go_package_name.Named.Go on a goroutine of its own and returns
-// its future.
-func (c localNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
-	return future.Go(ctx, c.Go, req)
-}
-
-// NewNamedHostClient returns a client of go_package_name.Named that calls the
-// guests that serve it, through d.
-func NewNamedHostClient(d pluginsdk.Dispatcher) NamedClient {
-	return hostNamedClient{dispatcher: d}
-}
-
-// hostNamedClient is the client that NewNamedHostClient returns.
-type hostNamedClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Go calls go_package_name.Named.Go.
-func (c hostNamedClient) Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
-	resp := new(dir_name.Thing)
-	if err := c.GoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GoInto calls go_package_name.Named.Go into resp.
-func (c hostNamedClient) GoInto(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, NamedServiceName, "Go", req, resp)
-}
-
-// GoAsync calls go_package_name.Named.Go on a goroutine of its own and returns
-// its future.
-func (c hostNamedClient) GoAsync(ctx context.Context, req *dir_name.Thing) *future.Method[*dir_name.Thing, error] {
-	return future.Go(ctx, c.Go, req)
+func bridgeNamed_Go(ctx context.Context, h *parigotimpl.Handler[*dir_name.Thing, *dir_name.Thing], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Named_Go_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,31 +19,22 @@ const (
 	Named_Go_FullName = "go_package_name.Named.Go"
 )
 
-// NamedImpl is what an implementation of the service go_package_name.Named
-// provides to its host. Embed UnimplementedNamedImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type NamedImpl interface {
-	// Go handles go_package_name.Named.Go.
-	Go(ctx context.Context, req *dir_name.Thing, resp *dir_name.Thing) error
-}
-
-// UnimplementedNamedImpl answers every method of go_package_name.Named with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedNamedImpl struct{}
-
-// Go answers that go_package_name.Named.Go is not implemented.
-func (UnimplementedNamedImpl) Go(context.Context, *dir_name.Thing, *dir_name.Thing) error {
-	return status.Error(status.Unimplemented, Named_Go_FullName+" is not implemented")
-}
-
-// NamedServer is what an implementation of the service go_package_name.Named
-// in a guest provides, see ServeNamed. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// NamedServer is the service go_package_name.Named for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedNamedServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type NamedServer interface {
-	// Go handles go_package_name.Named.Go.
+	// Go serves go_package_name.Named.Go.
 	Go(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error)
+}
+
+// UnimplementedNamedServer answers every method of go_package_name.Named with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedNamedServer struct{}
+
+// Go returns UNIMPLEMENTED.
+func (UnimplementedNamedServer) Go(context.Context, *dir_name.Thing) (*dir_name.Thing, error) {
+	return nil, status.Error(status.Unimplemented, Named_Go_FullName+" is not implemented")
 }

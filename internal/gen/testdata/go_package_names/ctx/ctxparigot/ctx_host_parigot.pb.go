@@ -7,12 +7,12 @@ package ctxparigot
 
 import (
 	context "context"
-	ctx "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
+	ctx1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,116 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeSvc describes the service go_package_names.nctx.Svc, which guests
-// import as the module "go_package_names.nctx.Svc", as RegisterSvc registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeSvc() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   SvcServiceName,
-		Module: "go_package_names.nctx.Svc",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Svc_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterSvc registers impl with e as the service go_package_names.nctx.Svc.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterSvc(ctx_ context.Context, e eng.Engine, impl SvcImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeSvc()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeSvc_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Svc_Call_FullName, impl, SvcImpl.Call)
-	return pluginsdk.RegisterService(ctx_, e, service, opts...)
-}
-
-// bridgeSvc_Call returns the host function of go_package_names.nctx.Svc.Call.
-func bridgeSvc_Call(impl SvcImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SvcImpl.Call)
-	return func(ctx_ context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx_, Svc_Call_FullName, m, stack, call, new(ctx.Word), new(ctx.Word))
-	}
-}
-
 // SvcClient calls the service go_package_names.nctx.Svc. It is safe for
 // concurrent use. In guests it is a struct.
 type SvcClient interface {
 	// Call calls go_package_names.nctx.Svc.Call.
-	Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error
+	Call(ctx context.Context, req *ctx1.Word) (*ctx1.Word, error)
 }
 
-// NewLocalSvcClient returns a client of go_package_names.nctx.Svc that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalSvcClient(impl SvcImpl) SvcClient {
-	return localSvcClient{impl: impl}
+// NewSvcClient returns a client that calls go_package_names.nctx.Svc through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewSvcClient(conn parigotimpl.Conn) SvcClient {
+	return clientSvc{conn}
 }
 
-// localSvcClient is the client that NewLocalSvcClient returns.
-type localSvcClient struct {
-	impl SvcImpl
+// NewLocalSvcClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalSvcClient(impl SvcServer) SvcClient {
+	return clientSvc{parigotimpl.Local(&Svc_ServiceDesc, impl)}
 }
 
-// Call calls go_package_names.nctx.Svc.Call.
-func (c localSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
-	resp := new(ctx.Word)
-	if err := c.CallInto(ctx_, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+// clientSvc is the SvcClient for every connection.
+type clientSvc struct{ conn parigotimpl.Conn }
+
+func (c clientSvc) Call(ctx context.Context, req *ctx1.Word) (*ctx1.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Svc_ServiceDesc.Methods[0], req, new(ctx1.Word))
 }
 
-// CallInto calls go_package_names.nctx.Svc.Call into resp.
-func (c localSvcClient) CallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error {
-	return pluginsdk.CallLocal(ctx_, Svc_Call_FullName, c.impl, SvcImpl.Call, req, resp)
+// SvcIntoServer is the form of SvcServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type SvcIntoServer interface {
+	CallInto(ctx context.Context, req *ctx1.Word, resp *ctx1.Word) error
 }
 
-// CallAsync calls go_package_names.nctx.Svc.Call on a goroutine of its own and
-// returns its future.
-func (c localSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
-	return future.Go(ctx_, c.Call, req)
+// RegisterSvc registers impl with e as the service go_package_names.nctx.Svc,
+// which guests import as the module "go_package_names.nctx.Svc". It fails when
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterSvc(ctx context.Context, e eng.Engine, impl SvcServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Svc_ServiceDesc, impl, opts...)
 }
 
-// NewSvcHostClient returns a client of go_package_names.nctx.Svc that calls
-// the guests that serve it, through d.
-func NewSvcHostClient(d pluginsdk.Dispatcher) SvcClient {
-	return hostSvcClient{dispatcher: d}
+// Svc_ServiceDesc describes the service go_package_names.nctx.Svc. It must not
+// be changed.
+var Svc_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: SvcServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return ctx1.File_go_package_names_ctx_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: SvcServiceName, Name: "Call", FullName: Svc_Call_FullName},
+			Handler: parigotimpl.Handle(SvcServer.Call, SvcIntoServer.CallInto, bridgeSvc_Call),
+		},
+	},
 }
 
-// hostSvcClient is the client that NewSvcHostClient returns.
-type hostSvcClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls go_package_names.nctx.Svc.Call.
-func (c hostSvcClient) Call(ctx_ context.Context, req *ctx.Word) (*ctx.Word, error) {
-	resp := new(ctx.Word)
-	if err := c.CallInto(ctx_, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls go_package_names.nctx.Svc.Call into resp.
-func (c hostSvcClient) CallInto(ctx_ context.Context, req *ctx.Word, resp *ctx.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx_, SvcServiceName, "Call", req, resp)
-}
-
-// CallAsync calls go_package_names.nctx.Svc.Call on a goroutine of its own and
-// returns its future.
-func (c hostSvcClient) CallAsync(ctx_ context.Context, req *ctx.Word) *future.Method[*ctx.Word, error] {
-	return future.Go(ctx_, c.Call, req)
+func bridgeSvc_Call(ctx context.Context, h *parigotimpl.Handler[*ctx1.Word, *ctx1.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Svc_Call_FullName, m, stack, h.Serve, req, resp)
 }

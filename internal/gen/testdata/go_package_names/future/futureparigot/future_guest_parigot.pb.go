@@ -8,7 +8,6 @@ package futureparigot
 import (
 	context "context"
 	future "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
-	future1 "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importSvc_Call is the host's function for go_package_names.nfuture.Svc.Call.
-//
-//go:wasmimport go_package_names.nfuture.Svc Call
-//go:noescape
-func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSvc_Call = guest.Method{Import: importSvc_Call}
-
 // SvcClient calls the service go_package_names.nfuture.Svc. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type SvcClient struct {
-	calls callsSvcClient
-}
-
-// callsSvcClient makes the calls of a SvcClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsSvcClient interface {
-	callCall(ctx context.Context, req *future.Word) (*future.Word, error)
-	callCallAsync(ctx context.Context, req *future.Word) *future1.Method[*future.Word, error]
-	callCallInto(ctx context.Context, req *future.Word, resp *future.Word) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type SvcClient struct{ calls callsSvc }
 
 // Call calls go_package_names.nfuture.Svc.Call.
 func (c SvcClient) Call(ctx context.Context, req *future.Word) (*future.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c SvcClient) CallAsync(ctx context.Context, req *future.Word) *future1.Method[*future.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsSvc makes the calls of a SvcClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSvc interface {
+	callCall(ctx context.Context, req *future.Word) (*future.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c SvcClient) CallInto(ctx context.Context, req *future.Word, resp *future.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewSvcClient returns a client of go_package_names.nfuture.Svc that calls the
+// NewSvcClient returns a client that calls go_package_names.nfuture.Svc in the
 // host. A guest that links it runs only in a host that has the module
-// "go_package_names.nfuture.Svc". With [guest.Borrowed] responses are good
-// until the next call.
+// "go_package_names.nfuture.Svc".
 func NewSvcClient(opts ...guest.ClientOption) SvcClient {
-	return SvcClient{&guestSvcClient{client: guest.NewClient(opts...)}}
+	return SvcClient{importedSvc{guest.NewClient(opts...)}}
 }
 
-// guestSvcClient calls the host.
-type guestSvcClient struct {
-	client guest.Client
-}
+// importedSvc calls the host.
+type importedSvc struct{ client guest.Client }
 
-func (c *guestSvcClient) callCall(ctx context.Context, req *future.Word) (*future.Word, error) {
-	resp := new(future.Word)
-	if err := methodSvc_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport go_package_names.nfuture.Svc Call
+//go:noescape
+func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestSvcClient) callCallInto(ctx context.Context, req *future.Word, resp *future.Word) error {
-	return methodSvc_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodSvc_Call = guest.Method{Import: importSvc_Call}
 
-func (c *guestSvcClient) callCallAsync(ctx context.Context, req *future.Word) *future1.Method[*future.Word, error] {
-	return guest.Async(ctx, &methodSvc_Call, c.client, req, new(future.Word))
+func (c importedSvc) callCall(ctx context.Context, req *future.Word) (*future.Word, error) {
+	return guest.Call[future.Word](ctx, c.client, &methodSvc_Call, req)
 }
 
 // ServeSvc serves impl as the service go_package_names.nfuture.Svc to the
@@ -94,45 +62,33 @@ func (c *guestSvcClient) callCallAsync(ctx context.Context, req *future.Word) *f
 // requires have started. It returns when ctx ends, or when all guests were
 // asked to end and no call is left: see [kernel.Serve].
 func ServeSvc(ctx context.Context, impl SvcServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedSvc(impl), requires...)
+}
+
+// servedSvc returns how the guest serves impl.
+func servedSvc(impl SvcServer) kernel.Service {
+	return kernel.Service{
 		Name: SvcServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, SvcServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, SvcServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateSvc returns a client of go_package_names.nfuture.Svc that calls the
-// guests that serve it. It waits until one does: see [kernel.Locate].
+// LocateSvc returns a client that calls the guests that serve
+// go_package_names.nfuture.Svc. It waits until one does: see [kernel.Locate].
 func LocateSvc(ctx context.Context) (SvcClient, error) {
 	remote, err := kernel.Locate(ctx, SvcServiceName, "Call")
 	if err != nil {
 		return SvcClient{}, err
 	}
-	return SvcClient{locatedSvcClient{remote: remote}}, nil
+	return SvcClient{locatedSvc{remote}}, nil
 }
 
-// locatedSvcClient calls guests that serve.
-type locatedSvcClient struct {
-	remote *kernel.Remote
-}
+// locatedSvc calls guests that serve.
+type locatedSvc struct{ remote *kernel.Remote }
 
-func (c locatedSvcClient) callCall(ctx context.Context, req *future.Word) (*future.Word, error) {
-	resp := new(future.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedSvcClient) callCallInto(ctx context.Context, req *future.Word, resp *future.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedSvcClient) callCallAsync(ctx context.Context, req *future.Word) *future1.Method[*future.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(future.Word))
+func (c locatedSvc) callCall(ctx context.Context, req *future.Word) (*future.Word, error) {
+	return kernel.Call[future.Word](ctx, c.remote, 0, req)
 }

@@ -7,7 +7,7 @@ package kernelparigot
 
 import (
 	context "context"
-	kernel "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
+	kernel1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -19,33 +19,22 @@ const (
 	Svc_Call_FullName = "go_package_names.nkernel.Svc.Call"
 )
 
-// SvcImpl is what an implementation of the service
-// go_package_names.nkernel.Svc provides to its host. Embed
-// UnimplementedSvcImpl by value, so that a method that the service gets later
-// does not break the build. A method fills resp, which is empty and belongs to
-// its caller: it keeps neither req nor resp when it returns. An error made by
-// package status arrives in the guest as it is; the text of any other error
-// stays in the host.
-type SvcImpl interface {
-	// Call handles go_package_names.nkernel.Svc.Call.
-	Call(ctx context.Context, req *kernel.Word, resp *kernel.Word) error
-}
-
-// UnimplementedSvcImpl answers every method of go_package_names.nkernel.Svc
-// with the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedSvcImpl struct{}
-
-// Call answers that go_package_names.nkernel.Svc.Call is not implemented.
-func (UnimplementedSvcImpl) Call(context.Context, *kernel.Word, *kernel.Word) error {
-	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcServer is what an implementation of the service
-// go_package_names.nkernel.Svc in a guest provides, see ServeSvc. Methods are
-// called concurrently, each call on a goroutine of its own. An error made by
-// package status arrives at the caller as it is; the text of any other error
-// stays in the guest.
+// SvcServer is the service go_package_names.nkernel.Svc for those who
+// implement it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedSvcServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type SvcServer interface {
-	// Call handles go_package_names.nkernel.Svc.Call.
-	Call(ctx context.Context, req *kernel.Word) (*kernel.Word, error)
+	// Call serves go_package_names.nkernel.Svc.Call.
+	Call(ctx context.Context, req *kernel1.Word) (*kernel1.Word, error)
+}
+
+// UnimplementedSvcServer answers every method of go_package_names.nkernel.Svc
+// with UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedSvcServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedSvcServer) Call(context.Context, *kernel1.Word) (*kernel1.Word, error) {
+	return nil, status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
 }

@@ -7,7 +7,7 @@ package remoteparigot
 
 import (
 	context "context"
-	remote "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
+	remote1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -19,33 +19,22 @@ const (
 	Svc_Call_FullName = "go_package_names.nremote.Svc.Call"
 )
 
-// SvcImpl is what an implementation of the service
-// go_package_names.nremote.Svc provides to its host. Embed
-// UnimplementedSvcImpl by value, so that a method that the service gets later
-// does not break the build. A method fills resp, which is empty and belongs to
-// its caller: it keeps neither req nor resp when it returns. An error made by
-// package status arrives in the guest as it is; the text of any other error
-// stays in the host.
-type SvcImpl interface {
-	// Call handles go_package_names.nremote.Svc.Call.
-	Call(ctx context.Context, req *remote.Word, resp *remote.Word) error
-}
-
-// UnimplementedSvcImpl answers every method of go_package_names.nremote.Svc
-// with the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedSvcImpl struct{}
-
-// Call answers that go_package_names.nremote.Svc.Call is not implemented.
-func (UnimplementedSvcImpl) Call(context.Context, *remote.Word, *remote.Word) error {
-	return status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
-}
-
-// SvcServer is what an implementation of the service
-// go_package_names.nremote.Svc in a guest provides, see ServeSvc. Methods are
-// called concurrently, each call on a goroutine of its own. An error made by
-// package status arrives at the caller as it is; the text of any other error
-// stays in the guest.
+// SvcServer is the service go_package_names.nremote.Svc for those who
+// implement it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedSvcServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type SvcServer interface {
-	// Call handles go_package_names.nremote.Svc.Call.
-	Call(ctx context.Context, req *remote.Word) (*remote.Word, error)
+	// Call serves go_package_names.nremote.Svc.Call.
+	Call(ctx context.Context, req *remote1.Word) (*remote1.Word, error)
+}
+
+// UnimplementedSvcServer answers every method of go_package_names.nremote.Svc
+// with UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedSvcServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedSvcServer) Call(context.Context, *remote1.Word) (*remote1.Word, error) {
+	return nil, status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
 }

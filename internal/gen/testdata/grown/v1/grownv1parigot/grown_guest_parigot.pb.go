@@ -8,7 +8,6 @@ package grownv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -21,57 +20,17 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importClock_Now is the host's function for grown.Clock.Now.
-//
-//go:wasmimport grown.Clock Now
-//go:noescape
-func importClock_Now(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodClock_Now = guest.Method{Import: importClock_Now}
-
-// importClock_Alarm is the host's function for grown.Clock.Alarm.
-//
-//go:wasmimport grown.Clock Alarm
-//go:noescape
-func importClock_Alarm(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodClock_Alarm = guest.Method{Import: importClock_Alarm}
-
-// ClockClient calls the service grown.Clock. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// ClockClient calls the service grown.Clock. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
 //
 // Clock had only Now when before/clock.go was written.
-type ClockClient struct {
-	calls callsClockClient
-}
-
-// callsClockClient makes the calls of a ClockClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsClockClient interface {
-	callNow(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
-	callNowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
-	callNowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
-	callAlarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
-	callAlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error]
-	callAlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error
-}
+type ClockClient struct{ calls callsClock }
 
 // Now tells the time.
 func (c ClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	return c.calls.callNow(ctx, req)
-}
-
-// NowAsync is Now without the wait: it returns the future of the response.
-func (c ClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return c.calls.callNowAsync(ctx, req)
-}
-
-// NowInto is Now into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c ClockClient) NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
-	return c.calls.callNowInto(ctx, req, resp)
 }
 
 // Alarm rings at a time.
@@ -79,59 +38,40 @@ func (c ClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1
 	return c.calls.callAlarm(ctx, req)
 }
 
-// AlarmAsync is Alarm without the wait: it returns the future of the response.
-func (c ClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
-	return c.calls.callAlarmAsync(ctx, req)
+// callsClock makes the calls of a ClockClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsClock interface {
+	callNow(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
+	callAlarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
 }
 
-// AlarmInto is Alarm into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c ClockClient) AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
-	return c.calls.callAlarmInto(ctx, req, resp)
-}
-
-// NewClockClient returns a client of grown.Clock that calls the host. A guest
-// that links it runs only in a host that has the module "grown.Clock". With
-// [guest.Borrowed] responses are good until the next call.
+// NewClockClient returns a client that calls grown.Clock in the host. A guest
+// that links it runs only in a host that has the module "grown.Clock".
 func NewClockClient(opts ...guest.ClientOption) ClockClient {
-	return ClockClient{&guestClockClient{client: guest.NewClient(opts...)}}
+	return ClockClient{importedClock{guest.NewClient(opts...)}}
 }
 
-// guestClockClient calls the host.
-type guestClockClient struct {
-	client guest.Client
+// importedClock calls the host.
+type importedClock struct{ client guest.Client }
+
+//go:wasmimport grown.Clock Now
+//go:noescape
+func importClock_Now(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodClock_Now = guest.Method{Import: importClock_Now}
+
+func (c importedClock) callNow(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	return guest.Call[v1.NowResponse](ctx, c.client, &methodClock_Now, req)
 }
 
-func (c *guestClockClient) callNow(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := methodClock_Now.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport grown.Clock Alarm
+//go:noescape
+func importClock_Alarm(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestClockClient) callNowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
-	return methodClock_Now.CallInto(ctx, c.client, req, resp)
-}
+var methodClock_Alarm = guest.Method{Import: importClock_Alarm}
 
-func (c *guestClockClient) callNowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return guest.Async(ctx, &methodClock_Now, c.client, req, new(v1.NowResponse))
-}
-
-func (c *guestClockClient) callAlarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := methodClock_Alarm.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestClockClient) callAlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
-	return methodClock_Alarm.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestClockClient) callAlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
-	return guest.Async(ctx, &methodClock_Alarm, c.client, req, new(v1.NowResponse))
+func (c importedClock) callAlarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
+	return guest.Call[v1.NowResponse](ctx, c.client, &methodClock_Alarm, req)
 }
 
 // ServeClock serves impl as the service grown.Clock to the other guests of its
@@ -139,138 +79,80 @@ func (c *guestClockClient) callAlarmAsync(ctx context.Context, req *timestamppb.
 // returns when ctx ends, or when all guests were asked to end and no call is
 // left: see [kernel.Serve].
 func ServeClock(ctx context.Context, impl ClockServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedClock(impl), requires...)
+}
+
+// servedClock returns how the guest serves impl.
+func servedClock(impl ClockServer) kernel.Service {
+	return kernel.Service{
 		Name: ClockServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Now",
-				Handler: kernel.Adapt(impl, ClockServer.Now),
-			},
-			{
-				Name:    "Alarm",
-				Handler: kernel.Adapt(impl, ClockServer.Alarm),
-			},
+			{Name: "Now", Handler: kernel.Adapt(impl, ClockServer.Now)},
+			{Name: "Alarm", Handler: kernel.Adapt(impl, ClockServer.Alarm)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateClock returns a client of grown.Clock that calls the guests that serve
-// it. It waits until one does: see [kernel.Locate].
+// LocateClock returns a client that calls the guests that serve grown.Clock.
+// It waits until one does: see [kernel.Locate].
 func LocateClock(ctx context.Context) (ClockClient, error) {
 	remote, err := kernel.Locate(ctx, ClockServiceName, "Now", "Alarm")
 	if err != nil {
 		return ClockClient{}, err
 	}
-	return ClockClient{locatedClockClient{remote: remote}}, nil
+	return ClockClient{locatedClock{remote}}, nil
 }
 
-// locatedClockClient calls guests that serve.
-type locatedClockClient struct {
-	remote *kernel.Remote
+// locatedClock calls guests that serve.
+type locatedClock struct{ remote *kernel.Remote }
+
+func (c locatedClock) callNow(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	return kernel.Call[v1.NowResponse](ctx, c.remote, 0, req)
 }
 
-func (c locatedClockClient) callNow(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := c.callNowInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedClock) callAlarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
+	return kernel.Call[v1.NowResponse](ctx, c.remote, 1, req)
 }
-
-func (c locatedClockClient) callNowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedClockClient) callNowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.NowResponse))
-}
-
-func (c locatedClockClient) callAlarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := c.callAlarmInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedClockClient) callAlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedClockClient) callAlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.NowResponse))
-}
-
-// importCalendar_Today is the host's function for grown.Calendar.Today.
-//
-//go:wasmimport grown.Calendar Today
-//go:noescape
-func importCalendar_Today(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodCalendar_Today = guest.Method{Import: importCalendar_Today}
 
 // CalendarClient calls the service grown.Calendar. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
 //
 // Calendar is new.
-type CalendarClient struct {
-	calls callsCalendarClient
-}
-
-// callsCalendarClient makes the calls of a CalendarClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsCalendarClient interface {
-	callToday(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
-	callTodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
-	callTodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
-}
+type CalendarClient struct{ calls callsCalendar }
 
 // Today calls grown.Calendar.Today.
 func (c CalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	return c.calls.callToday(ctx, req)
 }
 
-// TodayAsync is Today without the wait: it returns the future of the response.
-func (c CalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return c.calls.callTodayAsync(ctx, req)
+// callsCalendar makes the calls of a CalendarClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsCalendar interface {
+	callToday(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
 }
 
-// TodayInto is Today into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c CalendarClient) TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
-	return c.calls.callTodayInto(ctx, req, resp)
-}
-
-// NewCalendarClient returns a client of grown.Calendar that calls the host. A
+// NewCalendarClient returns a client that calls grown.Calendar in the host. A
 // guest that links it runs only in a host that has the module
-// "grown.Calendar". With [guest.Borrowed] responses are good until the next
-// call.
+// "grown.Calendar".
 func NewCalendarClient(opts ...guest.ClientOption) CalendarClient {
-	return CalendarClient{&guestCalendarClient{client: guest.NewClient(opts...)}}
+	return CalendarClient{importedCalendar{guest.NewClient(opts...)}}
 }
 
-// guestCalendarClient calls the host.
-type guestCalendarClient struct {
-	client guest.Client
-}
+// importedCalendar calls the host.
+type importedCalendar struct{ client guest.Client }
 
-func (c *guestCalendarClient) callToday(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := methodCalendar_Today.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport grown.Calendar Today
+//go:noescape
+func importCalendar_Today(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestCalendarClient) callTodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
-	return methodCalendar_Today.CallInto(ctx, c.client, req, resp)
-}
+var methodCalendar_Today = guest.Method{Import: importCalendar_Today}
 
-func (c *guestCalendarClient) callTodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return guest.Async(ctx, &methodCalendar_Today, c.client, req, new(v1.NowResponse))
+func (c importedCalendar) callToday(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	return guest.Call[v1.NowResponse](ctx, c.client, &methodCalendar_Today, req)
 }
 
 // ServeCalendar serves impl as the service grown.Calendar to the other guests
@@ -278,45 +160,33 @@ func (c *guestCalendarClient) callTodayAsync(ctx context.Context, req *v1.NowReq
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeCalendar(ctx context.Context, impl CalendarServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedCalendar(impl), requires...)
+}
+
+// servedCalendar returns how the guest serves impl.
+func servedCalendar(impl CalendarServer) kernel.Service {
+	return kernel.Service{
 		Name: CalendarServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Today",
-				Handler: kernel.Adapt(impl, CalendarServer.Today),
-			},
+			{Name: "Today", Handler: kernel.Adapt(impl, CalendarServer.Today)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateCalendar returns a client of grown.Calendar that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateCalendar returns a client that calls the guests that serve
+// grown.Calendar. It waits until one does: see [kernel.Locate].
 func LocateCalendar(ctx context.Context) (CalendarClient, error) {
 	remote, err := kernel.Locate(ctx, CalendarServiceName, "Today")
 	if err != nil {
 		return CalendarClient{}, err
 	}
-	return CalendarClient{locatedCalendarClient{remote: remote}}, nil
+	return CalendarClient{locatedCalendar{remote}}, nil
 }
 
-// locatedCalendarClient calls guests that serve.
-type locatedCalendarClient struct {
-	remote *kernel.Remote
-}
+// locatedCalendar calls guests that serve.
+type locatedCalendar struct{ remote *kernel.Remote }
 
-func (c locatedCalendarClient) callToday(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := c.callTodayInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedCalendarClient) callTodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedCalendarClient) callTodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.NowResponse))
+func (c locatedCalendar) callToday(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	return kernel.Call[v1.NowResponse](ctx, c.remote, 0, req)
 }

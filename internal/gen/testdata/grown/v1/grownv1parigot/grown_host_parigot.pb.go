@@ -10,9 +10,9 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -22,57 +22,6 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeClock describes the service grown.Clock, which guests import as the
-// module "grown.Clock", as RegisterClock registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeClock() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   ClockServiceName,
-		Module: "grown.Clock",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Now",
-				Func:       "Now",
-				Descriptor: pluginsdk.DescribeMethod(Clock_Now_FullName),
-			},
-			{
-				Name:       "Alarm",
-				Func:       "Alarm",
-				Descriptor: pluginsdk.DescribeMethod(Clock_Alarm_FullName),
-			},
-		},
-	}
-}
-
-// RegisterClock registers impl with e as the service grown.Clock. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterClock(ctx context.Context, e eng.Engine, impl ClockImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeClock()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeClock_Now(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Clock_Now_FullName, impl, ClockImpl.Now)
-	service.Methods[1].Bridge = bridgeClock_Alarm(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Clock_Alarm_FullName, impl, ClockImpl.Alarm)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeClock_Now returns the host function of grown.Clock.Now.
-func bridgeClock_Now(impl ClockImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, ClockImpl.Now)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Clock_Now_FullName, m, stack, call, new(v1.NowRequest), new(v1.NowResponse))
-	}
-}
-
-// bridgeClock_Alarm returns the host function of grown.Clock.Alarm.
-func bridgeClock_Alarm(impl ClockImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, ClockImpl.Alarm)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Clock_Alarm_FullName, m, stack, call, new(timestamppb.Timestamp), new(v1.NowResponse))
-	}
-}
-
 // ClockClient calls the service grown.Clock. It is safe for concurrent use. In
 // guests it is a struct.
 //
@@ -80,160 +29,77 @@ func bridgeClock_Alarm(impl ClockImpl) eng.HostFunc {
 type ClockClient interface {
 	// Now tells the time.
 	Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
-	// NowAsync is Now without the wait: it returns the future of the response.
-	NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
-	// NowInto is Now into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
 	// Alarm rings at a time.
 	Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
-	// AlarmAsync is Alarm without the wait: it returns the future of the response.
-	AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error]
-	// AlarmInto is Alarm into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewClockClient returns a client that calls grown.Clock through conn, such as
+// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewClockClient(conn parigotimpl.Conn) ClockClient {
+	return clientClock{conn}
+}
+
+// NewLocalClockClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalClockClient(impl ClockServer) ClockClient {
+	return clientClock{parigotimpl.Local(&Clock_ServiceDesc, impl)}
+}
+
+// clientClock is the ClockClient for every connection.
+type clientClock struct{ conn parigotimpl.Conn }
+
+func (c clientClock) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Clock_ServiceDesc.Methods[0], req, new(v1.NowResponse))
+}
+
+func (c clientClock) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Clock_ServiceDesc.Methods[1], req, new(v1.NowResponse))
+}
+
+// ClockIntoServer is the form of ClockServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type ClockIntoServer interface {
+	NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
 	AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error
 }
 
-// NewLocalClockClient returns a client of grown.Clock that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalClockClient(impl ClockImpl) ClockClient {
-	return localClockClient{impl: impl}
+// RegisterClock registers impl with e as the service grown.Clock, which guests
+// import as the module "grown.Clock". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterClock(ctx context.Context, e eng.Engine, impl ClockServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Clock_ServiceDesc, impl, opts...)
 }
 
-// localClockClient is the client that NewLocalClockClient returns.
-type localClockClient struct {
-	impl ClockImpl
-}
-
-// Now calls grown.Clock.Now.
-func (c localClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := c.NowInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// NowInto calls grown.Clock.Now into resp.
-func (c localClockClient) NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
-	return pluginsdk.CallLocal(ctx, Clock_Now_FullName, c.impl, ClockImpl.Now, req, resp)
-}
-
-// NowAsync calls grown.Clock.Now on a goroutine of its own and returns its
-// future.
-func (c localClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return future.Go(ctx, c.Now, req)
-}
-
-// Alarm calls grown.Clock.Alarm.
-func (c localClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := c.AlarmInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// AlarmInto calls grown.Clock.Alarm into resp.
-func (c localClockClient) AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
-	return pluginsdk.CallLocal(ctx, Clock_Alarm_FullName, c.impl, ClockImpl.Alarm, req, resp)
-}
-
-// AlarmAsync calls grown.Clock.Alarm on a goroutine of its own and returns its
-// future.
-func (c localClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
-	return future.Go(ctx, c.Alarm, req)
-}
-
-// NewClockHostClient returns a client of grown.Clock that calls the guests
-// that serve it, through d.
-func NewClockHostClient(d pluginsdk.Dispatcher) ClockClient {
-	return hostClockClient{dispatcher: d}
-}
-
-// hostClockClient is the client that NewClockHostClient returns.
-type hostClockClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Now calls grown.Clock.Now.
-func (c hostClockClient) Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := c.NowInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// NowInto calls grown.Clock.Now into resp.
-func (c hostClockClient) NowInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, ClockServiceName, "Now", req, resp)
-}
-
-// NowAsync calls grown.Clock.Now on a goroutine of its own and returns its
-// future.
-func (c hostClockClient) NowAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return future.Go(ctx, c.Now, req)
-}
-
-// Alarm calls grown.Clock.Alarm.
-func (c hostClockClient) Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := c.AlarmInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// AlarmInto calls grown.Clock.Alarm into resp.
-func (c hostClockClient) AlarmInto(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, ClockServiceName, "Alarm", req, resp)
-}
-
-// AlarmAsync calls grown.Clock.Alarm on a goroutine of its own and returns its
-// future.
-func (c hostClockClient) AlarmAsync(ctx context.Context, req *timestamppb.Timestamp) *future.Method[*v1.NowResponse, error] {
-	return future.Go(ctx, c.Alarm, req)
-}
-
-// DescribeCalendar describes the service grown.Calendar, which guests import
-// as the module "grown.Calendar", as RegisterCalendar registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeCalendar() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   CalendarServiceName,
-		Module: "grown.Calendar",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Today",
-				Func:       "Today",
-				Descriptor: pluginsdk.DescribeMethod(Calendar_Today_FullName),
-			},
+// Clock_ServiceDesc describes the service grown.Clock. It must not be changed.
+var Clock_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: ClockServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_grown_grown_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: ClockServiceName, Name: "Now", FullName: Clock_Now_FullName},
+			Handler: parigotimpl.Handle(ClockServer.Now, ClockIntoServer.NowInto, bridgeClock_Now),
 		},
-	}
+		{
+			Method:  parigotimpl.Method{Service: ClockServiceName, Name: "Alarm", FullName: Clock_Alarm_FullName},
+			Handler: parigotimpl.Handle(ClockServer.Alarm, ClockIntoServer.AlarmInto, bridgeClock_Alarm),
+		},
+	},
 }
 
-// RegisterCalendar registers impl with e as the service grown.Calendar. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterCalendar(ctx context.Context, e eng.Engine, impl CalendarImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeCalendar()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeCalendar_Today(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Calendar_Today_FullName, impl, CalendarImpl.Today)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
+func bridgeClock_Now(ctx context.Context, h *parigotimpl.Handler[*v1.NowRequest, *v1.NowResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Clock_Now_FullName, m, stack, h.Serve, req, resp)
 }
 
-// bridgeCalendar_Today returns the host function of grown.Calendar.Today.
-func bridgeCalendar_Today(impl CalendarImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, CalendarImpl.Today)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Calendar_Today_FullName, m, stack, call, new(v1.NowRequest), new(v1.NowResponse))
-	}
+func bridgeClock_Alarm(ctx context.Context, h *parigotimpl.Handler[*timestamppb.Timestamp, *v1.NowResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Clock_Alarm_FullName, m, stack, h.Serve, req, resp)
 }
 
 // CalendarClient calls the service grown.Calendar. It is safe for concurrent
@@ -243,74 +109,61 @@ func bridgeCalendar_Today(impl CalendarImpl) eng.HostFunc {
 type CalendarClient interface {
 	// Today calls grown.Calendar.Today.
 	Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
-	// TodayAsync is Today without the wait: it returns the future of the response.
-	TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error]
-	// TodayInto is Today into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewCalendarClient returns a client that calls grown.Calendar through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewCalendarClient(conn parigotimpl.Conn) CalendarClient {
+	return clientCalendar{conn}
+}
+
+// NewLocalCalendarClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalCalendarClient(impl CalendarServer) CalendarClient {
+	return clientCalendar{parigotimpl.Local(&Calendar_ServiceDesc, impl)}
+}
+
+// clientCalendar is the CalendarClient for every connection.
+type clientCalendar struct{ conn parigotimpl.Conn }
+
+func (c clientCalendar) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Calendar_ServiceDesc.Methods[0], req, new(v1.NowResponse))
+}
+
+// CalendarIntoServer is the form of CalendarServer that [pluginsdk.Into] asks
+// for: each method fills resp, which is empty and not the method's any more
+// when it returns.
+type CalendarIntoServer interface {
 	TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
 }
 
-// NewLocalCalendarClient returns a client of grown.Calendar that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalCalendarClient(impl CalendarImpl) CalendarClient {
-	return localCalendarClient{impl: impl}
+// RegisterCalendar registers impl with e as the service grown.Calendar, which
+// guests import as the module "grown.Calendar". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterCalendar(ctx context.Context, e eng.Engine, impl CalendarServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Calendar_ServiceDesc, impl, opts...)
 }
 
-// localCalendarClient is the client that NewLocalCalendarClient returns.
-type localCalendarClient struct {
-	impl CalendarImpl
+// Calendar_ServiceDesc describes the service grown.Calendar. It must not be
+// changed.
+var Calendar_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: CalendarServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_grown_grown_proto.Services().Get(1)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: CalendarServiceName, Name: "Today", FullName: Calendar_Today_FullName},
+			Handler: parigotimpl.Handle(CalendarServer.Today, CalendarIntoServer.TodayInto, bridgeCalendar_Today),
+		},
+	},
 }
 
-// Today calls grown.Calendar.Today.
-func (c localCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := c.TodayInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// TodayInto calls grown.Calendar.Today into resp.
-func (c localCalendarClient) TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
-	return pluginsdk.CallLocal(ctx, Calendar_Today_FullName, c.impl, CalendarImpl.Today, req, resp)
-}
-
-// TodayAsync calls grown.Calendar.Today on a goroutine of its own and returns
-// its future.
-func (c localCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return future.Go(ctx, c.Today, req)
-}
-
-// NewCalendarHostClient returns a client of grown.Calendar that calls the
-// guests that serve it, through d.
-func NewCalendarHostClient(d pluginsdk.Dispatcher) CalendarClient {
-	return hostCalendarClient{dispatcher: d}
-}
-
-// hostCalendarClient is the client that NewCalendarHostClient returns.
-type hostCalendarClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Today calls grown.Calendar.Today.
-func (c hostCalendarClient) Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
-	resp := new(v1.NowResponse)
-	if err := c.TodayInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// TodayInto calls grown.Calendar.Today into resp.
-func (c hostCalendarClient) TodayInto(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, CalendarServiceName, "Today", req, resp)
-}
-
-// TodayAsync calls grown.Calendar.Today on a goroutine of its own and returns
-// its future.
-func (c hostCalendarClient) TodayAsync(ctx context.Context, req *v1.NowRequest) *future.Method[*v1.NowResponse, error] {
-	return future.Go(ctx, c.Today, req)
+func bridgeCalendar_Today(ctx context.Context, h *parigotimpl.Handler[*v1.NowRequest, *v1.NowResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Calendar_Today_FullName, m, stack, h.Serve, req, resp)
 }

@@ -21,39 +21,11 @@ const (
 	Clock_Alarm_FullName = "grown.Clock.Alarm"
 )
 
-// ClockImpl is what an implementation of the service grown.Clock provides to
-// its host. Embed UnimplementedClockImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-//
-// Clock had only Now when before/clock.go was written.
-type ClockImpl interface {
-	// Now tells the time.
-	Now(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
-	// Alarm rings at a time.
-	Alarm(ctx context.Context, req *timestamppb.Timestamp, resp *v1.NowResponse) error
-}
-
-// UnimplementedClockImpl answers every method of grown.Clock with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedClockImpl struct{}
-
-// Now answers that grown.Clock.Now is not implemented.
-func (UnimplementedClockImpl) Now(context.Context, *v1.NowRequest, *v1.NowResponse) error {
-	return status.Error(status.Unimplemented, Clock_Now_FullName+" is not implemented")
-}
-
-// Alarm answers that grown.Clock.Alarm is not implemented.
-func (UnimplementedClockImpl) Alarm(context.Context, *timestamppb.Timestamp, *v1.NowResponse) error {
-	return status.Error(status.Unimplemented, Clock_Alarm_FullName+" is not implemented")
-}
-
-// ClockServer is what an implementation of the service grown.Clock in a guest
-// provides, see ServeClock. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// ClockServer is the service grown.Clock for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedClockServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 //
 // Clock had only Now when before/clock.go was written.
 type ClockServer interface {
@@ -61,6 +33,20 @@ type ClockServer interface {
 	Now(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
 	// Alarm rings at a time.
 	Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
+}
+
+// UnimplementedClockServer answers every method of grown.Clock with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedClockServer struct{}
+
+// Now returns UNIMPLEMENTED.
+func (UnimplementedClockServer) Now(context.Context, *v1.NowRequest) (*v1.NowResponse, error) {
+	return nil, status.Error(status.Unimplemented, Clock_Now_FullName+" is not implemented")
+}
+
+// Alarm returns UNIMPLEMENTED.
+func (UnimplementedClockServer) Alarm(context.Context, *timestamppb.Timestamp) (*v1.NowResponse, error) {
+	return nil, status.Error(status.Unimplemented, Clock_Alarm_FullName+" is not implemented")
 }
 
 // CalendarServiceName is the full name of the service grown.Calendar.
@@ -71,35 +57,24 @@ const (
 	Calendar_Today_FullName = "grown.Calendar.Today"
 )
 
-// CalendarImpl is what an implementation of the service grown.Calendar
-// provides to its host. Embed UnimplementedCalendarImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-//
-// Calendar is new.
-type CalendarImpl interface {
-	// Today handles grown.Calendar.Today.
-	Today(ctx context.Context, req *v1.NowRequest, resp *v1.NowResponse) error
-}
-
-// UnimplementedCalendarImpl answers every method of grown.Calendar with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedCalendarImpl struct{}
-
-// Today answers that grown.Calendar.Today is not implemented.
-func (UnimplementedCalendarImpl) Today(context.Context, *v1.NowRequest, *v1.NowResponse) error {
-	return status.Error(status.Unimplemented, Calendar_Today_FullName+" is not implemented")
-}
-
-// CalendarServer is what an implementation of the service grown.Calendar in a
-// guest provides, see ServeCalendar. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// CalendarServer is the service grown.Calendar for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedCalendarServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Calendar is new.
 type CalendarServer interface {
-	// Today handles grown.Calendar.Today.
+	// Today serves grown.Calendar.Today.
 	Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
+}
+
+// UnimplementedCalendarServer answers every method of grown.Calendar with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedCalendarServer struct{}
+
+// Today returns UNIMPLEMENTED.
+func (UnimplementedCalendarServer) Today(context.Context, *v1.NowRequest) (*v1.NowResponse, error) {
+	return nil, status.Error(status.Unimplemented, Calendar_Today_FullName+" is not implemented")
 }

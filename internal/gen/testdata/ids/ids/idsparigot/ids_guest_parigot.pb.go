@@ -8,7 +8,6 @@ package idsparigot
 import (
 	context "context"
 	ids "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,72 +19,40 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importQueue_Send is the host's function for ids.Queue.Send.
-//
-//go:wasmimport ids.Queue Send
-//go:noescape
-func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodQueue_Send = guest.Method{Import: importQueue_Send}
-
-// QueueClient calls the service ids.Queue. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type QueueClient struct {
-	calls callsQueueClient
-}
-
-// callsQueueClient makes the calls of a QueueClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsQueueClient interface {
-	callSend(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
-	callSendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error]
-	callSendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error
-}
+// QueueClient calls the service ids.Queue. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type QueueClient struct{ calls callsQueue }
 
 // Send calls ids.Queue.Send.
 func (c QueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
 	return c.calls.callSend(ctx, req)
 }
 
-// SendAsync is Send without the wait: it returns the future of the response.
-func (c QueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
-	return c.calls.callSendAsync(ctx, req)
+// callsQueue makes the calls of a QueueClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsQueue interface {
+	callSend(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
 }
 
-// SendInto is Send into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c QueueClient) SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
-	return c.calls.callSendInto(ctx, req, resp)
-}
-
-// NewQueueClient returns a client of ids.Queue that calls the host. A guest
-// that links it runs only in a host that has the module "ids.Queue". With
-// [guest.Borrowed] responses are good until the next call.
+// NewQueueClient returns a client that calls ids.Queue in the host. A guest
+// that links it runs only in a host that has the module "ids.Queue".
 func NewQueueClient(opts ...guest.ClientOption) QueueClient {
-	return QueueClient{&guestQueueClient{client: guest.NewClient(opts...)}}
+	return QueueClient{importedQueue{guest.NewClient(opts...)}}
 }
 
-// guestQueueClient calls the host.
-type guestQueueClient struct {
-	client guest.Client
-}
+// importedQueue calls the host.
+type importedQueue struct{ client guest.Client }
 
-func (c *guestQueueClient) callSend(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
-	resp := new(ids.SendResponse)
-	if err := methodQueue_Send.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport ids.Queue Send
+//go:noescape
+func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestQueueClient) callSendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
-	return methodQueue_Send.CallInto(ctx, c.client, req, resp)
-}
+var methodQueue_Send = guest.Method{Import: importQueue_Send}
 
-func (c *guestQueueClient) callSendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
-	return guest.Async(ctx, &methodQueue_Send, c.client, req, new(ids.SendResponse))
+func (c importedQueue) callSend(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
+	return guest.Call[ids.SendResponse](ctx, c.client, &methodQueue_Send, req)
 }
 
 // ServeQueue serves impl as the service ids.Queue to the other guests of its
@@ -93,45 +60,33 @@ func (c *guestQueueClient) callSendAsync(ctx context.Context, req *ids.SendReque
 // returns when ctx ends, or when all guests were asked to end and no call is
 // left: see [kernel.Serve].
 func ServeQueue(ctx context.Context, impl QueueServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedQueue(impl), requires...)
+}
+
+// servedQueue returns how the guest serves impl.
+func servedQueue(impl QueueServer) kernel.Service {
+	return kernel.Service{
 		Name: QueueServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Send",
-				Handler: kernel.Adapt(impl, QueueServer.Send),
-			},
+			{Name: "Send", Handler: kernel.Adapt(impl, QueueServer.Send)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateQueue returns a client of ids.Queue that calls the guests that serve
-// it. It waits until one does: see [kernel.Locate].
+// LocateQueue returns a client that calls the guests that serve ids.Queue. It
+// waits until one does: see [kernel.Locate].
 func LocateQueue(ctx context.Context) (QueueClient, error) {
 	remote, err := kernel.Locate(ctx, QueueServiceName, "Send")
 	if err != nil {
 		return QueueClient{}, err
 	}
-	return QueueClient{locatedQueueClient{remote: remote}}, nil
+	return QueueClient{locatedQueue{remote}}, nil
 }
 
-// locatedQueueClient calls guests that serve.
-type locatedQueueClient struct {
-	remote *kernel.Remote
-}
+// locatedQueue calls guests that serve.
+type locatedQueue struct{ remote *kernel.Remote }
 
-func (c locatedQueueClient) callSend(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
-	resp := new(ids.SendResponse)
-	if err := c.callSendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedQueueClient) callSendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedQueueClient) callSendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(ids.SendResponse))
+func (c locatedQueue) callSend(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
+	return kernel.Call[ids.SendResponse](ctx, c.remote, 0, req)
 }

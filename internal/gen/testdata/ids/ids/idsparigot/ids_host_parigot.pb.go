@@ -10,9 +10,9 @@ import (
 	ids "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,64 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeQueue describes the service ids.Queue, which guests import as the
-// module "ids.Queue", as RegisterQueue registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeQueue() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   QueueServiceName,
-		Module: "ids.Queue",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Send",
-				Func:       "Send",
-				Descriptor: pluginsdk.DescribeMethod(Queue_Send_FullName),
-			},
-		},
-	}
-}
-
-// RegisterQueue registers impl with e as the service ids.Queue. It fails when
-// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
-// nothing of a call.
-func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeQueue()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeQueue_Send(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Queue_Send_FullName, impl, QueueImpl.Send)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeQueue_Send returns the host function of ids.Queue.Send.
-func bridgeQueue_Send(impl QueueImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, QueueImpl.Send)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Queue_Send_FullName, m, stack, call, new(ids.SendRequest), new(ids.SendResponse))
-	}
-}
-
 // QueueClient calls the service ids.Queue. It is safe for concurrent use. In
 // guests it is a struct.
 type QueueClient interface {
 	// Send calls ids.Queue.Send.
 	Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewQueueClient returns a client that calls ids.Queue through conn, such as
+// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewQueueClient(conn parigotimpl.Conn) QueueClient {
+	return clientQueue{conn}
+}
+
+// NewLocalQueueClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalQueueClient(impl QueueServer) QueueClient {
+	return clientQueue{parigotimpl.Local(&Queue_ServiceDesc, impl)}
+}
+
+// clientQueue is the QueueClient for every connection.
+type clientQueue struct{ conn parigotimpl.Conn }
+
+func (c clientQueue) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Queue_ServiceDesc.Methods[0], req, new(ids.SendResponse))
+}
+
+// QueueIntoServer is the form of QueueServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type QueueIntoServer interface {
 	SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error
 }
 
-// NewLocalQueueClient returns a client of ids.Queue that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalQueueClient(impl QueueImpl) QueueClient {
-	return localQueueClient{impl: impl}
+// RegisterQueue registers impl with e as the service ids.Queue, which guests
+// import as the module "ids.Queue". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Queue_ServiceDesc, impl, opts...)
 }
 
-// localQueueClient is the client that NewLocalQueueClient returns.
-type localQueueClient struct {
-	impl QueueImpl
+// Queue_ServiceDesc describes the service ids.Queue. It must not be changed.
+var Queue_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: QueueServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return ids.File_ids_ids_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: QueueServiceName, Name: "Send", FullName: Queue_Send_FullName},
+			Handler: parigotimpl.Handle(QueueServer.Send, QueueIntoServer.SendInto, bridgeQueue_Send),
+		},
+	},
 }
 
-// Send calls ids.Queue.Send.
-func (c localQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
-	resp := new(ids.SendResponse)
-	if err := c.SendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SendInto calls ids.Queue.Send into resp.
-func (c localQueueClient) SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
-	return pluginsdk.CallLocal(ctx, Queue_Send_FullName, c.impl, QueueImpl.Send, req, resp)
-}
-
-// SendAsync calls ids.Queue.Send on a goroutine of its own and returns its
-// future.
-func (c localQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
-	return future.Go(ctx, c.Send, req)
-}
-
-// NewQueueHostClient returns a client of ids.Queue that calls the guests that
-// serve it, through d.
-func NewQueueHostClient(d pluginsdk.Dispatcher) QueueClient {
-	return hostQueueClient{dispatcher: d}
-}
-
-// hostQueueClient is the client that NewQueueHostClient returns.
-type hostQueueClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Send calls ids.Queue.Send.
-func (c hostQueueClient) Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
-	resp := new(ids.SendResponse)
-	if err := c.SendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SendInto calls ids.Queue.Send into resp.
-func (c hostQueueClient) SendInto(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, QueueServiceName, "Send", req, resp)
-}
-
-// SendAsync calls ids.Queue.Send on a goroutine of its own and returns its
-// future.
-func (c hostQueueClient) SendAsync(ctx context.Context, req *ids.SendRequest) *future.Method[*ids.SendResponse, error] {
-	return future.Go(ctx, c.Send, req)
+func bridgeQueue_Send(ctx context.Context, h *parigotimpl.Handler[*ids.SendRequest, *ids.SendResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Queue_Send_FullName, m, stack, h.Serve, req, resp)
 }

@@ -81,31 +81,21 @@ const (
 	Queue_Send_FullName = "ids.Queue.Send"
 )
 
-// QueueImpl is what an implementation of the service ids.Queue provides to its
-// host. Embed UnimplementedQueueImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type QueueImpl interface {
-	// Send handles ids.Queue.Send.
-	Send(ctx context.Context, req *ids.SendRequest, resp *ids.SendResponse) error
-}
-
-// UnimplementedQueueImpl answers every method of ids.Queue with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedQueueImpl struct{}
-
-// Send answers that ids.Queue.Send is not implemented.
-func (UnimplementedQueueImpl) Send(context.Context, *ids.SendRequest, *ids.SendResponse) error {
-	return status.Error(status.Unimplemented, Queue_Send_FullName+" is not implemented")
-}
-
-// QueueServer is what an implementation of the service ids.Queue in a guest
-// provides, see ServeQueue. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// QueueServer is the service ids.Queue for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedQueueServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type QueueServer interface {
-	// Send handles ids.Queue.Send.
+	// Send serves ids.Queue.Send.
 	Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
+}
+
+// UnimplementedQueueServer answers every method of ids.Queue with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedQueueServer struct{}
+
+// Send returns UNIMPLEMENTED.
+func (UnimplementedQueueServer) Send(context.Context, *ids.SendRequest) (*ids.SendResponse, error) {
+	return nil, status.Error(status.Unimplemented, Queue_Send_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	unsafe "unsafe"
 )
@@ -19,168 +18,19 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importNames_Get is the host's function for import_names.Names.Get.
-//
-//go:wasmimport import_names.Names Get
-//go:noescape
-func importNames_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_Get = guest.Method{Import: importNames_Get}
-
-// importNames_String is the host's function for import_names.Names.String.
-//
-//go:wasmimport import_names.Names String
-//go:noescape
-func importNames_String(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_String = guest.Method{Import: importNames_String}
-
-// importNames_Error is the host's function for import_names.Names.Error.
-//
-//go:wasmimport import_names.Names Error
-//go:noescape
-func importNames_Error(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_Error = guest.Method{Import: importNames_Error}
-
-// importNames_Close is the host's function for import_names.Names.Close.
-//
-//go:wasmimport import_names.Names Close
-//go:noescape
-func importNames_Close(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_Close = guest.Method{Import: importNames_Close}
-
-// importNames_Next is the host's function for import_names.Names.Next.
-//
-//go:wasmimport import_names.Names Next
-//go:noescape
-func importNames_Next(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_Next = guest.Method{Import: importNames_Next}
-
-// importNames_Len is the host's function for import_names.Names.Len.
-//
-//go:wasmimport import_names.Names Len
-//go:noescape
-func importNames_Len(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_Len = guest.Method{Import: importNames_Len}
-
-// importNames_Reset is the host's function for import_names.Names.Reset.
-//
-//go:wasmimport import_names.Names Reset
-//go:noescape
-func importNames_Reset(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_Reset = guest.Method{Import: importNames_Reset}
-
-// importNames_ProtoReflect is the host's function for import_names.Names.ProtoReflect.
-//
-//go:wasmimport import_names.Names ProtoReflect
-//go:noescape
-func importNames_ProtoReflect(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_ProtoReflect = guest.Method{Import: importNames_ProtoReflect}
-
-// importNames_Unwrap is the host's function for import_names.Names.Unwrap.
-//
-//go:wasmimport import_names.Names Unwrap
-//go:noescape
-func importNames_Unwrap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_Unwrap = guest.Method{Import: importNames_Unwrap}
-
-// importNames_Interface is the host's function for import_names.Names.Interface.
-//
-//go:wasmimport import_names.Names Interface
-//go:noescape
-func importNames_Interface(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_Interface = guest.Method{Import: importNames_Interface}
-
-// importNames_ProtoType is the host's function for import_names.Names.ProtoType.
-//
-//go:wasmimport import_names.Names ProtoType
-//go:noescape
-func importNames_ProtoType(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_ProtoType = guest.Method{Import: importNames_ProtoType}
-
-// importNames_X is the host's function for import_names.Names.X.
-//
-//go:wasmimport import_names.Names X
-//go:noescape
-func importNames_X(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_X = guest.Method{Import: importNames_X}
-
 // NamesClient calls the service import_names.Names. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
 //
 // Names has methods that are called like those of many Go types, and like those
 // that protobuf looks up by reflection.
-type NamesClient struct {
-	calls callsNamesClient
-}
-
-// callsNamesClient makes the calls of a NamesClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsNamesClient interface {
-	callGet(ctx context.Context, req *names.Word) (*names.Word, error)
-	callGetAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callGetInto(ctx context.Context, req *names.Word, resp *names.Word) error
-	callString(ctx context.Context, req *names.Word) (*names.Word, error)
-	callStringAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callStringInto(ctx context.Context, req *names.Word, resp *names.Word) error
-	callError(ctx context.Context, req *names.Word) (*names.Word, error)
-	callErrorAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callErrorInto(ctx context.Context, req *names.Word, resp *names.Word) error
-	callClose(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCloseAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCloseInto(ctx context.Context, req *names.Word, resp *names.Word) error
-	callNext(ctx context.Context, req *names.Word) (*names.Word, error)
-	callNextAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callNextInto(ctx context.Context, req *names.Word, resp *names.Word) error
-	callLen(ctx context.Context, req *names.Word) (*names.Word, error)
-	callLenAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callLenInto(ctx context.Context, req *names.Word, resp *names.Word) error
-	callReset(ctx context.Context, req *names.Word) (*names.Word, error)
-	callResetAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callResetInto(ctx context.Context, req *names.Word, resp *names.Word) error
-	callProtoReflect(ctx context.Context, req *names.Word) (*names.Word, error)
-	callProtoReflectAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callProtoReflectInto(ctx context.Context, req *names.Word, resp *names.Word) error
-	callUnwrap(ctx context.Context, req *names.Word) (*names.Word, error)
-	callUnwrapAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callUnwrapInto(ctx context.Context, req *names.Word, resp *names.Word) error
-	callInterface(ctx context.Context, req *names.Word) (*names.Word, error)
-	callInterfaceAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callInterfaceInto(ctx context.Context, req *names.Word, resp *names.Word) error
-	callProtoType(ctx context.Context, req *names.Word) (*names.Word, error)
-	callProtoTypeAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callProtoTypeInto(ctx context.Context, req *names.Word, resp *names.Word) error
-	callX(ctx context.Context, req *names.Word) (*names.Word, error)
-	callXAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callXInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+type NamesClient struct{ calls callsNames }
 
 // Get calls import_names.Names.Get.
 func (c NamesClient) Get(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callGet(ctx, req)
-}
-
-// GetAsync is Get without the wait: it returns the future of the response.
-func (c NamesClient) GetAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callGetAsync(ctx, req)
-}
-
-// GetInto is Get into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c NamesClient) GetInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callGetInto(ctx, req, resp)
 }
 
 // String calls import_names.Names.String.
@@ -188,32 +38,9 @@ func (c NamesClient) String(ctx context.Context, req *names.Word) (*names.Word, 
 	return c.calls.callString(ctx, req)
 }
 
-// StringAsync is String without the wait: it returns the future of the
-// response.
-func (c NamesClient) StringAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callStringAsync(ctx, req)
-}
-
-// StringInto is String into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c NamesClient) StringInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callStringInto(ctx, req, resp)
-}
-
 // Error calls import_names.Names.Error.
 func (c NamesClient) Error(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callError(ctx, req)
-}
-
-// ErrorAsync is Error without the wait: it returns the future of the response.
-func (c NamesClient) ErrorAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callErrorAsync(ctx, req)
-}
-
-// ErrorInto is Error into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c NamesClient) ErrorInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callErrorInto(ctx, req, resp)
 }
 
 // Close calls import_names.Names.Close.
@@ -221,31 +48,9 @@ func (c NamesClient) Close(ctx context.Context, req *names.Word) (*names.Word, e
 	return c.calls.callClose(ctx, req)
 }
 
-// CloseAsync is Close without the wait: it returns the future of the response.
-func (c NamesClient) CloseAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCloseAsync(ctx, req)
-}
-
-// CloseInto is Close into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c NamesClient) CloseInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCloseInto(ctx, req, resp)
-}
-
 // Next calls import_names.Names.Next.
 func (c NamesClient) Next(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callNext(ctx, req)
-}
-
-// NextAsync is Next without the wait: it returns the future of the response.
-func (c NamesClient) NextAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callNextAsync(ctx, req)
-}
-
-// NextInto is Next into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c NamesClient) NextInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callNextInto(ctx, req, resp)
 }
 
 // Len calls import_names.Names.Len.
@@ -253,31 +58,9 @@ func (c NamesClient) Len(ctx context.Context, req *names.Word) (*names.Word, err
 	return c.calls.callLen(ctx, req)
 }
 
-// LenAsync is Len without the wait: it returns the future of the response.
-func (c NamesClient) LenAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callLenAsync(ctx, req)
-}
-
-// LenInto is Len into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c NamesClient) LenInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callLenInto(ctx, req, resp)
-}
-
 // Reset calls import_names.Names.Reset.
 func (c NamesClient) Reset(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callReset(ctx, req)
-}
-
-// ResetAsync is Reset without the wait: it returns the future of the response.
-func (c NamesClient) ResetAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callResetAsync(ctx, req)
-}
-
-// ResetInto is Reset into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c NamesClient) ResetInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callResetInto(ctx, req, resp)
 }
 
 // ProtoReflect calls import_names.Names.ProtoReflect.
@@ -285,33 +68,9 @@ func (c NamesClient) ProtoReflect(ctx context.Context, req *names.Word) (*names.
 	return c.calls.callProtoReflect(ctx, req)
 }
 
-// ProtoReflectAsync is ProtoReflect without the wait: it returns the future of
-// the response.
-func (c NamesClient) ProtoReflectAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callProtoReflectAsync(ctx, req)
-}
-
-// ProtoReflectInto is ProtoReflect into resp, a response to use again: what it
-// had is gone. After a call that failed it is undefined.
-func (c NamesClient) ProtoReflectInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callProtoReflectInto(ctx, req, resp)
-}
-
 // Unwrap calls import_names.Names.Unwrap.
 func (c NamesClient) Unwrap(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callUnwrap(ctx, req)
-}
-
-// UnwrapAsync is Unwrap without the wait: it returns the future of the
-// response.
-func (c NamesClient) UnwrapAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callUnwrapAsync(ctx, req)
-}
-
-// UnwrapInto is Unwrap into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c NamesClient) UnwrapInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callUnwrapInto(ctx, req, resp)
 }
 
 // Interface calls import_names.Names.Interface.
@@ -319,33 +78,9 @@ func (c NamesClient) Interface(ctx context.Context, req *names.Word) (*names.Wor
 	return c.calls.callInterface(ctx, req)
 }
 
-// InterfaceAsync is Interface without the wait: it returns the future of the
-// response.
-func (c NamesClient) InterfaceAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callInterfaceAsync(ctx, req)
-}
-
-// InterfaceInto is Interface into resp, a response to use again: what it had
-// is gone. After a call that failed it is undefined.
-func (c NamesClient) InterfaceInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callInterfaceInto(ctx, req, resp)
-}
-
 // ProtoType calls import_names.Names.ProtoType.
 func (c NamesClient) ProtoType(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callProtoType(ctx, req)
-}
-
-// ProtoTypeAsync is ProtoType without the wait: it returns the future of the
-// response.
-func (c NamesClient) ProtoTypeAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callProtoTypeAsync(ctx, req)
-}
-
-// ProtoTypeInto is ProtoType into resp, a response to use again: what it had
-// is gone. After a call that failed it is undefined.
-func (c NamesClient) ProtoTypeInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callProtoTypeInto(ctx, req, resp)
 }
 
 // X calls import_names.Names.X.
@@ -353,218 +88,149 @@ func (c NamesClient) X(ctx context.Context, req *names.Word) (*names.Word, error
 	return c.calls.callX(ctx, req)
 }
 
-// XAsync is X without the wait: it returns the future of the response.
-func (c NamesClient) XAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callXAsync(ctx, req)
+// callsNames makes the calls of a NamesClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNames interface {
+	callGet(ctx context.Context, req *names.Word) (*names.Word, error)
+	callString(ctx context.Context, req *names.Word) (*names.Word, error)
+	callError(ctx context.Context, req *names.Word) (*names.Word, error)
+	callClose(ctx context.Context, req *names.Word) (*names.Word, error)
+	callNext(ctx context.Context, req *names.Word) (*names.Word, error)
+	callLen(ctx context.Context, req *names.Word) (*names.Word, error)
+	callReset(ctx context.Context, req *names.Word) (*names.Word, error)
+	callProtoReflect(ctx context.Context, req *names.Word) (*names.Word, error)
+	callUnwrap(ctx context.Context, req *names.Word) (*names.Word, error)
+	callInterface(ctx context.Context, req *names.Word) (*names.Word, error)
+	callProtoType(ctx context.Context, req *names.Word) (*names.Word, error)
+	callX(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// XInto is X into resp, a response to use again: what it had is gone. After a
-// call that failed it is undefined.
-func (c NamesClient) XInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callXInto(ctx, req, resp)
-}
-
-// NewNamesClient returns a client of import_names.Names that calls the host. A
+// NewNamesClient returns a client that calls import_names.Names in the host. A
 // guest that links it runs only in a host that has the module
-// "import_names.Names". With [guest.Borrowed] responses are good until the
-// next call.
+// "import_names.Names".
 func NewNamesClient(opts ...guest.ClientOption) NamesClient {
-	return NamesClient{&guestNamesClient{client: guest.NewClient(opts...)}}
+	return NamesClient{importedNames{guest.NewClient(opts...)}}
 }
 
-// guestNamesClient calls the host.
-type guestNamesClient struct {
-	client guest.Client
+// importedNames calls the host.
+type importedNames struct{ client guest.Client }
+
+//go:wasmimport import_names.Names Get
+//go:noescape
+func importNames_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNames_Get = guest.Method{Import: importNames_Get}
+
+func (c importedNames) callGet(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_Get, req)
 }
 
-func (c *guestNamesClient) callGet(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_Get.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport import_names.Names String
+//go:noescape
+func importNames_String(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNames_String = guest.Method{Import: importNames_String}
+
+func (c importedNames) callString(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_String, req)
 }
 
-func (c *guestNamesClient) callGetInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_Get.CallInto(ctx, c.client, req, resp)
+//go:wasmimport import_names.Names Error
+//go:noescape
+func importNames_Error(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNames_Error = guest.Method{Import: importNames_Error}
+
+func (c importedNames) callError(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_Error, req)
 }
 
-func (c *guestNamesClient) callGetAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_Get, c.client, req, new(names.Word))
+//go:wasmimport import_names.Names Close
+//go:noescape
+func importNames_Close(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNames_Close = guest.Method{Import: importNames_Close}
+
+func (c importedNames) callClose(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_Close, req)
 }
 
-func (c *guestNamesClient) callString(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_String.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport import_names.Names Next
+//go:noescape
+func importNames_Next(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNames_Next = guest.Method{Import: importNames_Next}
+
+func (c importedNames) callNext(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_Next, req)
 }
 
-func (c *guestNamesClient) callStringInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_String.CallInto(ctx, c.client, req, resp)
+//go:wasmimport import_names.Names Len
+//go:noescape
+func importNames_Len(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNames_Len = guest.Method{Import: importNames_Len}
+
+func (c importedNames) callLen(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_Len, req)
 }
 
-func (c *guestNamesClient) callStringAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_String, c.client, req, new(names.Word))
+//go:wasmimport import_names.Names Reset
+//go:noescape
+func importNames_Reset(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNames_Reset = guest.Method{Import: importNames_Reset}
+
+func (c importedNames) callReset(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_Reset, req)
 }
 
-func (c *guestNamesClient) callError(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_Error.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport import_names.Names ProtoReflect
+//go:noescape
+func importNames_ProtoReflect(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNames_ProtoReflect = guest.Method{Import: importNames_ProtoReflect}
+
+func (c importedNames) callProtoReflect(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_ProtoReflect, req)
 }
 
-func (c *guestNamesClient) callErrorInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_Error.CallInto(ctx, c.client, req, resp)
+//go:wasmimport import_names.Names Unwrap
+//go:noescape
+func importNames_Unwrap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNames_Unwrap = guest.Method{Import: importNames_Unwrap}
+
+func (c importedNames) callUnwrap(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_Unwrap, req)
 }
 
-func (c *guestNamesClient) callErrorAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_Error, c.client, req, new(names.Word))
+//go:wasmimport import_names.Names Interface
+//go:noescape
+func importNames_Interface(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNames_Interface = guest.Method{Import: importNames_Interface}
+
+func (c importedNames) callInterface(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_Interface, req)
 }
 
-func (c *guestNamesClient) callClose(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_Close.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport import_names.Names ProtoType
+//go:noescape
+func importNames_ProtoType(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodNames_ProtoType = guest.Method{Import: importNames_ProtoType}
+
+func (c importedNames) callProtoType(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_ProtoType, req)
 }
 
-func (c *guestNamesClient) callCloseInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_Close.CallInto(ctx, c.client, req, resp)
-}
+//go:wasmimport import_names.Names X
+//go:noescape
+func importNames_X(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestNamesClient) callCloseAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_Close, c.client, req, new(names.Word))
-}
+var methodNames_X = guest.Method{Import: importNames_X}
 
-func (c *guestNamesClient) callNext(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_Next.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNamesClient) callNextInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_Next.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNamesClient) callNextAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_Next, c.client, req, new(names.Word))
-}
-
-func (c *guestNamesClient) callLen(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_Len.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNamesClient) callLenInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_Len.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNamesClient) callLenAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_Len, c.client, req, new(names.Word))
-}
-
-func (c *guestNamesClient) callReset(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_Reset.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNamesClient) callResetInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_Reset.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNamesClient) callResetAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_Reset, c.client, req, new(names.Word))
-}
-
-func (c *guestNamesClient) callProtoReflect(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_ProtoReflect.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNamesClient) callProtoReflectInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_ProtoReflect.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNamesClient) callProtoReflectAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_ProtoReflect, c.client, req, new(names.Word))
-}
-
-func (c *guestNamesClient) callUnwrap(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_Unwrap.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNamesClient) callUnwrapInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_Unwrap.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNamesClient) callUnwrapAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_Unwrap, c.client, req, new(names.Word))
-}
-
-func (c *guestNamesClient) callInterface(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_Interface.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNamesClient) callInterfaceInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_Interface.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNamesClient) callInterfaceAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_Interface, c.client, req, new(names.Word))
-}
-
-func (c *guestNamesClient) callProtoType(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_ProtoType.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNamesClient) callProtoTypeInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_ProtoType.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNamesClient) callProtoTypeAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_ProtoType, c.client, req, new(names.Word))
-}
-
-func (c *guestNamesClient) callX(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_X.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestNamesClient) callXInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_X.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestNamesClient) callXAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_X, c.client, req, new(names.Word))
+func (c importedNames) callX(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_X, req)
 }

@@ -10,8 +10,9 @@ import (
 	names "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -19,207 +20,6 @@ import (
 // run "go get github.com/iansmith/parigot@latest", or generate with the
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
-
-// DescribeNames describes the service import_names.Names, which guests import
-// as the module "import_names.Names", as RegisterNames registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeNames() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   NamesServiceName,
-		Module: "import_names.Names",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Get",
-				Func:       "Get",
-				Descriptor: pluginsdk.DescribeMethod(Names_Get_FullName),
-			},
-			{
-				Name:       "String",
-				Func:       "String",
-				Descriptor: pluginsdk.DescribeMethod(Names_String_FullName),
-			},
-			{
-				Name:       "Error",
-				Func:       "Error",
-				Descriptor: pluginsdk.DescribeMethod(Names_Error_FullName),
-			},
-			{
-				Name:       "Close",
-				Func:       "Close",
-				Descriptor: pluginsdk.DescribeMethod(Names_Close_FullName),
-			},
-			{
-				Name:       "Next",
-				Func:       "Next",
-				Descriptor: pluginsdk.DescribeMethod(Names_Next_FullName),
-			},
-			{
-				Name:       "Len",
-				Func:       "Len",
-				Descriptor: pluginsdk.DescribeMethod(Names_Len_FullName),
-			},
-			{
-				Name:       "Reset",
-				Func:       "Reset",
-				Descriptor: pluginsdk.DescribeMethod(Names_Reset_FullName),
-			},
-			{
-				Name:       "ProtoReflect",
-				Func:       "ProtoReflect",
-				Descriptor: pluginsdk.DescribeMethod(Names_ProtoReflect_FullName),
-			},
-			{
-				Name:       "Unwrap",
-				Func:       "Unwrap",
-				Descriptor: pluginsdk.DescribeMethod(Names_Unwrap_FullName),
-			},
-			{
-				Name:       "Interface",
-				Func:       "Interface",
-				Descriptor: pluginsdk.DescribeMethod(Names_Interface_FullName),
-			},
-			{
-				Name:       "ProtoType",
-				Func:       "ProtoType",
-				Descriptor: pluginsdk.DescribeMethod(Names_ProtoType_FullName),
-			},
-			{
-				Name:       "X",
-				Func:       "X",
-				Descriptor: pluginsdk.DescribeMethod(Names_X_FullName),
-			},
-		},
-	}
-}
-
-// RegisterNames registers impl with e as the service import_names.Names. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterNames(ctx context.Context, e eng.Engine, impl NamesImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeNames()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeNames_Get(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Names_Get_FullName, impl, NamesImpl.Get)
-	service.Methods[1].Bridge = bridgeNames_String(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Names_String_FullName, impl, NamesImpl.String)
-	service.Methods[2].Bridge = bridgeNames_Error(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Names_Error_FullName, impl, NamesImpl.Error)
-	service.Methods[3].Bridge = bridgeNames_Close(impl)
-	service.Methods[3].Borrowing = pluginsdk.Borrow(Names_Close_FullName, impl, NamesImpl.Close)
-	service.Methods[4].Bridge = bridgeNames_Next(impl)
-	service.Methods[4].Borrowing = pluginsdk.Borrow(Names_Next_FullName, impl, NamesImpl.Next)
-	service.Methods[5].Bridge = bridgeNames_Len(impl)
-	service.Methods[5].Borrowing = pluginsdk.Borrow(Names_Len_FullName, impl, NamesImpl.Len)
-	service.Methods[6].Bridge = bridgeNames_Reset(impl)
-	service.Methods[6].Borrowing = pluginsdk.Borrow(Names_Reset_FullName, impl, NamesImpl.Reset)
-	service.Methods[7].Bridge = bridgeNames_ProtoReflect(impl)
-	service.Methods[7].Borrowing = pluginsdk.Borrow(Names_ProtoReflect_FullName, impl, NamesImpl.ProtoReflect)
-	service.Methods[8].Bridge = bridgeNames_Unwrap(impl)
-	service.Methods[8].Borrowing = pluginsdk.Borrow(Names_Unwrap_FullName, impl, NamesImpl.Unwrap)
-	service.Methods[9].Bridge = bridgeNames_Interface(impl)
-	service.Methods[9].Borrowing = pluginsdk.Borrow(Names_Interface_FullName, impl, NamesImpl.Interface)
-	service.Methods[10].Bridge = bridgeNames_ProtoType(impl)
-	service.Methods[10].Borrowing = pluginsdk.Borrow(Names_ProtoType_FullName, impl, NamesImpl.ProtoType)
-	service.Methods[11].Bridge = bridgeNames_X(impl)
-	service.Methods[11].Borrowing = pluginsdk.Borrow(Names_X_FullName, impl, NamesImpl.X)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeNames_Get returns the host function of import_names.Names.Get.
-func bridgeNames_Get(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.Get)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_Get_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
-// bridgeNames_String returns the host function of import_names.Names.String.
-func bridgeNames_String(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.String)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_String_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
-// bridgeNames_Error returns the host function of import_names.Names.Error.
-func bridgeNames_Error(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.Error)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_Error_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
-// bridgeNames_Close returns the host function of import_names.Names.Close.
-func bridgeNames_Close(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.Close)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_Close_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
-// bridgeNames_Next returns the host function of import_names.Names.Next.
-func bridgeNames_Next(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.Next)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_Next_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
-// bridgeNames_Len returns the host function of import_names.Names.Len.
-func bridgeNames_Len(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.Len)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_Len_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
-// bridgeNames_Reset returns the host function of import_names.Names.Reset.
-func bridgeNames_Reset(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.Reset)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_Reset_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
-// bridgeNames_ProtoReflect returns the host function of import_names.Names.ProtoReflect.
-func bridgeNames_ProtoReflect(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.ProtoReflect)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_ProtoReflect_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
-// bridgeNames_Unwrap returns the host function of import_names.Names.Unwrap.
-func bridgeNames_Unwrap(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.Unwrap)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_Unwrap_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
-// bridgeNames_Interface returns the host function of import_names.Names.Interface.
-func bridgeNames_Interface(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.Interface)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_Interface_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
-// bridgeNames_ProtoType returns the host function of import_names.Names.ProtoType.
-func bridgeNames_ProtoType(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.ProtoType)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_ProtoType_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
-// bridgeNames_X returns the host function of import_names.Names.X.
-func bridgeNames_X(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.X)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_X_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
 
 // NamesClient calls the service import_names.Names. It is safe for concurrent
 // use. In guests it is a struct.
@@ -229,344 +29,237 @@ func bridgeNames_X(impl NamesImpl) eng.HostFunc {
 type NamesClient interface {
 	// Get calls import_names.Names.Get.
 	Get(ctx context.Context, req *names.Word) (*names.Word, error)
-	// GetAsync is Get without the wait: it returns the future of the response.
-	GetAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// GetInto is Get into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	GetInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	// String calls import_names.Names.String.
 	String(ctx context.Context, req *names.Word) (*names.Word, error)
-	// StringAsync is String without the wait: it returns the future of the
-	// response.
-	StringAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// StringInto is String into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	StringInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	// Error calls import_names.Names.Error.
 	Error(ctx context.Context, req *names.Word) (*names.Word, error)
-	// ErrorAsync is Error without the wait: it returns the future of the response.
-	ErrorAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// ErrorInto is Error into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ErrorInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	// Close calls import_names.Names.Close.
 	Close(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CloseAsync is Close without the wait: it returns the future of the response.
-	CloseAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CloseInto is Close into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CloseInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	// Next calls import_names.Names.Next.
 	Next(ctx context.Context, req *names.Word) (*names.Word, error)
-	// NextAsync is Next without the wait: it returns the future of the response.
-	NextAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// NextInto is Next into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	NextInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	// Len calls import_names.Names.Len.
 	Len(ctx context.Context, req *names.Word) (*names.Word, error)
-	// LenAsync is Len without the wait: it returns the future of the response.
-	LenAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// LenInto is Len into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	LenInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	// Reset calls import_names.Names.Reset.
 	Reset(ctx context.Context, req *names.Word) (*names.Word, error)
-	// ResetAsync is Reset without the wait: it returns the future of the response.
-	ResetAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// ResetInto is Reset into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ResetInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	// ProtoReflect calls import_names.Names.ProtoReflect.
 	ProtoReflect(ctx context.Context, req *names.Word) (*names.Word, error)
-	// ProtoReflectAsync is ProtoReflect without the wait: it returns the future of
-	// the response.
-	ProtoReflectAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// ProtoReflectInto is ProtoReflect into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
-	ProtoReflectInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	// Unwrap calls import_names.Names.Unwrap.
 	Unwrap(ctx context.Context, req *names.Word) (*names.Word, error)
-	// UnwrapAsync is Unwrap without the wait: it returns the future of the
-	// response.
-	UnwrapAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// UnwrapInto is Unwrap into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	UnwrapInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	// Interface calls import_names.Names.Interface.
 	Interface(ctx context.Context, req *names.Word) (*names.Word, error)
-	// InterfaceAsync is Interface without the wait: it returns the future of the
-	// response.
-	InterfaceAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// InterfaceInto is Interface into resp, a response to use again: what it had
-	// is gone. After a call that failed it is undefined.
-	InterfaceInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	// ProtoType calls import_names.Names.ProtoType.
 	ProtoType(ctx context.Context, req *names.Word) (*names.Word, error)
-	// ProtoTypeAsync is ProtoType without the wait: it returns the future of the
-	// response.
-	ProtoTypeAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// ProtoTypeInto is ProtoType into resp, a response to use again: what it had
-	// is gone. After a call that failed it is undefined.
-	ProtoTypeInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	// X calls import_names.Names.X.
 	X(ctx context.Context, req *names.Word) (*names.Word, error)
-	// XAsync is X without the wait: it returns the future of the response.
-	XAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// XInto is X into resp, a response to use again: what it had is gone. After a
-	// call that failed it is undefined.
+}
+
+// NewNamesClient returns a client that calls import_names.Names through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewNamesClient(conn parigotimpl.Conn) NamesClient {
+	return clientNames{conn}
+}
+
+// NewLocalNamesClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalNamesClient(impl NamesServer) NamesClient {
+	return clientNames{parigotimpl.Local(&Names_ServiceDesc, impl)}
+}
+
+// clientNames is the NamesClient for every connection.
+type clientNames struct{ conn parigotimpl.Conn }
+
+func (c clientNames) Get(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+func (c clientNames) String(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[1], req, new(names.Word))
+}
+
+func (c clientNames) Error(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[2], req, new(names.Word))
+}
+
+func (c clientNames) Close(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[3], req, new(names.Word))
+}
+
+func (c clientNames) Next(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[4], req, new(names.Word))
+}
+
+func (c clientNames) Len(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[5], req, new(names.Word))
+}
+
+func (c clientNames) Reset(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[6], req, new(names.Word))
+}
+
+func (c clientNames) ProtoReflect(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[7], req, new(names.Word))
+}
+
+func (c clientNames) Unwrap(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[8], req, new(names.Word))
+}
+
+func (c clientNames) Interface(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[9], req, new(names.Word))
+}
+
+func (c clientNames) ProtoType(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[10], req, new(names.Word))
+}
+
+func (c clientNames) X(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[11], req, new(names.Word))
+}
+
+// NamesIntoServer is the form of NamesServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type NamesIntoServer interface {
+	GetInto(ctx context.Context, req *names.Word, resp *names.Word) error
+	StringInto(ctx context.Context, req *names.Word, resp *names.Word) error
+	ErrorInto(ctx context.Context, req *names.Word, resp *names.Word) error
+	CloseInto(ctx context.Context, req *names.Word, resp *names.Word) error
+	NextInto(ctx context.Context, req *names.Word, resp *names.Word) error
+	LenInto(ctx context.Context, req *names.Word, resp *names.Word) error
+	ResetInto(ctx context.Context, req *names.Word, resp *names.Word) error
+	ProtoReflectInto(ctx context.Context, req *names.Word, resp *names.Word) error
+	UnwrapInto(ctx context.Context, req *names.Word, resp *names.Word) error
+	InterfaceInto(ctx context.Context, req *names.Word, resp *names.Word) error
+	ProtoTypeInto(ctx context.Context, req *names.Word, resp *names.Word) error
 	XInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalNamesClient returns a client of import_names.Names that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalNamesClient(impl NamesImpl) NamesClient {
-	return localNamesClient{impl: impl}
+// RegisterNames registers impl with e as the service import_names.Names, which
+// guests import as the module "import_names.Names". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterNames(ctx context.Context, e eng.Engine, impl NamesServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Names_ServiceDesc, impl, opts...)
 }
 
-// localNamesClient is the client that NewLocalNamesClient returns.
-type localNamesClient struct {
-	impl NamesImpl
+// Names_ServiceDesc describes the service import_names.Names. It must not be
+// changed.
+var Names_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: NamesServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_import_names_names_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "Get", FullName: Names_Get_FullName},
+			Handler: parigotimpl.Handle(NamesServer.Get, NamesIntoServer.GetInto, bridgeNames_Get),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "String", FullName: Names_String_FullName},
+			Handler: parigotimpl.Handle(NamesServer.String, NamesIntoServer.StringInto, bridgeNames_String),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "Error", FullName: Names_Error_FullName},
+			Handler: parigotimpl.Handle(NamesServer.Error, NamesIntoServer.ErrorInto, bridgeNames_Error),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "Close", FullName: Names_Close_FullName},
+			Handler: parigotimpl.Handle(NamesServer.Close, NamesIntoServer.CloseInto, bridgeNames_Close),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "Next", FullName: Names_Next_FullName},
+			Handler: parigotimpl.Handle(NamesServer.Next, NamesIntoServer.NextInto, bridgeNames_Next),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "Len", FullName: Names_Len_FullName},
+			Handler: parigotimpl.Handle(NamesServer.Len, NamesIntoServer.LenInto, bridgeNames_Len),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "Reset", FullName: Names_Reset_FullName},
+			Handler: parigotimpl.Handle(NamesServer.Reset, NamesIntoServer.ResetInto, bridgeNames_Reset),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "ProtoReflect", FullName: Names_ProtoReflect_FullName},
+			Handler: parigotimpl.Handle(NamesServer.ProtoReflect, NamesIntoServer.ProtoReflectInto, bridgeNames_ProtoReflect),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "Unwrap", FullName: Names_Unwrap_FullName},
+			Handler: parigotimpl.Handle(NamesServer.Unwrap, NamesIntoServer.UnwrapInto, bridgeNames_Unwrap),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "Interface", FullName: Names_Interface_FullName},
+			Handler: parigotimpl.Handle(NamesServer.Interface, NamesIntoServer.InterfaceInto, bridgeNames_Interface),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "ProtoType", FullName: Names_ProtoType_FullName},
+			Handler: parigotimpl.Handle(NamesServer.ProtoType, NamesIntoServer.ProtoTypeInto, bridgeNames_ProtoType),
+		},
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "X", FullName: Names_X_FullName},
+			Handler: parigotimpl.Handle(NamesServer.X, NamesIntoServer.XInto, bridgeNames_X),
+		},
+	},
 }
 
-// Get calls import_names.Names.Get.
-func (c localNamesClient) Get(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.GetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeNames_Get(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_Get_FullName, m, stack, h.Serve, req, resp)
 }
 
-// GetInto calls import_names.Names.Get into resp.
-func (c localNamesClient) GetInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_Get_FullName, c.impl, NamesImpl.Get, req, resp)
+func bridgeNames_String(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_String_FullName, m, stack, h.Serve, req, resp)
 }
 
-// GetAsync calls import_names.Names.Get on a goroutine of its own and returns
-// its future.
-func (c localNamesClient) GetAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Get, req)
+func bridgeNames_Error(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_Error_FullName, m, stack, h.Serve, req, resp)
 }
 
-// String calls import_names.Names.String.
-func (c localNamesClient) String(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.StringInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeNames_Close(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_Close_FullName, m, stack, h.Serve, req, resp)
 }
 
-// StringInto calls import_names.Names.String into resp.
-func (c localNamesClient) StringInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_String_FullName, c.impl, NamesImpl.String, req, resp)
+func bridgeNames_Next(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_Next_FullName, m, stack, h.Serve, req, resp)
 }
 
-// StringAsync calls import_names.Names.String on a goroutine of its own and
-// returns its future.
-func (c localNamesClient) StringAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.String, req)
+func bridgeNames_Len(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_Len_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Error calls import_names.Names.Error.
-func (c localNamesClient) Error(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.ErrorInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeNames_Reset(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_Reset_FullName, m, stack, h.Serve, req, resp)
 }
 
-// ErrorInto calls import_names.Names.Error into resp.
-func (c localNamesClient) ErrorInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_Error_FullName, c.impl, NamesImpl.Error, req, resp)
+func bridgeNames_ProtoReflect(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_ProtoReflect_FullName, m, stack, h.Serve, req, resp)
 }
 
-// ErrorAsync calls import_names.Names.Error on a goroutine of its own and
-// returns its future.
-func (c localNamesClient) ErrorAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Error, req)
+func bridgeNames_Unwrap(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_Unwrap_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Close calls import_names.Names.Close.
-func (c localNamesClient) Close(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CloseInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeNames_Interface(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_Interface_FullName, m, stack, h.Serve, req, resp)
 }
 
-// CloseInto calls import_names.Names.Close into resp.
-func (c localNamesClient) CloseInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_Close_FullName, c.impl, NamesImpl.Close, req, resp)
+func bridgeNames_ProtoType(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_ProtoType_FullName, m, stack, h.Serve, req, resp)
 }
 
-// CloseAsync calls import_names.Names.Close on a goroutine of its own and
-// returns its future.
-func (c localNamesClient) CloseAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Close, req)
-}
-
-// Next calls import_names.Names.Next.
-func (c localNamesClient) Next(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.NextInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// NextInto calls import_names.Names.Next into resp.
-func (c localNamesClient) NextInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_Next_FullName, c.impl, NamesImpl.Next, req, resp)
-}
-
-// NextAsync calls import_names.Names.Next on a goroutine of its own and
-// returns its future.
-func (c localNamesClient) NextAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Next, req)
-}
-
-// Len calls import_names.Names.Len.
-func (c localNamesClient) Len(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.LenInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// LenInto calls import_names.Names.Len into resp.
-func (c localNamesClient) LenInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_Len_FullName, c.impl, NamesImpl.Len, req, resp)
-}
-
-// LenAsync calls import_names.Names.Len on a goroutine of its own and returns
-// its future.
-func (c localNamesClient) LenAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Len, req)
-}
-
-// Reset calls import_names.Names.Reset.
-func (c localNamesClient) Reset(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.ResetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ResetInto calls import_names.Names.Reset into resp.
-func (c localNamesClient) ResetInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_Reset_FullName, c.impl, NamesImpl.Reset, req, resp)
-}
-
-// ResetAsync calls import_names.Names.Reset on a goroutine of its own and
-// returns its future.
-func (c localNamesClient) ResetAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Reset, req)
-}
-
-// ProtoReflect calls import_names.Names.ProtoReflect.
-func (c localNamesClient) ProtoReflect(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.ProtoReflectInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ProtoReflectInto calls import_names.Names.ProtoReflect into resp.
-func (c localNamesClient) ProtoReflectInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_ProtoReflect_FullName, c.impl, NamesImpl.ProtoReflect, req, resp)
-}
-
-// ProtoReflectAsync calls import_names.Names.ProtoReflect on a goroutine of
-// its own and returns its future.
-func (c localNamesClient) ProtoReflectAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.ProtoReflect, req)
-}
-
-// Unwrap calls import_names.Names.Unwrap.
-func (c localNamesClient) Unwrap(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.UnwrapInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// UnwrapInto calls import_names.Names.Unwrap into resp.
-func (c localNamesClient) UnwrapInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_Unwrap_FullName, c.impl, NamesImpl.Unwrap, req, resp)
-}
-
-// UnwrapAsync calls import_names.Names.Unwrap on a goroutine of its own and
-// returns its future.
-func (c localNamesClient) UnwrapAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Unwrap, req)
-}
-
-// Interface calls import_names.Names.Interface.
-func (c localNamesClient) Interface(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.InterfaceInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// InterfaceInto calls import_names.Names.Interface into resp.
-func (c localNamesClient) InterfaceInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_Interface_FullName, c.impl, NamesImpl.Interface, req, resp)
-}
-
-// InterfaceAsync calls import_names.Names.Interface on a goroutine of its own
-// and returns its future.
-func (c localNamesClient) InterfaceAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Interface, req)
-}
-
-// ProtoType calls import_names.Names.ProtoType.
-func (c localNamesClient) ProtoType(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.ProtoTypeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ProtoTypeInto calls import_names.Names.ProtoType into resp.
-func (c localNamesClient) ProtoTypeInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_ProtoType_FullName, c.impl, NamesImpl.ProtoType, req, resp)
-}
-
-// ProtoTypeAsync calls import_names.Names.ProtoType on a goroutine of its own
-// and returns its future.
-func (c localNamesClient) ProtoTypeAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.ProtoType, req)
-}
-
-// X calls import_names.Names.X.
-func (c localNamesClient) X(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.XInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// XInto calls import_names.Names.X into resp.
-func (c localNamesClient) XInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_X_FullName, c.impl, NamesImpl.X, req, resp)
-}
-
-// XAsync calls import_names.Names.X on a goroutine of its own and returns its
-// future.
-func (c localNamesClient) XAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.X, req)
+func bridgeNames_X(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_X_FullName, m, stack, h.Serve, req, resp)
 }

@@ -30,103 +30,102 @@ const (
 	Names_X_FullName            = "import_names.Names.X"
 )
 
-// NamesImpl is what an implementation of the service import_names.Names
-// provides to its host. Embed UnimplementedNamesImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
+// NamesServer is the service import_names.Names for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedNamesServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Names has methods that are called like those of many Go types, and like those
 // that protobuf looks up by reflection.
-type NamesImpl interface {
-	// Get handles import_names.Names.Get.
-	Get(ctx context.Context, req *names.Word, resp *names.Word) error
-	// String handles import_names.Names.String.
-	String(ctx context.Context, req *names.Word, resp *names.Word) error
-	// Error handles import_names.Names.Error.
-	Error(ctx context.Context, req *names.Word, resp *names.Word) error
-	// Close handles import_names.Names.Close.
-	Close(ctx context.Context, req *names.Word, resp *names.Word) error
-	// Next handles import_names.Names.Next.
-	Next(ctx context.Context, req *names.Word, resp *names.Word) error
-	// Len handles import_names.Names.Len.
-	Len(ctx context.Context, req *names.Word, resp *names.Word) error
-	// Reset handles import_names.Names.Reset.
-	Reset(ctx context.Context, req *names.Word, resp *names.Word) error
-	// ProtoReflect handles import_names.Names.ProtoReflect.
-	ProtoReflect(ctx context.Context, req *names.Word, resp *names.Word) error
-	// Unwrap handles import_names.Names.Unwrap.
-	Unwrap(ctx context.Context, req *names.Word, resp *names.Word) error
-	// Interface handles import_names.Names.Interface.
-	Interface(ctx context.Context, req *names.Word, resp *names.Word) error
-	// ProtoType handles import_names.Names.ProtoType.
-	ProtoType(ctx context.Context, req *names.Word, resp *names.Word) error
-	// X handles import_names.Names.X.
-	X(ctx context.Context, req *names.Word, resp *names.Word) error
+type NamesServer interface {
+	// Get serves import_names.Names.Get.
+	Get(ctx context.Context, req *names.Word) (*names.Word, error)
+	// String serves import_names.Names.String.
+	String(ctx context.Context, req *names.Word) (*names.Word, error)
+	// Error serves import_names.Names.Error.
+	Error(ctx context.Context, req *names.Word) (*names.Word, error)
+	// Close serves import_names.Names.Close.
+	Close(ctx context.Context, req *names.Word) (*names.Word, error)
+	// Next serves import_names.Names.Next.
+	Next(ctx context.Context, req *names.Word) (*names.Word, error)
+	// Len serves import_names.Names.Len.
+	Len(ctx context.Context, req *names.Word) (*names.Word, error)
+	// Reset serves import_names.Names.Reset.
+	Reset(ctx context.Context, req *names.Word) (*names.Word, error)
+	// ProtoReflect serves import_names.Names.ProtoReflect.
+	ProtoReflect(ctx context.Context, req *names.Word) (*names.Word, error)
+	// Unwrap serves import_names.Names.Unwrap.
+	Unwrap(ctx context.Context, req *names.Word) (*names.Word, error)
+	// Interface serves import_names.Names.Interface.
+	Interface(ctx context.Context, req *names.Word) (*names.Word, error)
+	// ProtoType serves import_names.Names.ProtoType.
+	ProtoType(ctx context.Context, req *names.Word) (*names.Word, error)
+	// X serves import_names.Names.X.
+	X(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// UnimplementedNamesImpl answers every method of import_names.Names with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedNamesImpl struct{}
+// UnimplementedNamesServer answers every method of import_names.Names with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedNamesServer struct{}
 
-// Get answers that import_names.Names.Get is not implemented.
-func (UnimplementedNamesImpl) Get(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_Get_FullName+" is not implemented")
+// Get returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) Get(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_Get_FullName+" is not implemented")
 }
 
-// String answers that import_names.Names.String is not implemented.
-func (UnimplementedNamesImpl) String(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_String_FullName+" is not implemented")
+// String returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) String(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_String_FullName+" is not implemented")
 }
 
-// Error answers that import_names.Names.Error is not implemented.
-func (UnimplementedNamesImpl) Error(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_Error_FullName+" is not implemented")
+// Error returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) Error(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_Error_FullName+" is not implemented")
 }
 
-// Close answers that import_names.Names.Close is not implemented.
-func (UnimplementedNamesImpl) Close(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_Close_FullName+" is not implemented")
+// Close returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) Close(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_Close_FullName+" is not implemented")
 }
 
-// Next answers that import_names.Names.Next is not implemented.
-func (UnimplementedNamesImpl) Next(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_Next_FullName+" is not implemented")
+// Next returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) Next(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_Next_FullName+" is not implemented")
 }
 
-// Len answers that import_names.Names.Len is not implemented.
-func (UnimplementedNamesImpl) Len(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_Len_FullName+" is not implemented")
+// Len returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) Len(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_Len_FullName+" is not implemented")
 }
 
-// Reset answers that import_names.Names.Reset is not implemented.
-func (UnimplementedNamesImpl) Reset(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_Reset_FullName+" is not implemented")
+// Reset returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) Reset(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_Reset_FullName+" is not implemented")
 }
 
-// ProtoReflect answers that import_names.Names.ProtoReflect is not
-// implemented.
-func (UnimplementedNamesImpl) ProtoReflect(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_ProtoReflect_FullName+" is not implemented")
+// ProtoReflect returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) ProtoReflect(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_ProtoReflect_FullName+" is not implemented")
 }
 
-// Unwrap answers that import_names.Names.Unwrap is not implemented.
-func (UnimplementedNamesImpl) Unwrap(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_Unwrap_FullName+" is not implemented")
+// Unwrap returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) Unwrap(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_Unwrap_FullName+" is not implemented")
 }
 
-// Interface answers that import_names.Names.Interface is not implemented.
-func (UnimplementedNamesImpl) Interface(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_Interface_FullName+" is not implemented")
+// Interface returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) Interface(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_Interface_FullName+" is not implemented")
 }
 
-// ProtoType answers that import_names.Names.ProtoType is not implemented.
-func (UnimplementedNamesImpl) ProtoType(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_ProtoType_FullName+" is not implemented")
+// ProtoType returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) ProtoType(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_ProtoType_FullName+" is not implemented")
 }
 
-// X answers that import_names.Names.X is not implemented.
-func (UnimplementedNamesImpl) X(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_X_FullName+" is not implemented")
+// X returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) X(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_X_FullName+" is not implemented")
 }

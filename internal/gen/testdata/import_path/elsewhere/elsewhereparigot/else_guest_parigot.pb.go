@@ -8,7 +8,6 @@ package elsewhereparigot
 import (
 	context "context"
 	elsewhere "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importFinder_Find is the host's function for import_path.Finder.Find.
-//
-//go:wasmimport import_path.Finder Find
-//go:noescape
-func importFinder_Find(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFinder_Find = guest.Method{Import: importFinder_Find}
-
 // FinderClient calls the service import_path.Finder. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type FinderClient struct {
-	calls callsFinderClient
-}
-
-// callsFinderClient makes the calls of a FinderClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsFinderClient interface {
-	callFind(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
-	callFindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error]
-	callFindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type FinderClient struct{ calls callsFinder }
 
 // Find calls import_path.Finder.Find.
 func (c FinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
 	return c.calls.callFind(ctx, req)
 }
 
-// FindAsync is Find without the wait: it returns the future of the response.
-func (c FinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
-	return c.calls.callFindAsync(ctx, req)
+// callsFinder makes the calls of a FinderClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFinder interface {
+	callFind(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
 }
 
-// FindInto is Find into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c FinderClient) FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
-	return c.calls.callFindInto(ctx, req, resp)
-}
-
-// NewFinderClient returns a client of import_path.Finder that calls the host.
+// NewFinderClient returns a client that calls import_path.Finder in the host.
 // A guest that links it runs only in a host that has the module
-// "import_path.Finder". With [guest.Borrowed] responses are good until the
-// next call.
+// "import_path.Finder".
 func NewFinderClient(opts ...guest.ClientOption) FinderClient {
-	return FinderClient{&guestFinderClient{client: guest.NewClient(opts...)}}
+	return FinderClient{importedFinder{guest.NewClient(opts...)}}
 }
 
-// guestFinderClient calls the host.
-type guestFinderClient struct {
-	client guest.Client
-}
+// importedFinder calls the host.
+type importedFinder struct{ client guest.Client }
 
-func (c *guestFinderClient) callFind(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
-	resp := new(elsewhere.FindResponse)
-	if err := methodFinder_Find.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport import_path.Finder Find
+//go:noescape
+func importFinder_Find(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestFinderClient) callFindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
-	return methodFinder_Find.CallInto(ctx, c.client, req, resp)
-}
+var methodFinder_Find = guest.Method{Import: importFinder_Find}
 
-func (c *guestFinderClient) callFindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
-	return guest.Async(ctx, &methodFinder_Find, c.client, req, new(elsewhere.FindResponse))
+func (c importedFinder) callFind(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
+	return guest.Call[elsewhere.FindResponse](ctx, c.client, &methodFinder_Find, req)
 }
 
 // ServeFinder serves impl as the service import_path.Finder to the other
@@ -94,45 +62,33 @@ func (c *guestFinderClient) callFindAsync(ctx context.Context, req *elsewhere.Fi
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeFinder(ctx context.Context, impl FinderServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedFinder(impl), requires...)
+}
+
+// servedFinder returns how the guest serves impl.
+func servedFinder(impl FinderServer) kernel.Service {
+	return kernel.Service{
 		Name: FinderServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Find",
-				Handler: kernel.Adapt(impl, FinderServer.Find),
-			},
+			{Name: "Find", Handler: kernel.Adapt(impl, FinderServer.Find)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateFinder returns a client of import_path.Finder that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateFinder returns a client that calls the guests that serve
+// import_path.Finder. It waits until one does: see [kernel.Locate].
 func LocateFinder(ctx context.Context) (FinderClient, error) {
 	remote, err := kernel.Locate(ctx, FinderServiceName, "Find")
 	if err != nil {
 		return FinderClient{}, err
 	}
-	return FinderClient{locatedFinderClient{remote: remote}}, nil
+	return FinderClient{locatedFinder{remote}}, nil
 }
 
-// locatedFinderClient calls guests that serve.
-type locatedFinderClient struct {
-	remote *kernel.Remote
-}
+// locatedFinder calls guests that serve.
+type locatedFinder struct{ remote *kernel.Remote }
 
-func (c locatedFinderClient) callFind(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
-	resp := new(elsewhere.FindResponse)
-	if err := c.callFindInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedFinderClient) callFindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedFinderClient) callFindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(elsewhere.FindResponse))
+func (c locatedFinder) callFind(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
+	return kernel.Call[elsewhere.FindResponse](ctx, c.remote, 0, req)
 }

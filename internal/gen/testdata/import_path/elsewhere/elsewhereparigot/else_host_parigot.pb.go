@@ -10,9 +10,9 @@ import (
 	elsewhere "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeFinder describes the service import_path.Finder, which guests import
-// as the module "import_path.Finder", as RegisterFinder registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeFinder() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   FinderServiceName,
-		Module: "import_path.Finder",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Find",
-				Func:       "Find",
-				Descriptor: pluginsdk.DescribeMethod(Finder_Find_FullName),
-			},
-		},
-	}
-}
-
-// RegisterFinder registers impl with e as the service import_path.Finder. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterFinder(ctx context.Context, e eng.Engine, impl FinderImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeFinder()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeFinder_Find(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Finder_Find_FullName, impl, FinderImpl.Find)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeFinder_Find returns the host function of import_path.Finder.Find.
-func bridgeFinder_Find(impl FinderImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FinderImpl.Find)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Finder_Find_FullName, m, stack, call, new(elsewhere.FindRequest), new(elsewhere.FindResponse))
-	}
-}
-
 // FinderClient calls the service import_path.Finder. It is safe for concurrent
 // use. In guests it is a struct.
 type FinderClient interface {
 	// Find calls import_path.Finder.Find.
 	Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
-	// FindAsync is Find without the wait: it returns the future of the response.
-	FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error]
-	// FindInto is Find into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewFinderClient returns a client that calls import_path.Finder through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewFinderClient(conn parigotimpl.Conn) FinderClient {
+	return clientFinder{conn}
+}
+
+// NewLocalFinderClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalFinderClient(impl FinderServer) FinderClient {
+	return clientFinder{parigotimpl.Local(&Finder_ServiceDesc, impl)}
+}
+
+// clientFinder is the FinderClient for every connection.
+type clientFinder struct{ conn parigotimpl.Conn }
+
+func (c clientFinder) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Finder_ServiceDesc.Methods[0], req, new(elsewhere.FindResponse))
+}
+
+// FinderIntoServer is the form of FinderServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type FinderIntoServer interface {
 	FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error
 }
 
-// NewLocalFinderClient returns a client of import_path.Finder that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalFinderClient(impl FinderImpl) FinderClient {
-	return localFinderClient{impl: impl}
+// RegisterFinder registers impl with e as the service import_path.Finder,
+// which guests import as the module "import_path.Finder". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterFinder(ctx context.Context, e eng.Engine, impl FinderServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Finder_ServiceDesc, impl, opts...)
 }
 
-// localFinderClient is the client that NewLocalFinderClient returns.
-type localFinderClient struct {
-	impl FinderImpl
+// Finder_ServiceDesc describes the service import_path.Finder. It must not be
+// changed.
+var Finder_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: FinderServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return elsewhere.File_import_path_some_where_else_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: FinderServiceName, Name: "Find", FullName: Finder_Find_FullName},
+			Handler: parigotimpl.Handle(FinderServer.Find, FinderIntoServer.FindInto, bridgeFinder_Find),
+		},
+	},
 }
 
-// Find calls import_path.Finder.Find.
-func (c localFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
-	resp := new(elsewhere.FindResponse)
-	if err := c.FindInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// FindInto calls import_path.Finder.Find into resp.
-func (c localFinderClient) FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
-	return pluginsdk.CallLocal(ctx, Finder_Find_FullName, c.impl, FinderImpl.Find, req, resp)
-}
-
-// FindAsync calls import_path.Finder.Find on a goroutine of its own and
-// returns its future.
-func (c localFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
-	return future.Go(ctx, c.Find, req)
-}
-
-// NewFinderHostClient returns a client of import_path.Finder that calls the
-// guests that serve it, through d.
-func NewFinderHostClient(d pluginsdk.Dispatcher) FinderClient {
-	return hostFinderClient{dispatcher: d}
-}
-
-// hostFinderClient is the client that NewFinderHostClient returns.
-type hostFinderClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Find calls import_path.Finder.Find.
-func (c hostFinderClient) Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
-	resp := new(elsewhere.FindResponse)
-	if err := c.FindInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// FindInto calls import_path.Finder.Find into resp.
-func (c hostFinderClient) FindInto(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, FinderServiceName, "Find", req, resp)
-}
-
-// FindAsync calls import_path.Finder.Find on a goroutine of its own and
-// returns its future.
-func (c hostFinderClient) FindAsync(ctx context.Context, req *elsewhere.FindRequest) *future.Method[*elsewhere.FindResponse, error] {
-	return future.Go(ctx, c.Find, req)
+func bridgeFinder_Find(ctx context.Context, h *parigotimpl.Handler[*elsewhere.FindRequest, *elsewhere.FindResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Finder_Find_FullName, m, stack, h.Serve, req, resp)
 }

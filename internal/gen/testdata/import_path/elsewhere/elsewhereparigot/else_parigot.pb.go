@@ -19,31 +19,22 @@ const (
 	Finder_Find_FullName = "import_path.Finder.Find"
 )
 
-// FinderImpl is what an implementation of the service import_path.Finder
-// provides to its host. Embed UnimplementedFinderImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type FinderImpl interface {
-	// Find handles import_path.Finder.Find.
-	Find(ctx context.Context, req *elsewhere.FindRequest, resp *elsewhere.FindResponse) error
-}
-
-// UnimplementedFinderImpl answers every method of import_path.Finder with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedFinderImpl struct{}
-
-// Find answers that import_path.Finder.Find is not implemented.
-func (UnimplementedFinderImpl) Find(context.Context, *elsewhere.FindRequest, *elsewhere.FindResponse) error {
-	return status.Error(status.Unimplemented, Finder_Find_FullName+" is not implemented")
-}
-
-// FinderServer is what an implementation of the service import_path.Finder in
-// a guest provides, see ServeFinder. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// FinderServer is the service import_path.Finder for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedFinderServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type FinderServer interface {
-	// Find handles import_path.Finder.Find.
+	// Find serves import_path.Finder.Find.
 	Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
+}
+
+// UnimplementedFinderServer answers every method of import_path.Finder with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedFinderServer struct{}
+
+// Find returns UNIMPLEMENTED.
+func (UnimplementedFinderServer) Find(context.Context, *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
+	return nil, status.Error(status.Unimplemented, Finder_Find_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package joinedparigot
 import (
 	context "context"
 	joined "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,74 +19,41 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importFoo_BarBaz is the host's function for joined_names.Foo.BarBaz.
-//
-//go:wasmimport joined_names.Foo BarBaz
-//go:noescape
-func importFoo_BarBaz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFoo_BarBaz = guest.Method{Import: importFoo_BarBaz}
-
-// FooClient calls the service joined_names.Foo. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type FooClient struct {
-	calls callsFooClient
-}
-
-// callsFooClient makes the calls of a FooClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsFooClient interface {
-	callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
-}
+// FooClient calls the service joined_names.Foo. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type FooClient struct{ calls callsFoo }
 
 // BarBaz calls joined_names.Foo.BarBaz.
 func (c FooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	return c.calls.callBarBaz(ctx, req)
 }
 
-// BarBazAsync is BarBaz without the wait: it returns the future of the
-// response.
-func (c FooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return c.calls.callBarBazAsync(ctx, req)
+// callsFoo makes the calls of a FooClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFoo interface {
+	callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }
 
-// BarBazInto is BarBaz into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c FooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return c.calls.callBarBazInto(ctx, req, resp)
-}
-
-// NewFooClient returns a client of joined_names.Foo that calls the host. A
+// NewFooClient returns a client that calls joined_names.Foo in the host. A
 // guest that links it runs only in a host that has the module
-// "joined_names.Foo". With [guest.Borrowed] responses are good until the next
-// call.
+// "joined_names.Foo".
 func NewFooClient(opts ...guest.ClientOption) FooClient {
-	return FooClient{&guestFooClient{client: guest.NewClient(opts...)}}
+	return FooClient{importedFoo{guest.NewClient(opts...)}}
 }
 
-// guestFooClient calls the host.
-type guestFooClient struct {
-	client guest.Client
-}
+// importedFoo calls the host.
+type importedFoo struct{ client guest.Client }
 
-func (c *guestFooClient) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := methodFoo_BarBaz.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport joined_names.Foo BarBaz
+//go:noescape
+func importFoo_BarBaz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestFooClient) callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return methodFoo_BarBaz.CallInto(ctx, c.client, req, resp)
-}
+var methodFoo_BarBaz = guest.Method{Import: importFoo_BarBaz}
 
-func (c *guestFooClient) callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return guest.Async(ctx, &methodFoo_BarBaz, c.client, req, new(joined.FooBar))
+func (c importedFoo) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return guest.Call[joined.FooBar](ctx, c.client, &methodFoo_BarBaz, req)
 }
 
 // ServeFoo serves impl as the service joined_names.Foo to the other guests of
@@ -95,116 +61,73 @@ func (c *guestFooClient) callBarBazAsync(ctx context.Context, req *joined.FooBar
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeFoo(ctx context.Context, impl FooServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedFoo(impl), requires...)
+}
+
+// servedFoo returns how the guest serves impl.
+func servedFoo(impl FooServer) kernel.Service {
+	return kernel.Service{
 		Name: FooServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "BarBaz",
-				Handler: kernel.Adapt(impl, FooServer.BarBaz),
-			},
+			{Name: "BarBaz", Handler: kernel.Adapt(impl, FooServer.BarBaz)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateFoo returns a client of joined_names.Foo that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateFoo returns a client that calls the guests that serve
+// joined_names.Foo. It waits until one does: see [kernel.Locate].
 func LocateFoo(ctx context.Context) (FooClient, error) {
 	remote, err := kernel.Locate(ctx, FooServiceName, "BarBaz")
 	if err != nil {
 		return FooClient{}, err
 	}
-	return FooClient{locatedFooClient{remote: remote}}, nil
+	return FooClient{locatedFoo{remote}}, nil
 }
 
-// locatedFooClient calls guests that serve.
-type locatedFooClient struct {
-	remote *kernel.Remote
+// locatedFoo calls guests that serve.
+type locatedFoo struct{ remote *kernel.Remote }
+
+func (c locatedFoo) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return kernel.Call[joined.FooBar](ctx, c.remote, 0, req)
 }
-
-func (c locatedFooClient) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.callBarBazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedFooClient) callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedFooClient) callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
-}
-
-// importFooBar3_Baz is the host's function for joined_names.FooBar3.Baz.
-//
-//go:wasmimport joined_names.FooBar3 Baz
-//go:noescape
-func importFooBar3_Baz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFooBar3_Baz = guest.Method{Import: importFooBar3_Baz}
 
 // FooBar3Client calls the service joined_names.FooBar3. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type FooBar3Client struct {
-	calls callsFooBar3Client
-}
-
-// callsFooBar3Client makes the calls of a FooBar3Client. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsFooBar3Client interface {
-	callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type FooBar3Client struct{ calls callsFooBar3 }
 
 // Baz calls joined_names.FooBar3.Baz.
 func (c FooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	return c.calls.callBaz(ctx, req)
 }
 
-// BazAsync is Baz without the wait: it returns the future of the response.
-func (c FooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return c.calls.callBazAsync(ctx, req)
+// callsFooBar3 makes the calls of a FooBar3Client. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFooBar3 interface {
+	callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }
 
-// BazInto is Baz into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c FooBar3Client) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return c.calls.callBazInto(ctx, req, resp)
-}
-
-// NewFooBar3Client returns a client of joined_names.FooBar3 that calls the
+// NewFooBar3Client returns a client that calls joined_names.FooBar3 in the
 // host. A guest that links it runs only in a host that has the module
-// "joined_names.FooBar3". With [guest.Borrowed] responses are good until the
-// next call.
+// "joined_names.FooBar3".
 func NewFooBar3Client(opts ...guest.ClientOption) FooBar3Client {
-	return FooBar3Client{&guestFooBar3Client{client: guest.NewClient(opts...)}}
+	return FooBar3Client{importedFooBar3{guest.NewClient(opts...)}}
 }
 
-// guestFooBar3Client calls the host.
-type guestFooBar3Client struct {
-	client guest.Client
-}
+// importedFooBar3 calls the host.
+type importedFooBar3 struct{ client guest.Client }
 
-func (c *guestFooBar3Client) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := methodFooBar3_Baz.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport joined_names.FooBar3 Baz
+//go:noescape
+func importFooBar3_Baz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestFooBar3Client) callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return methodFooBar3_Baz.CallInto(ctx, c.client, req, resp)
-}
+var methodFooBar3_Baz = guest.Method{Import: importFooBar3_Baz}
 
-func (c *guestFooBar3Client) callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return guest.Async(ctx, &methodFooBar3_Baz, c.client, req, new(joined.FooBar))
+func (c importedFooBar3) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return guest.Call[joined.FooBar](ctx, c.client, &methodFooBar3_Baz, req)
 }
 
 // ServeFooBar3 serves impl as the service joined_names.FooBar3 to the other
@@ -212,116 +135,73 @@ func (c *guestFooBar3Client) callBazAsync(ctx context.Context, req *joined.FooBa
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeFooBar3(ctx context.Context, impl FooBar3Server, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedFooBar3(impl), requires...)
+}
+
+// servedFooBar3 returns how the guest serves impl.
+func servedFooBar3(impl FooBar3Server) kernel.Service {
+	return kernel.Service{
 		Name: FooBar3ServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Baz",
-				Handler: kernel.Adapt(impl, FooBar3Server.Baz),
-			},
+			{Name: "Baz", Handler: kernel.Adapt(impl, FooBar3Server.Baz)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateFooBar3 returns a client of joined_names.FooBar3 that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateFooBar3 returns a client that calls the guests that serve
+// joined_names.FooBar3. It waits until one does: see [kernel.Locate].
 func LocateFooBar3(ctx context.Context) (FooBar3Client, error) {
 	remote, err := kernel.Locate(ctx, FooBar3ServiceName, "Baz")
 	if err != nil {
 		return FooBar3Client{}, err
 	}
-	return FooBar3Client{locatedFooBar3Client{remote: remote}}, nil
+	return FooBar3Client{locatedFooBar3{remote}}, nil
 }
 
-// locatedFooBar3Client calls guests that serve.
-type locatedFooBar3Client struct {
-	remote *kernel.Remote
+// locatedFooBar3 calls guests that serve.
+type locatedFooBar3 struct{ remote *kernel.Remote }
+
+func (c locatedFooBar3) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return kernel.Call[joined.FooBar](ctx, c.remote, 0, req)
 }
-
-func (c locatedFooBar3Client) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.callBazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedFooBar3Client) callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedFooBar3Client) callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
-}
-
-// importFoo_BarBaz_Baz is the host's function for joined_names.Foo_BarBaz.Baz.
-//
-//go:wasmimport joined_names.Foo_BarBaz Baz
-//go:noescape
-func importFoo_BarBaz_Baz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFoo_BarBaz_Baz = guest.Method{Import: importFoo_BarBaz_Baz}
 
 // Foo_BarBazClient calls the service joined_names.Foo_BarBaz. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type Foo_BarBazClient struct {
-	calls callsFoo_BarBazClient
-}
-
-// callsFoo_BarBazClient makes the calls of a Foo_BarBazClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsFoo_BarBazClient interface {
-	callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type Foo_BarBazClient struct{ calls callsFoo_BarBaz }
 
 // Baz calls joined_names.Foo_BarBaz.Baz.
 func (c Foo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	return c.calls.callBaz(ctx, req)
 }
 
-// BazAsync is Baz without the wait: it returns the future of the response.
-func (c Foo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return c.calls.callBazAsync(ctx, req)
+// callsFoo_BarBaz makes the calls of a Foo_BarBazClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFoo_BarBaz interface {
+	callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }
 
-// BazInto is Baz into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c Foo_BarBazClient) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return c.calls.callBazInto(ctx, req, resp)
-}
-
-// NewFoo_BarBazClient returns a client of joined_names.Foo_BarBaz that calls
+// NewFoo_BarBazClient returns a client that calls joined_names.Foo_BarBaz in
 // the host. A guest that links it runs only in a host that has the module
-// "joined_names.Foo_BarBaz". With [guest.Borrowed] responses are good until
-// the next call.
+// "joined_names.Foo_BarBaz".
 func NewFoo_BarBazClient(opts ...guest.ClientOption) Foo_BarBazClient {
-	return Foo_BarBazClient{&guestFoo_BarBazClient{client: guest.NewClient(opts...)}}
+	return Foo_BarBazClient{importedFoo_BarBaz{guest.NewClient(opts...)}}
 }
 
-// guestFoo_BarBazClient calls the host.
-type guestFoo_BarBazClient struct {
-	client guest.Client
-}
+// importedFoo_BarBaz calls the host.
+type importedFoo_BarBaz struct{ client guest.Client }
 
-func (c *guestFoo_BarBazClient) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := methodFoo_BarBaz_Baz.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport joined_names.Foo_BarBaz Baz
+//go:noescape
+func importFoo_BarBaz_Baz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestFoo_BarBazClient) callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return methodFoo_BarBaz_Baz.CallInto(ctx, c.client, req, resp)
-}
+var methodFoo_BarBaz_Baz = guest.Method{Import: importFoo_BarBaz_Baz}
 
-func (c *guestFoo_BarBazClient) callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return guest.Async(ctx, &methodFoo_BarBaz_Baz, c.client, req, new(joined.FooBar))
+func (c importedFoo_BarBaz) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return guest.Call[joined.FooBar](ctx, c.client, &methodFoo_BarBaz_Baz, req)
 }
 
 // ServeFoo_BarBaz serves impl as the service joined_names.Foo_BarBaz to the
@@ -329,163 +209,107 @@ func (c *guestFoo_BarBazClient) callBazAsync(ctx context.Context, req *joined.Fo
 // requires have started. It returns when ctx ends, or when all guests were
 // asked to end and no call is left: see [kernel.Serve].
 func ServeFoo_BarBaz(ctx context.Context, impl Foo_BarBazServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedFoo_BarBaz(impl), requires...)
+}
+
+// servedFoo_BarBaz returns how the guest serves impl.
+func servedFoo_BarBaz(impl Foo_BarBazServer) kernel.Service {
+	return kernel.Service{
 		Name: Foo_BarBazServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Baz",
-				Handler: kernel.Adapt(impl, Foo_BarBazServer.Baz),
-			},
+			{Name: "Baz", Handler: kernel.Adapt(impl, Foo_BarBazServer.Baz)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateFoo_BarBaz returns a client of joined_names.Foo_BarBaz that calls the
-// guests that serve it. It waits until one does: see [kernel.Locate].
+// LocateFoo_BarBaz returns a client that calls the guests that serve
+// joined_names.Foo_BarBaz. It waits until one does: see [kernel.Locate].
 func LocateFoo_BarBaz(ctx context.Context) (Foo_BarBazClient, error) {
 	remote, err := kernel.Locate(ctx, Foo_BarBazServiceName, "Baz")
 	if err != nil {
 		return Foo_BarBazClient{}, err
 	}
-	return Foo_BarBazClient{locatedFoo_BarBazClient{remote: remote}}, nil
+	return Foo_BarBazClient{locatedFoo_BarBaz{remote}}, nil
 }
 
-// locatedFoo_BarBazClient calls guests that serve.
-type locatedFoo_BarBazClient struct {
-	remote *kernel.Remote
+// locatedFoo_BarBaz calls guests that serve.
+type locatedFoo_BarBaz struct{ remote *kernel.Remote }
+
+func (c locatedFoo_BarBaz) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return kernel.Call[joined.FooBar](ctx, c.remote, 0, req)
 }
 
-func (c locatedFoo_BarBazClient) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.callBazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+// HostFooClient calls the service joined_names.HostFoo. It is safe for
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type HostFooClient struct{ calls callsHostFoo }
 
-func (c locatedFoo_BarBazClient) callBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedFoo_BarBazClient) callBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
-}
-
-// importLocalFoo_BarBaz is the host's function for joined_names.LocalFoo.BarBaz.
-//
-//go:wasmimport joined_names.LocalFoo BarBaz
-//go:noescape
-func importLocalFoo_BarBaz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodLocalFoo_BarBaz = guest.Method{Import: importLocalFoo_BarBaz}
-
-// LocalFooClient calls the service joined_names.LocalFoo. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type LocalFooClient struct {
-	calls callsLocalFooClient
-}
-
-// callsLocalFooClient makes the calls of a LocalFooClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsLocalFooClient interface {
-	callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
-}
-
-// BarBaz calls joined_names.LocalFoo.BarBaz.
-func (c LocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+// BarBaz calls joined_names.HostFoo.BarBaz.
+func (c HostFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	return c.calls.callBarBaz(ctx, req)
 }
 
-// BarBazAsync is BarBaz without the wait: it returns the future of the
-// response.
-func (c LocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return c.calls.callBarBazAsync(ctx, req)
+// callsHostFoo makes the calls of a HostFooClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsHostFoo interface {
+	callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }
 
-// BarBazInto is BarBaz into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c LocalFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return c.calls.callBarBazInto(ctx, req, resp)
-}
-
-// NewLocalFooClient returns a client of joined_names.LocalFoo that calls the
+// NewHostFooClient returns a client that calls joined_names.HostFoo in the
 // host. A guest that links it runs only in a host that has the module
-// "joined_names.LocalFoo". With [guest.Borrowed] responses are good until the
-// next call.
-func NewLocalFooClient(opts ...guest.ClientOption) LocalFooClient {
-	return LocalFooClient{&guestLocalFooClient{client: guest.NewClient(opts...)}}
+// "joined_names.HostFoo".
+func NewHostFooClient(opts ...guest.ClientOption) HostFooClient {
+	return HostFooClient{importedHostFoo{guest.NewClient(opts...)}}
 }
 
-// guestLocalFooClient calls the host.
-type guestLocalFooClient struct {
-	client guest.Client
+// importedHostFoo calls the host.
+type importedHostFoo struct{ client guest.Client }
+
+//go:wasmimport joined_names.HostFoo BarBaz
+//go:noescape
+func importHostFoo_BarBaz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodHostFoo_BarBaz = guest.Method{Import: importHostFoo_BarBaz}
+
+func (c importedHostFoo) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return guest.Call[joined.FooBar](ctx, c.client, &methodHostFoo_BarBaz, req)
 }
 
-func (c *guestLocalFooClient) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := methodLocalFoo_BarBaz.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestLocalFooClient) callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return methodLocalFoo_BarBaz.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestLocalFooClient) callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return guest.Async(ctx, &methodLocalFoo_BarBaz, c.client, req, new(joined.FooBar))
-}
-
-// ServeLocalFoo serves impl as the service joined_names.LocalFoo to the other
+// ServeHostFoo serves impl as the service joined_names.HostFoo to the other
 // guests of its engine, once the services whose full names are in requires
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
-func ServeLocalFoo(ctx context.Context, impl LocalFooServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
-		Name: LocalFooServiceName,
+func ServeHostFoo(ctx context.Context, impl HostFooServer, requires ...string) error {
+	return kernel.Serve(ctx, servedHostFoo(impl), requires...)
+}
+
+// servedHostFoo returns how the guest serves impl.
+func servedHostFoo(impl HostFooServer) kernel.Service {
+	return kernel.Service{
+		Name: HostFooServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "BarBaz",
-				Handler: kernel.Adapt(impl, LocalFooServer.BarBaz),
-			},
+			{Name: "BarBaz", Handler: kernel.Adapt(impl, HostFooServer.BarBaz)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateLocalFoo returns a client of joined_names.LocalFoo that calls the
-// guests that serve it. It waits until one does: see [kernel.Locate].
-func LocateLocalFoo(ctx context.Context) (LocalFooClient, error) {
-	remote, err := kernel.Locate(ctx, LocalFooServiceName, "BarBaz")
+// LocateHostFoo returns a client that calls the guests that serve
+// joined_names.HostFoo. It waits until one does: see [kernel.Locate].
+func LocateHostFoo(ctx context.Context) (HostFooClient, error) {
+	remote, err := kernel.Locate(ctx, HostFooServiceName, "BarBaz")
 	if err != nil {
-		return LocalFooClient{}, err
+		return HostFooClient{}, err
 	}
-	return LocalFooClient{locatedLocalFooClient{remote: remote}}, nil
+	return HostFooClient{locatedHostFoo{remote}}, nil
 }
 
-// locatedLocalFooClient calls guests that serve.
-type locatedLocalFooClient struct {
-	remote *kernel.Remote
-}
+// locatedHostFoo calls guests that serve.
+type locatedHostFoo struct{ remote *kernel.Remote }
 
-func (c locatedLocalFooClient) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.callBarBazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedLocalFooClient) callBarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedLocalFooClient) callBarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(joined.FooBar))
+func (c locatedHostFoo) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return kernel.Call[joined.FooBar](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	joined "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,155 +21,68 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeFoo describes the service joined_names.Foo, which guests import as
-// the module "joined_names.Foo", as RegisterFoo registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeFoo() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   FooServiceName,
-		Module: "joined_names.Foo",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "BarBaz",
-				Func:       "BarBaz",
-				Descriptor: pluginsdk.DescribeMethod(Foo_BarBaz_FullName),
-			},
-		},
-	}
-}
-
-// RegisterFoo registers impl with e as the service joined_names.Foo. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeFoo()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeFoo_BarBaz(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Foo_BarBaz_FullName, impl, FooImpl.BarBaz)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeFoo_BarBaz returns the host function of joined_names.Foo.BarBaz.
-func bridgeFoo_BarBaz(impl FooImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FooImpl.BarBaz)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Foo_BarBaz_FullName, m, stack, call, new(joined.FooBar), new(joined.FooBar))
-	}
-}
-
 // FooClient calls the service joined_names.Foo. It is safe for concurrent use.
 // In guests it is a struct.
 type FooClient interface {
 	// BarBaz calls joined_names.Foo.BarBaz.
 	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	// BarBazAsync is BarBaz without the wait: it returns the future of the
-	// response.
-	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	// BarBazInto is BarBaz into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
+}
+
+// NewFooClient returns a client that calls joined_names.Foo through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewFooClient(conn parigotimpl.Conn) FooClient {
+	return clientFoo{conn}
+}
+
+// NewLocalFooClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalFooClient(impl FooServer) FooClient {
+	return clientFoo{parigotimpl.Local(&Foo_ServiceDesc, impl)}
+}
+
+// clientFoo is the FooClient for every connection.
+type clientFoo struct{ conn parigotimpl.Conn }
+
+func (c clientFoo) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return parigotimpl.Call(ctx, c.conn, &Foo_ServiceDesc.Methods[0], req, new(joined.FooBar))
+}
+
+// FooIntoServer is the form of FooServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type FooIntoServer interface {
 	BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
-// NewLocalFooClient returns a client of joined_names.Foo that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalFooClient(impl FooImpl) FooClient {
-	return localFooClient{impl: impl}
+// RegisterFoo registers impl with e as the service joined_names.Foo, which
+// guests import as the module "joined_names.Foo". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterFoo(ctx context.Context, e eng.Engine, impl FooServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Foo_ServiceDesc, impl, opts...)
 }
 
-// localFooClient is the client that NewLocalFooClient returns.
-type localFooClient struct {
-	impl FooImpl
-}
-
-// BarBaz calls joined_names.Foo.BarBaz.
-func (c localFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.BarBazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BarBazInto calls joined_names.Foo.BarBaz into resp.
-func (c localFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return pluginsdk.CallLocal(ctx, Foo_BarBaz_FullName, c.impl, FooImpl.BarBaz, req, resp)
-}
-
-// BarBazAsync calls joined_names.Foo.BarBaz on a goroutine of its own and
-// returns its future.
-func (c localFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return future.Go(ctx, c.BarBaz, req)
-}
-
-// NewFooHostClient returns a client of joined_names.Foo that calls the guests
-// that serve it, through d.
-func NewFooHostClient(d pluginsdk.Dispatcher) FooClient {
-	return hostFooClient{dispatcher: d}
-}
-
-// hostFooClient is the client that NewFooHostClient returns.
-type hostFooClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// BarBaz calls joined_names.Foo.BarBaz.
-func (c hostFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.BarBazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BarBazInto calls joined_names.Foo.BarBaz into resp.
-func (c hostFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, FooServiceName, "BarBaz", req, resp)
-}
-
-// BarBazAsync calls joined_names.Foo.BarBaz on a goroutine of its own and
-// returns its future.
-func (c hostFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return future.Go(ctx, c.BarBaz, req)
-}
-
-// DescribeFooBar3 describes the service joined_names.FooBar3, which guests
-// import as the module "joined_names.FooBar3", as RegisterFooBar3 registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeFooBar3() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   FooBar3ServiceName,
-		Module: "joined_names.FooBar3",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Baz",
-				Func:       "Baz",
-				Descriptor: pluginsdk.DescribeMethod(FooBar3_Baz_FullName),
-			},
+// Foo_ServiceDesc describes the service joined_names.Foo. It must not be
+// changed.
+var Foo_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: FooServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return joined.File_joined_names_joined_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: FooServiceName, Name: "BarBaz", FullName: Foo_BarBaz_FullName},
+			Handler: parigotimpl.Handle(FooServer.BarBaz, FooIntoServer.BarBazInto, bridgeFoo_BarBaz),
 		},
-	}
+	},
 }
 
-// RegisterFooBar3 registers impl with e as the service joined_names.FooBar3.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterFooBar3(ctx context.Context, e eng.Engine, impl FooBar3Impl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeFooBar3()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeFooBar3_Baz(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(FooBar3_Baz_FullName, impl, FooBar3Impl.Baz)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeFooBar3_Baz returns the host function of joined_names.FooBar3.Baz.
-func bridgeFooBar3_Baz(impl FooBar3Impl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FooBar3Impl.Baz)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, FooBar3_Baz_FullName, m, stack, call, new(joined.FooBar), new(joined.FooBar))
-	}
+func bridgeFoo_BarBaz(ctx context.Context, h *parigotimpl.Handler[*joined.FooBar, *joined.FooBar], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Foo_BarBaz_FullName, m, stack, h.Serve, req, resp)
 }
 
 // FooBar3Client calls the service joined_names.FooBar3. It is safe for
@@ -177,113 +90,63 @@ func bridgeFooBar3_Baz(impl FooBar3Impl) eng.HostFunc {
 type FooBar3Client interface {
 	// Baz calls joined_names.FooBar3.Baz.
 	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	// BazAsync is Baz without the wait: it returns the future of the response.
-	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	// BazInto is Baz into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewFooBar3Client returns a client that calls joined_names.FooBar3 through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewFooBar3Client(conn parigotimpl.Conn) FooBar3Client {
+	return clientFooBar3{conn}
+}
+
+// NewLocalFooBar3Client returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalFooBar3Client(impl FooBar3Server) FooBar3Client {
+	return clientFooBar3{parigotimpl.Local(&FooBar3_ServiceDesc, impl)}
+}
+
+// clientFooBar3 is the FooBar3Client for every connection.
+type clientFooBar3 struct{ conn parigotimpl.Conn }
+
+func (c clientFooBar3) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return parigotimpl.Call(ctx, c.conn, &FooBar3_ServiceDesc.Methods[0], req, new(joined.FooBar))
+}
+
+// FooBar3IntoServer is the form of FooBar3Server that [pluginsdk.Into] asks
+// for: each method fills resp, which is empty and not the method's any more
+// when it returns.
+type FooBar3IntoServer interface {
 	BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
-// NewLocalFooBar3Client returns a client of joined_names.FooBar3 that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalFooBar3Client(impl FooBar3Impl) FooBar3Client {
-	return localFooBar3Client{impl: impl}
+// RegisterFooBar3 registers impl with e as the service joined_names.FooBar3,
+// which guests import as the module "joined_names.FooBar3". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterFooBar3(ctx context.Context, e eng.Engine, impl FooBar3Server, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &FooBar3_ServiceDesc, impl, opts...)
 }
 
-// localFooBar3Client is the client that NewLocalFooBar3Client returns.
-type localFooBar3Client struct {
-	impl FooBar3Impl
-}
-
-// Baz calls joined_names.FooBar3.Baz.
-func (c localFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.BazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BazInto calls joined_names.FooBar3.Baz into resp.
-func (c localFooBar3Client) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return pluginsdk.CallLocal(ctx, FooBar3_Baz_FullName, c.impl, FooBar3Impl.Baz, req, resp)
-}
-
-// BazAsync calls joined_names.FooBar3.Baz on a goroutine of its own and
-// returns its future.
-func (c localFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return future.Go(ctx, c.Baz, req)
-}
-
-// NewFooBar3HostClient returns a client of joined_names.FooBar3 that calls the
-// guests that serve it, through d.
-func NewFooBar3HostClient(d pluginsdk.Dispatcher) FooBar3Client {
-	return hostFooBar3Client{dispatcher: d}
-}
-
-// hostFooBar3Client is the client that NewFooBar3HostClient returns.
-type hostFooBar3Client struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Baz calls joined_names.FooBar3.Baz.
-func (c hostFooBar3Client) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.BazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BazInto calls joined_names.FooBar3.Baz into resp.
-func (c hostFooBar3Client) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, FooBar3ServiceName, "Baz", req, resp)
-}
-
-// BazAsync calls joined_names.FooBar3.Baz on a goroutine of its own and
-// returns its future.
-func (c hostFooBar3Client) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return future.Go(ctx, c.Baz, req)
-}
-
-// DescribeFoo_BarBaz describes the service joined_names.Foo_BarBaz, which
-// guests import as the module "joined_names.Foo_BarBaz", as RegisterFoo_BarBaz
-// registers it, without its implementation and the bridges. The caller may
-// change what it gets.
-func DescribeFoo_BarBaz() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   Foo_BarBazServiceName,
-		Module: "joined_names.Foo_BarBaz",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Baz",
-				Func:       "Baz",
-				Descriptor: pluginsdk.DescribeMethod(Foo_BarBaz_Baz_FullName),
-			},
+// FooBar3_ServiceDesc describes the service joined_names.FooBar3. It must not
+// be changed.
+var FooBar3_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: FooBar3ServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return joined.File_joined_names_joined_proto.Services().Get(1)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: FooBar3ServiceName, Name: "Baz", FullName: FooBar3_Baz_FullName},
+			Handler: parigotimpl.Handle(FooBar3Server.Baz, FooBar3IntoServer.BazInto, bridgeFooBar3_Baz),
 		},
-	}
+	},
 }
 
-// RegisterFoo_BarBaz registers impl with e as the service
-// joined_names.Foo_BarBaz. It fails when impl is nil. With
-// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
-func RegisterFoo_BarBaz(ctx context.Context, e eng.Engine, impl Foo_BarBazImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeFoo_BarBaz()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeFoo_BarBaz_Baz(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Foo_BarBaz_Baz_FullName, impl, Foo_BarBazImpl.Baz)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeFoo_BarBaz_Baz returns the host function of joined_names.Foo_BarBaz.Baz.
-func bridgeFoo_BarBaz_Baz(impl Foo_BarBazImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, Foo_BarBazImpl.Baz)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Foo_BarBaz_Baz_FullName, m, stack, call, new(joined.FooBar), new(joined.FooBar))
-	}
+func bridgeFooBar3_Baz(ctx context.Context, h *parigotimpl.Handler[*joined.FooBar, *joined.FooBar], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, FooBar3_Baz_FullName, m, stack, h.Serve, req, resp)
 }
 
 // Foo_BarBazClient calls the service joined_names.Foo_BarBaz. It is safe for
@@ -291,189 +154,125 @@ func bridgeFoo_BarBaz_Baz(impl Foo_BarBazImpl) eng.HostFunc {
 type Foo_BarBazClient interface {
 	// Baz calls joined_names.Foo_BarBaz.Baz.
 	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	// BazAsync is Baz without the wait: it returns the future of the response.
-	BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	// BazInto is Baz into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewFoo_BarBazClient returns a client that calls joined_names.Foo_BarBaz
+// through conn, such as the [pluginsdk.Dispatcher] of an engine, behind which
+// are the guests that serve.
+func NewFoo_BarBazClient(conn parigotimpl.Conn) Foo_BarBazClient {
+	return clientFoo_BarBaz{conn}
+}
+
+// NewLocalFoo_BarBazClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalFoo_BarBazClient(impl Foo_BarBazServer) Foo_BarBazClient {
+	return clientFoo_BarBaz{parigotimpl.Local(&Foo_BarBaz_ServiceDesc, impl)}
+}
+
+// clientFoo_BarBaz is the Foo_BarBazClient for every connection.
+type clientFoo_BarBaz struct{ conn parigotimpl.Conn }
+
+func (c clientFoo_BarBaz) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return parigotimpl.Call(ctx, c.conn, &Foo_BarBaz_ServiceDesc.Methods[0], req, new(joined.FooBar))
+}
+
+// Foo_BarBazIntoServer is the form of Foo_BarBazServer that [pluginsdk.Into]
+// asks for: each method fills resp, which is empty and not the method's any
+// more when it returns.
+type Foo_BarBazIntoServer interface {
 	BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
-// NewLocalFoo_BarBazClient returns a client of joined_names.Foo_BarBaz that
-// calls impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalFoo_BarBazClient(impl Foo_BarBazImpl) Foo_BarBazClient {
-	return localFoo_BarBazClient{impl: impl}
+// RegisterFoo_BarBaz registers impl with e as the service
+// joined_names.Foo_BarBaz, which guests import as the module
+// "joined_names.Foo_BarBaz". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterFoo_BarBaz(ctx context.Context, e eng.Engine, impl Foo_BarBazServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Foo_BarBaz_ServiceDesc, impl, opts...)
 }
 
-// localFoo_BarBazClient is the client that NewLocalFoo_BarBazClient returns.
-type localFoo_BarBazClient struct {
-	impl Foo_BarBazImpl
-}
-
-// Baz calls joined_names.Foo_BarBaz.Baz.
-func (c localFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.BazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BazInto calls joined_names.Foo_BarBaz.Baz into resp.
-func (c localFoo_BarBazClient) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return pluginsdk.CallLocal(ctx, Foo_BarBaz_Baz_FullName, c.impl, Foo_BarBazImpl.Baz, req, resp)
-}
-
-// BazAsync calls joined_names.Foo_BarBaz.Baz on a goroutine of its own and
-// returns its future.
-func (c localFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return future.Go(ctx, c.Baz, req)
-}
-
-// NewFoo_BarBazHostClient returns a client of joined_names.Foo_BarBaz that
-// calls the guests that serve it, through d.
-func NewFoo_BarBazHostClient(d pluginsdk.Dispatcher) Foo_BarBazClient {
-	return hostFoo_BarBazClient{dispatcher: d}
-}
-
-// hostFoo_BarBazClient is the client that NewFoo_BarBazHostClient returns.
-type hostFoo_BarBazClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Baz calls joined_names.Foo_BarBaz.Baz.
-func (c hostFoo_BarBazClient) Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.BazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BazInto calls joined_names.Foo_BarBaz.Baz into resp.
-func (c hostFoo_BarBazClient) BazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, Foo_BarBazServiceName, "Baz", req, resp)
-}
-
-// BazAsync calls joined_names.Foo_BarBaz.Baz on a goroutine of its own and
-// returns its future.
-func (c hostFoo_BarBazClient) BazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return future.Go(ctx, c.Baz, req)
-}
-
-// DescribeLocalFoo describes the service joined_names.LocalFoo, which guests
-// import as the module "joined_names.LocalFoo", as RegisterLocalFoo registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeLocalFoo() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   LocalFooServiceName,
-		Module: "joined_names.LocalFoo",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "BarBaz",
-				Func:       "BarBaz",
-				Descriptor: pluginsdk.DescribeMethod(LocalFoo_BarBaz_FullName),
-			},
+// Foo_BarBaz_ServiceDesc describes the service joined_names.Foo_BarBaz. It
+// must not be changed.
+var Foo_BarBaz_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: Foo_BarBazServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return joined.File_joined_names_joined_proto.Services().Get(2)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: Foo_BarBazServiceName, Name: "Baz", FullName: Foo_BarBaz_Baz_FullName},
+			Handler: parigotimpl.Handle(Foo_BarBazServer.Baz, Foo_BarBazIntoServer.BazInto, bridgeFoo_BarBaz_Baz),
 		},
-	}
+	},
 }
 
-// RegisterLocalFoo registers impl with e as the service joined_names.LocalFoo.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterLocalFoo(ctx context.Context, e eng.Engine, impl LocalFooImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeLocalFoo()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeLocalFoo_BarBaz(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(LocalFoo_BarBaz_FullName, impl, LocalFooImpl.BarBaz)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
+func bridgeFoo_BarBaz_Baz(ctx context.Context, h *parigotimpl.Handler[*joined.FooBar, *joined.FooBar], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Foo_BarBaz_Baz_FullName, m, stack, h.Serve, req, resp)
 }
 
-// bridgeLocalFoo_BarBaz returns the host function of joined_names.LocalFoo.BarBaz.
-func bridgeLocalFoo_BarBaz(impl LocalFooImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, LocalFooImpl.BarBaz)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, LocalFoo_BarBaz_FullName, m, stack, call, new(joined.FooBar), new(joined.FooBar))
-	}
-}
-
-// LocalFooClient calls the service joined_names.LocalFoo. It is safe for
+// HostFooClient calls the service joined_names.HostFoo. It is safe for
 // concurrent use. In guests it is a struct.
-type LocalFooClient interface {
-	// BarBaz calls joined_names.LocalFoo.BarBaz.
+type HostFooClient interface {
+	// BarBaz calls joined_names.HostFoo.BarBaz.
 	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
-	// BarBazAsync is BarBaz without the wait: it returns the future of the
-	// response.
-	BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error]
-	// BarBazInto is BarBaz into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
+}
+
+// NewHostFooClient returns a client that calls joined_names.HostFoo through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewHostFooClient(conn parigotimpl.Conn) HostFooClient {
+	return clientHostFoo{conn}
+}
+
+// NewLocalHostFooClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalHostFooClient(impl HostFooServer) HostFooClient {
+	return clientHostFoo{parigotimpl.Local(&HostFoo_ServiceDesc, impl)}
+}
+
+// clientHostFoo is the HostFooClient for every connection.
+type clientHostFoo struct{ conn parigotimpl.Conn }
+
+func (c clientHostFoo) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
+	return parigotimpl.Call(ctx, c.conn, &HostFoo_ServiceDesc.Methods[0], req, new(joined.FooBar))
+}
+
+// HostFooIntoServer is the form of HostFooServer that [pluginsdk.Into] asks
+// for: each method fills resp, which is empty and not the method's any more
+// when it returns.
+type HostFooIntoServer interface {
 	BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
 }
 
-// NewLocalLocalFooClient returns a client of joined_names.LocalFoo that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalLocalFooClient(impl LocalFooImpl) LocalFooClient {
-	return localLocalFooClient{impl: impl}
+// RegisterHostFoo registers impl with e as the service joined_names.HostFoo,
+// which guests import as the module "joined_names.HostFoo". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterHostFoo(ctx context.Context, e eng.Engine, impl HostFooServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &HostFoo_ServiceDesc, impl, opts...)
 }
 
-// localLocalFooClient is the client that NewLocalLocalFooClient returns.
-type localLocalFooClient struct {
-	impl LocalFooImpl
+// HostFoo_ServiceDesc describes the service joined_names.HostFoo. It must not
+// be changed.
+var HostFoo_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: HostFooServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return joined.File_joined_names_joined_proto.Services().Get(3)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: HostFooServiceName, Name: "BarBaz", FullName: HostFoo_BarBaz_FullName},
+			Handler: parigotimpl.Handle(HostFooServer.BarBaz, HostFooIntoServer.BarBazInto, bridgeHostFoo_BarBaz),
+		},
+	},
 }
 
-// BarBaz calls joined_names.LocalFoo.BarBaz.
-func (c localLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.BarBazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BarBazInto calls joined_names.LocalFoo.BarBaz into resp.
-func (c localLocalFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	return pluginsdk.CallLocal(ctx, LocalFoo_BarBaz_FullName, c.impl, LocalFooImpl.BarBaz, req, resp)
-}
-
-// BarBazAsync calls joined_names.LocalFoo.BarBaz on a goroutine of its own and
-// returns its future.
-func (c localLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return future.Go(ctx, c.BarBaz, req)
-}
-
-// NewLocalFooHostClient returns a client of joined_names.LocalFoo that calls
-// the guests that serve it, through d.
-func NewLocalFooHostClient(d pluginsdk.Dispatcher) LocalFooClient {
-	return hostLocalFooClient{dispatcher: d}
-}
-
-// hostLocalFooClient is the client that NewLocalFooHostClient returns.
-type hostLocalFooClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// BarBaz calls joined_names.LocalFoo.BarBaz.
-func (c hostLocalFooClient) BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
-	resp := new(joined.FooBar)
-	if err := c.BarBazInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BarBazInto calls joined_names.LocalFoo.BarBaz into resp.
-func (c hostLocalFooClient) BarBazInto(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, LocalFooServiceName, "BarBaz", req, resp)
-}
-
-// BarBazAsync calls joined_names.LocalFoo.BarBaz on a goroutine of its own and
-// returns its future.
-func (c hostLocalFooClient) BarBazAsync(ctx context.Context, req *joined.FooBar) *future.Method[*joined.FooBar, error] {
-	return future.Go(ctx, c.BarBaz, req)
+func bridgeHostFoo_BarBaz(ctx context.Context, h *parigotimpl.Handler[*joined.FooBar, *joined.FooBar], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, HostFoo_BarBaz_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,33 +19,23 @@ const (
 	Foo_BarBaz_FullName = "joined_names.Foo.BarBaz"
 )
 
-// FooImpl is what an implementation of the service joined_names.Foo provides
-// to its host. Embed UnimplementedFooImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type FooImpl interface {
-	// BarBaz handles joined_names.Foo.BarBaz.
-	BarBaz(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
-}
-
-// UnimplementedFooImpl answers every method of joined_names.Foo with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedFooImpl struct{}
-
-// BarBaz answers that joined_names.Foo.BarBaz is not implemented.
-func (UnimplementedFooImpl) BarBaz(context.Context, *joined.FooBar, *joined.FooBar) error {
-	return status.Error(status.Unimplemented, Foo_BarBaz_FullName+" is not implemented")
-}
-
-// FooServer is what an implementation of the service joined_names.Foo in a
-// guest provides, see ServeFoo. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// FooServer is the service joined_names.Foo for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedFooServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type FooServer interface {
-	// BarBaz handles joined_names.Foo.BarBaz.
+	// BarBaz serves joined_names.Foo.BarBaz.
 	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+}
+
+// UnimplementedFooServer answers every method of joined_names.Foo with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedFooServer struct{}
+
+// BarBaz returns UNIMPLEMENTED.
+func (UnimplementedFooServer) BarBaz(context.Context, *joined.FooBar) (*joined.FooBar, error) {
+	return nil, status.Error(status.Unimplemented, Foo_BarBaz_FullName+" is not implemented")
 }
 
 // FooBar3ServiceName is the full name of the service joined_names.FooBar3.
@@ -56,33 +46,24 @@ const (
 	FooBar3_Baz_FullName = "joined_names.FooBar3.Baz"
 )
 
-// FooBar3Impl is what an implementation of the service joined_names.FooBar3
-// provides to its host. Embed UnimplementedFooBar3Impl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type FooBar3Impl interface {
-	// Baz handles joined_names.FooBar3.Baz.
-	Baz(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
-}
-
-// UnimplementedFooBar3Impl answers every method of joined_names.FooBar3 with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedFooBar3Impl struct{}
-
-// Baz answers that joined_names.FooBar3.Baz is not implemented.
-func (UnimplementedFooBar3Impl) Baz(context.Context, *joined.FooBar, *joined.FooBar) error {
-	return status.Error(status.Unimplemented, FooBar3_Baz_FullName+" is not implemented")
-}
-
-// FooBar3Server is what an implementation of the service joined_names.FooBar3
-// in a guest provides, see ServeFooBar3. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// FooBar3Server is the service joined_names.FooBar3 for those who implement
+// it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedFooBar3Server by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type FooBar3Server interface {
-	// Baz handles joined_names.FooBar3.Baz.
+	// Baz serves joined_names.FooBar3.Baz.
 	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+}
+
+// UnimplementedFooBar3Server answers every method of joined_names.FooBar3 with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedFooBar3Server struct{}
+
+// Baz returns UNIMPLEMENTED.
+func (UnimplementedFooBar3Server) Baz(context.Context, *joined.FooBar) (*joined.FooBar, error) {
+	return nil, status.Error(status.Unimplemented, FooBar3_Baz_FullName+" is not implemented")
 }
 
 // Foo_BarBazServiceName is the full name of the service
@@ -94,71 +75,50 @@ const (
 	Foo_BarBaz_Baz_FullName = "joined_names.Foo_BarBaz.Baz"
 )
 
-// Foo_BarBazImpl is what an implementation of the service
-// joined_names.Foo_BarBaz provides to its host. Embed
-// UnimplementedFoo_BarBazImpl by value, so that a method that the service gets
-// later does not break the build. A method fills resp, which is empty and
-// belongs to its caller: it keeps neither req nor resp when it returns. An
-// error made by package status arrives in the guest as it is; the text of any
-// other error stays in the host.
-type Foo_BarBazImpl interface {
-	// Baz handles joined_names.Foo_BarBaz.Baz.
-	Baz(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
-}
-
-// UnimplementedFoo_BarBazImpl answers every method of joined_names.Foo_BarBaz
-// with the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedFoo_BarBazImpl struct{}
-
-// Baz answers that joined_names.Foo_BarBaz.Baz is not implemented.
-func (UnimplementedFoo_BarBazImpl) Baz(context.Context, *joined.FooBar, *joined.FooBar) error {
-	return status.Error(status.Unimplemented, Foo_BarBaz_Baz_FullName+" is not implemented")
-}
-
-// Foo_BarBazServer is what an implementation of the service
-// joined_names.Foo_BarBaz in a guest provides, see ServeFoo_BarBaz. Methods
-// are called concurrently, each call on a goroutine of its own. An error made
-// by package status arrives at the caller as it is; the text of any other
-// error stays in the guest.
+// Foo_BarBazServer is the service joined_names.Foo_BarBaz for those who
+// implement it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedFoo_BarBazServer by value, so that a method that the service
+// gets later does not break the build. Methods are called concurrently. An
+// error of package status reaches the caller as it is; of other errors the
+// text does not.
 type Foo_BarBazServer interface {
-	// Baz handles joined_names.Foo_BarBaz.Baz.
+	// Baz serves joined_names.Foo_BarBaz.Baz.
 	Baz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }
 
-// LocalFooServiceName is the full name of the service joined_names.LocalFoo.
-const LocalFooServiceName = "joined_names.LocalFoo"
+// UnimplementedFoo_BarBazServer answers every method of
+// joined_names.Foo_BarBaz with UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedFoo_BarBazServer struct{}
 
-// The full names of the methods of joined_names.LocalFoo.
+// Baz returns UNIMPLEMENTED.
+func (UnimplementedFoo_BarBazServer) Baz(context.Context, *joined.FooBar) (*joined.FooBar, error) {
+	return nil, status.Error(status.Unimplemented, Foo_BarBaz_Baz_FullName+" is not implemented")
+}
+
+// HostFooServiceName is the full name of the service joined_names.HostFoo.
+const HostFooServiceName = "joined_names.HostFoo"
+
+// The full names of the methods of joined_names.HostFoo.
 const (
-	LocalFoo_BarBaz_FullName = "joined_names.LocalFoo.BarBaz"
+	HostFoo_BarBaz_FullName = "joined_names.HostFoo.BarBaz"
 )
 
-// LocalFooImpl is what an implementation of the service joined_names.LocalFoo
-// provides to its host. Embed UnimplementedLocalFooImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type LocalFooImpl interface {
-	// BarBaz handles joined_names.LocalFoo.BarBaz.
-	BarBaz(ctx context.Context, req *joined.FooBar, resp *joined.FooBar) error
-}
-
-// UnimplementedLocalFooImpl answers every method of joined_names.LocalFoo with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedLocalFooImpl struct{}
-
-// BarBaz answers that joined_names.LocalFoo.BarBaz is not implemented.
-func (UnimplementedLocalFooImpl) BarBaz(context.Context, *joined.FooBar, *joined.FooBar) error {
-	return status.Error(status.Unimplemented, LocalFoo_BarBaz_FullName+" is not implemented")
-}
-
-// LocalFooServer is what an implementation of the service
-// joined_names.LocalFoo in a guest provides, see ServeLocalFoo. Methods are
-// called concurrently, each call on a goroutine of its own. An error made by
-// package status arrives at the caller as it is; the text of any other error
-// stays in the guest.
-type LocalFooServer interface {
-	// BarBaz handles joined_names.LocalFoo.BarBaz.
+// HostFooServer is the service joined_names.HostFoo for those who implement
+// it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedHostFooServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
+type HostFooServer interface {
+	// BarBaz serves joined_names.HostFoo.BarBaz.
 	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
+}
+
+// UnimplementedHostFooServer answers every method of joined_names.HostFoo with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedHostFooServer struct{}
+
+// BarBaz returns UNIMPLEMENTED.
+func (UnimplementedHostFooServer) BarBaz(context.Context, *joined.FooBar) (*joined.FooBar, error) {
+	return nil, status.Error(status.Unimplemented, HostFoo_BarBaz_FullName+" is not implemented")
 }

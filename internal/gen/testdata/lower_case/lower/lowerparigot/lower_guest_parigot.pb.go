@@ -8,7 +8,6 @@ package lowerparigot
 import (
 	context "context"
 	lower "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,74 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importGreeter_SayHello is the host's function for lower_case.greeter.say_hello.
-//
-//go:wasmimport lower_case.greeter say_hello
-//go:noescape
-func importGreeter_SayHello(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodGreeter_SayHello = guest.Method{Import: importGreeter_SayHello}
-
 // GreeterClient calls the service lower_case.greeter. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type GreeterClient struct {
-	calls callsGreeterClient
-}
-
-// callsGreeterClient makes the calls of a GreeterClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsGreeterClient interface {
-	callSayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
-	callSayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
-	callSayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type GreeterClient struct{ calls callsGreeter }
 
 // SayHello calls lower_case.greeter.say_hello.
 func (c GreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	return c.calls.callSayHello(ctx, req)
 }
 
-// SayHelloAsync is SayHello without the wait: it returns the future of the
-// response.
-func (c GreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return c.calls.callSayHelloAsync(ctx, req)
+// callsGreeter makes the calls of a GreeterClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsGreeter interface {
+	callSayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
 }
 
-// SayHelloInto is SayHello into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c GreeterClient) SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
-	return c.calls.callSayHelloInto(ctx, req, resp)
-}
-
-// NewGreeterClient returns a client of lower_case.greeter that calls the host.
+// NewGreeterClient returns a client that calls lower_case.greeter in the host.
 // A guest that links it runs only in a host that has the module
-// "lower_case.greeter". With [guest.Borrowed] responses are good until the
-// next call.
+// "lower_case.greeter".
 func NewGreeterClient(opts ...guest.ClientOption) GreeterClient {
-	return GreeterClient{&guestGreeterClient{client: guest.NewClient(opts...)}}
+	return GreeterClient{importedGreeter{guest.NewClient(opts...)}}
 }
 
-// guestGreeterClient calls the host.
-type guestGreeterClient struct {
-	client guest.Client
-}
+// importedGreeter calls the host.
+type importedGreeter struct{ client guest.Client }
 
-func (c *guestGreeterClient) callSayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
-	resp := new(lower.HelloResponse)
-	if err := methodGreeter_SayHello.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport lower_case.greeter say_hello
+//go:noescape
+func importGreeter_SayHello(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestGreeterClient) callSayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
-	return methodGreeter_SayHello.CallInto(ctx, c.client, req, resp)
-}
+var methodGreeter_SayHello = guest.Method{Import: importGreeter_SayHello}
 
-func (c *guestGreeterClient) callSayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return guest.Async(ctx, &methodGreeter_SayHello, c.client, req, new(lower.HelloResponse))
+func (c importedGreeter) callSayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	return guest.Call[lower.HelloResponse](ctx, c.client, &methodGreeter_SayHello, req)
 }
 
 // ServeGreeter serves impl as the service lower_case.greeter to the other
@@ -95,116 +62,73 @@ func (c *guestGreeterClient) callSayHelloAsync(ctx context.Context, req *lower.H
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedGreeter(impl), requires...)
+}
+
+// servedGreeter returns how the guest serves impl.
+func servedGreeter(impl GreeterServer) kernel.Service {
+	return kernel.Service{
 		Name: GreeterServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "say_hello",
-				Handler: kernel.Adapt(impl, GreeterServer.SayHello),
-			},
+			{Name: "say_hello", Handler: kernel.Adapt(impl, GreeterServer.SayHello)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateGreeter returns a client of lower_case.greeter that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateGreeter returns a client that calls the guests that serve
+// lower_case.greeter. It waits until one does: see [kernel.Locate].
 func LocateGreeter(ctx context.Context) (GreeterClient, error) {
 	remote, err := kernel.Locate(ctx, GreeterServiceName, "say_hello")
 	if err != nil {
 		return GreeterClient{}, err
 	}
-	return GreeterClient{locatedGreeterClient{remote: remote}}, nil
+	return GreeterClient{locatedGreeter{remote}}, nil
 }
 
-// locatedGreeterClient calls guests that serve.
-type locatedGreeterClient struct {
-	remote *kernel.Remote
+// locatedGreeter calls guests that serve.
+type locatedGreeter struct{ remote *kernel.Remote }
+
+func (c locatedGreeter) callSayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	return kernel.Call[lower.HelloResponse](ctx, c.remote, 0, req)
 }
-
-func (c locatedGreeterClient) callSayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
-	resp := new(lower.HelloResponse)
-	if err := c.callSayHelloInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedGreeterClient) callSayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedGreeterClient) callSayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(lower.HelloResponse))
-}
-
-// importWordCounterV2_Count is the host's function for lower_case.word_counter_v2.count.
-//
-//go:wasmimport lower_case.word_counter_v2 count
-//go:noescape
-func importWordCounterV2_Count(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWordCounterV2_Count = guest.Method{Import: importWordCounterV2_Count}
 
 // WordCounterV2Client calls the service lower_case.word_counter_v2. It is safe
-// for concurrent use. Outside of guests it is an interface; here it is a
-// struct, so that the linker sees which methods the program calls, and the
-// guest imports those and no other. The zero value calls nothing.
-type WordCounterV2Client struct {
-	calls callsWordCounterV2Client
-}
-
-// callsWordCounterV2Client makes the calls of a WordCounterV2Client. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsWordCounterV2Client interface {
-	callCount(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
-	callCountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
-	callCountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
-}
+// for concurrent use, unless it is [guest.Borrowed]. Outside of guests it is
+// an interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type WordCounterV2Client struct{ calls callsWordCounterV2 }
 
 // Count calls lower_case.word_counter_v2.count.
 func (c WordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	return c.calls.callCount(ctx, req)
 }
 
-// CountAsync is Count without the wait: it returns the future of the response.
-func (c WordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return c.calls.callCountAsync(ctx, req)
+// callsWordCounterV2 makes the calls of a WordCounterV2Client. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsWordCounterV2 interface {
+	callCount(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
 }
 
-// CountInto is Count into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordCounterV2Client) CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
-	return c.calls.callCountInto(ctx, req, resp)
-}
-
-// NewWordCounterV2Client returns a client of lower_case.word_counter_v2 that
-// calls the host. A guest that links it runs only in a host that has the
-// module "lower_case.word_counter_v2". With [guest.Borrowed] responses are
-// good until the next call.
+// NewWordCounterV2Client returns a client that calls
+// lower_case.word_counter_v2 in the host. A guest that links it runs only in a
+// host that has the module "lower_case.word_counter_v2".
 func NewWordCounterV2Client(opts ...guest.ClientOption) WordCounterV2Client {
-	return WordCounterV2Client{&guestWordCounterV2Client{client: guest.NewClient(opts...)}}
+	return WordCounterV2Client{importedWordCounterV2{guest.NewClient(opts...)}}
 }
 
-// guestWordCounterV2Client calls the host.
-type guestWordCounterV2Client struct {
-	client guest.Client
-}
+// importedWordCounterV2 calls the host.
+type importedWordCounterV2 struct{ client guest.Client }
 
-func (c *guestWordCounterV2Client) callCount(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
-	resp := new(lower.HelloResponse)
-	if err := methodWordCounterV2_Count.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport lower_case.word_counter_v2 count
+//go:noescape
+func importWordCounterV2_Count(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordCounterV2Client) callCountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
-	return methodWordCounterV2_Count.CallInto(ctx, c.client, req, resp)
-}
+var methodWordCounterV2_Count = guest.Method{Import: importWordCounterV2_Count}
 
-func (c *guestWordCounterV2Client) callCountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return guest.Async(ctx, &methodWordCounterV2_Count, c.client, req, new(lower.HelloResponse))
+func (c importedWordCounterV2) callCount(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	return guest.Call[lower.HelloResponse](ctx, c.client, &methodWordCounterV2_Count, req)
 }
 
 // ServeWordCounterV2 serves impl as the service lower_case.word_counter_v2 to
@@ -212,46 +136,33 @@ func (c *guestWordCounterV2Client) callCountAsync(ctx context.Context, req *lowe
 // requires have started. It returns when ctx ends, or when all guests were
 // asked to end and no call is left: see [kernel.Serve].
 func ServeWordCounterV2(ctx context.Context, impl WordCounterV2Server, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedWordCounterV2(impl), requires...)
+}
+
+// servedWordCounterV2 returns how the guest serves impl.
+func servedWordCounterV2(impl WordCounterV2Server) kernel.Service {
+	return kernel.Service{
 		Name: WordCounterV2ServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "count",
-				Handler: kernel.Adapt(impl, WordCounterV2Server.Count),
-			},
+			{Name: "count", Handler: kernel.Adapt(impl, WordCounterV2Server.Count)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateWordCounterV2 returns a client of lower_case.word_counter_v2 that
-// calls the guests that serve it. It waits until one does: see
-// [kernel.Locate].
+// LocateWordCounterV2 returns a client that calls the guests that serve
+// lower_case.word_counter_v2. It waits until one does: see [kernel.Locate].
 func LocateWordCounterV2(ctx context.Context) (WordCounterV2Client, error) {
 	remote, err := kernel.Locate(ctx, WordCounterV2ServiceName, "count")
 	if err != nil {
 		return WordCounterV2Client{}, err
 	}
-	return WordCounterV2Client{locatedWordCounterV2Client{remote: remote}}, nil
+	return WordCounterV2Client{locatedWordCounterV2{remote}}, nil
 }
 
-// locatedWordCounterV2Client calls guests that serve.
-type locatedWordCounterV2Client struct {
-	remote *kernel.Remote
-}
+// locatedWordCounterV2 calls guests that serve.
+type locatedWordCounterV2 struct{ remote *kernel.Remote }
 
-func (c locatedWordCounterV2Client) callCount(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
-	resp := new(lower.HelloResponse)
-	if err := c.callCountInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordCounterV2Client) callCountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedWordCounterV2Client) callCountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(lower.HelloResponse))
+func (c locatedWordCounterV2) callCount(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	return kernel.Call[lower.HelloResponse](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	lower "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,156 +21,68 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeGreeter describes the service lower_case.greeter, which guests
-// import as the module "lower_case.greeter", as RegisterGreeter registers it,
-// without its implementation and the bridges. The caller may change what it
-// gets.
-func DescribeGreeter() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   GreeterServiceName,
-		Module: "lower_case.greeter",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "say_hello",
-				Func:       "say_hello",
-				Descriptor: pluginsdk.DescribeMethod(Greeter_SayHello_FullName),
-			},
-		},
-	}
-}
-
-// RegisterGreeter registers impl with e as the service lower_case.greeter. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeGreeter()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeGreeter_SayHello(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Greeter_SayHello_FullName, impl, GreeterImpl.SayHello)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeGreeter_SayHello returns the host function of lower_case.greeter.say_hello.
-func bridgeGreeter_SayHello(impl GreeterImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, GreeterImpl.SayHello)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Greeter_SayHello_FullName, m, stack, call, new(lower.HelloRequest), new(lower.HelloResponse))
-	}
-}
-
 // GreeterClient calls the service lower_case.greeter. It is safe for
 // concurrent use. In guests it is a struct.
 type GreeterClient interface {
 	// SayHello calls lower_case.greeter.say_hello.
 	SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
-	// SayHelloAsync is SayHello without the wait: it returns the future of the
-	// response.
-	SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
-	// SayHelloInto is SayHello into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
+}
+
+// NewGreeterClient returns a client that calls lower_case.greeter through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewGreeterClient(conn parigotimpl.Conn) GreeterClient {
+	return clientGreeter{conn}
+}
+
+// NewLocalGreeterClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalGreeterClient(impl GreeterServer) GreeterClient {
+	return clientGreeter{parigotimpl.Local(&Greeter_ServiceDesc, impl)}
+}
+
+// clientGreeter is the GreeterClient for every connection.
+type clientGreeter struct{ conn parigotimpl.Conn }
+
+func (c clientGreeter) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Greeter_ServiceDesc.Methods[0], req, new(lower.HelloResponse))
+}
+
+// GreeterIntoServer is the form of GreeterServer that [pluginsdk.Into] asks
+// for: each method fills resp, which is empty and not the method's any more
+// when it returns.
+type GreeterIntoServer interface {
 	SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
 }
 
-// NewLocalGreeterClient returns a client of lower_case.greeter that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalGreeterClient(impl GreeterImpl) GreeterClient {
-	return localGreeterClient{impl: impl}
+// RegisterGreeter registers impl with e as the service lower_case.greeter,
+// which guests import as the module "lower_case.greeter". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Greeter_ServiceDesc, impl, opts...)
 }
 
-// localGreeterClient is the client that NewLocalGreeterClient returns.
-type localGreeterClient struct {
-	impl GreeterImpl
-}
-
-// SayHello calls lower_case.greeter.say_hello.
-func (c localGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
-	resp := new(lower.HelloResponse)
-	if err := c.SayHelloInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SayHelloInto calls lower_case.greeter.say_hello into resp.
-func (c localGreeterClient) SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
-	return pluginsdk.CallLocal(ctx, Greeter_SayHello_FullName, c.impl, GreeterImpl.SayHello, req, resp)
-}
-
-// SayHelloAsync calls lower_case.greeter.say_hello on a goroutine of its own
-// and returns its future.
-func (c localGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return future.Go(ctx, c.SayHello, req)
-}
-
-// NewGreeterHostClient returns a client of lower_case.greeter that calls the
-// guests that serve it, through d.
-func NewGreeterHostClient(d pluginsdk.Dispatcher) GreeterClient {
-	return hostGreeterClient{dispatcher: d}
-}
-
-// hostGreeterClient is the client that NewGreeterHostClient returns.
-type hostGreeterClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// SayHello calls lower_case.greeter.say_hello.
-func (c hostGreeterClient) SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
-	resp := new(lower.HelloResponse)
-	if err := c.SayHelloInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SayHelloInto calls lower_case.greeter.say_hello into resp.
-func (c hostGreeterClient) SayHelloInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "say_hello", req, resp)
-}
-
-// SayHelloAsync calls lower_case.greeter.say_hello on a goroutine of its own
-// and returns its future.
-func (c hostGreeterClient) SayHelloAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return future.Go(ctx, c.SayHello, req)
-}
-
-// DescribeWordCounterV2 describes the service lower_case.word_counter_v2,
-// which guests import as the module "lower_case.word_counter_v2", as
-// RegisterWordCounterV2 registers it, without its implementation and the
-// bridges. The caller may change what it gets.
-func DescribeWordCounterV2() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   WordCounterV2ServiceName,
-		Module: "lower_case.word_counter_v2",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "count",
-				Func:       "count",
-				Descriptor: pluginsdk.DescribeMethod(WordCounterV2_Count_FullName),
-			},
+// Greeter_ServiceDesc describes the service lower_case.greeter. It must not be
+// changed.
+var Greeter_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: GreeterServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return lower.File_lower_case_lower_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: GreeterServiceName, Name: "say_hello", FullName: Greeter_SayHello_FullName},
+			Handler: parigotimpl.Handle(GreeterServer.SayHello, GreeterIntoServer.SayHelloInto, bridgeGreeter_SayHello),
 		},
-	}
+	},
 }
 
-// RegisterWordCounterV2 registers impl with e as the service
-// lower_case.word_counter_v2. It fails when impl is nil. With
-// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
-func RegisterWordCounterV2(ctx context.Context, e eng.Engine, impl WordCounterV2Impl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeWordCounterV2()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeWordCounterV2_Count(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(WordCounterV2_Count_FullName, impl, WordCounterV2Impl.Count)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeWordCounterV2_Count returns the host function of lower_case.word_counter_v2.count.
-func bridgeWordCounterV2_Count(impl WordCounterV2Impl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordCounterV2Impl.Count)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, WordCounterV2_Count_FullName, m, stack, call, new(lower.HelloRequest), new(lower.HelloResponse))
-	}
+func bridgeGreeter_SayHello(ctx context.Context, h *parigotimpl.Handler[*lower.HelloRequest, *lower.HelloResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Greeter_SayHello_FullName, m, stack, h.Serve, req, resp)
 }
 
 // WordCounterV2Client calls the service lower_case.word_counter_v2. It is safe
@@ -178,74 +90,61 @@ func bridgeWordCounterV2_Count(impl WordCounterV2Impl) eng.HostFunc {
 type WordCounterV2Client interface {
 	// Count calls lower_case.word_counter_v2.count.
 	Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
-	// CountAsync is Count without the wait: it returns the future of the response.
-	CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error]
-	// CountInto is Count into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewWordCounterV2Client returns a client that calls
+// lower_case.word_counter_v2 through conn, such as the [pluginsdk.Dispatcher]
+// of an engine, behind which are the guests that serve.
+func NewWordCounterV2Client(conn parigotimpl.Conn) WordCounterV2Client {
+	return clientWordCounterV2{conn}
+}
+
+// NewLocalWordCounterV2Client returns a client that calls impl in this
+// process, without WebAssembly: for tests of impl, and for finding its bugs
+// with a native debugger. Messages are copied and errors coded, as between a
+// guest and its host.
+func NewLocalWordCounterV2Client(impl WordCounterV2Server) WordCounterV2Client {
+	return clientWordCounterV2{parigotimpl.Local(&WordCounterV2_ServiceDesc, impl)}
+}
+
+// clientWordCounterV2 is the WordCounterV2Client for every connection.
+type clientWordCounterV2 struct{ conn parigotimpl.Conn }
+
+func (c clientWordCounterV2) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &WordCounterV2_ServiceDesc.Methods[0], req, new(lower.HelloResponse))
+}
+
+// WordCounterV2IntoServer is the form of WordCounterV2Server that
+// [pluginsdk.Into] asks for: each method fills resp, which is empty and not
+// the method's any more when it returns.
+type WordCounterV2IntoServer interface {
 	CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
 }
 
-// NewLocalWordCounterV2Client returns a client of lower_case.word_counter_v2
-// that calls impl in this process, without WebAssembly: for tests of impl, and
-// for finding its bugs with a native debugger. Requests, responses and errors
-// are what a guest would send and get.
-func NewLocalWordCounterV2Client(impl WordCounterV2Impl) WordCounterV2Client {
-	return localWordCounterV2Client{impl: impl}
+// RegisterWordCounterV2 registers impl with e as the service
+// lower_case.word_counter_v2, which guests import as the module
+// "lower_case.word_counter_v2". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterWordCounterV2(ctx context.Context, e eng.Engine, impl WordCounterV2Server, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &WordCounterV2_ServiceDesc, impl, opts...)
 }
 
-// localWordCounterV2Client is the client that NewLocalWordCounterV2Client returns.
-type localWordCounterV2Client struct {
-	impl WordCounterV2Impl
+// WordCounterV2_ServiceDesc describes the service lower_case.word_counter_v2.
+// It must not be changed.
+var WordCounterV2_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: WordCounterV2ServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return lower.File_lower_case_lower_proto.Services().Get(1)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: WordCounterV2ServiceName, Name: "count", FullName: WordCounterV2_Count_FullName},
+			Handler: parigotimpl.Handle(WordCounterV2Server.Count, WordCounterV2IntoServer.CountInto, bridgeWordCounterV2_Count),
+		},
+	},
 }
 
-// Count calls lower_case.word_counter_v2.count.
-func (c localWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
-	resp := new(lower.HelloResponse)
-	if err := c.CountInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CountInto calls lower_case.word_counter_v2.count into resp.
-func (c localWordCounterV2Client) CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
-	return pluginsdk.CallLocal(ctx, WordCounterV2_Count_FullName, c.impl, WordCounterV2Impl.Count, req, resp)
-}
-
-// CountAsync calls lower_case.word_counter_v2.count on a goroutine of its own
-// and returns its future.
-func (c localWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return future.Go(ctx, c.Count, req)
-}
-
-// NewWordCounterV2HostClient returns a client of lower_case.word_counter_v2
-// that calls the guests that serve it, through d.
-func NewWordCounterV2HostClient(d pluginsdk.Dispatcher) WordCounterV2Client {
-	return hostWordCounterV2Client{dispatcher: d}
-}
-
-// hostWordCounterV2Client is the client that NewWordCounterV2HostClient returns.
-type hostWordCounterV2Client struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Count calls lower_case.word_counter_v2.count.
-func (c hostWordCounterV2Client) Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
-	resp := new(lower.HelloResponse)
-	if err := c.CountInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CountInto calls lower_case.word_counter_v2.count into resp.
-func (c hostWordCounterV2Client) CountInto(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordCounterV2ServiceName, "count", req, resp)
-}
-
-// CountAsync calls lower_case.word_counter_v2.count on a goroutine of its own
-// and returns its future.
-func (c hostWordCounterV2Client) CountAsync(ctx context.Context, req *lower.HelloRequest) *future.Method[*lower.HelloResponse, error] {
-	return future.Go(ctx, c.Count, req)
+func bridgeWordCounterV2_Count(ctx context.Context, h *parigotimpl.Handler[*lower.HelloRequest, *lower.HelloResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, WordCounterV2_Count_FullName, m, stack, h.Serve, req, resp)
 }

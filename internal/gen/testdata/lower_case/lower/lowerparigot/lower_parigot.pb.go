@@ -19,33 +19,24 @@ const (
 	Greeter_SayHello_FullName = "lower_case.greeter.say_hello"
 )
 
-// GreeterImpl is what an implementation of the service lower_case.greeter
-// provides to its host. Embed UnimplementedGreeterImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type GreeterImpl interface {
-	// SayHello handles lower_case.greeter.say_hello.
-	SayHello(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
-}
-
-// UnimplementedGreeterImpl answers every method of lower_case.greeter with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedGreeterImpl struct{}
-
-// SayHello answers that lower_case.greeter.say_hello is not implemented.
-func (UnimplementedGreeterImpl) SayHello(context.Context, *lower.HelloRequest, *lower.HelloResponse) error {
-	return status.Error(status.Unimplemented, Greeter_SayHello_FullName+" is not implemented")
-}
-
-// GreeterServer is what an implementation of the service lower_case.greeter in
-// a guest provides, see ServeGreeter. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// GreeterServer is the service lower_case.greeter for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedGreeterServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type GreeterServer interface {
-	// SayHello handles lower_case.greeter.say_hello.
+	// SayHello serves lower_case.greeter.say_hello.
 	SayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
+}
+
+// UnimplementedGreeterServer answers every method of lower_case.greeter with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedGreeterServer struct{}
+
+// SayHello returns UNIMPLEMENTED.
+func (UnimplementedGreeterServer) SayHello(context.Context, *lower.HelloRequest) (*lower.HelloResponse, error) {
+	return nil, status.Error(status.Unimplemented, Greeter_SayHello_FullName+" is not implemented")
 }
 
 // WordCounterV2ServiceName is the full name of the service
@@ -57,34 +48,23 @@ const (
 	WordCounterV2_Count_FullName = "lower_case.word_counter_v2.count"
 )
 
-// WordCounterV2Impl is what an implementation of the service
-// lower_case.word_counter_v2 provides to its host. Embed
-// UnimplementedWordCounterV2Impl by value, so that a method that the service
-// gets later does not break the build. A method fills resp, which is empty and
-// belongs to its caller: it keeps neither req nor resp when it returns. An
-// error made by package status arrives in the guest as it is; the text of any
-// other error stays in the host.
-type WordCounterV2Impl interface {
-	// Count handles lower_case.word_counter_v2.count.
-	Count(ctx context.Context, req *lower.HelloRequest, resp *lower.HelloResponse) error
-}
-
-// UnimplementedWordCounterV2Impl answers every method of
-// lower_case.word_counter_v2 with the error UNIMPLEMENTED. Its zero value is
-// ready to use.
-type UnimplementedWordCounterV2Impl struct{}
-
-// Count answers that lower_case.word_counter_v2.count is not implemented.
-func (UnimplementedWordCounterV2Impl) Count(context.Context, *lower.HelloRequest, *lower.HelloResponse) error {
-	return status.Error(status.Unimplemented, WordCounterV2_Count_FullName+" is not implemented")
-}
-
-// WordCounterV2Server is what an implementation of the service
-// lower_case.word_counter_v2 in a guest provides, see ServeWordCounterV2.
-// Methods are called concurrently, each call on a goroutine of its own. An
-// error made by package status arrives at the caller as it is; the text of any
-// other error stays in the guest.
+// WordCounterV2Server is the service lower_case.word_counter_v2 for those who
+// implement it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedWordCounterV2Server by value, so that a method that the service
+// gets later does not break the build. Methods are called concurrently. An
+// error of package status reaches the caller as it is; of other errors the
+// text does not.
 type WordCounterV2Server interface {
-	// Count handles lower_case.word_counter_v2.count.
+	// Count serves lower_case.word_counter_v2.count.
 	Count(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error)
+}
+
+// UnimplementedWordCounterV2Server answers every method of
+// lower_case.word_counter_v2 with UNIMPLEMENTED. Its zero value is ready to
+// use.
+type UnimplementedWordCounterV2Server struct{}
+
+// Count returns UNIMPLEMENTED.
+func (UnimplementedWordCounterV2Server) Count(context.Context, *lower.HelloRequest) (*lower.HelloResponse, error) {
+	return nil, status.Error(status.Unimplemented, WordCounterV2_Count_FullName+" is not implemented")
 }

@@ -9,7 +9,6 @@ import (
 	context "context"
 	scale "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
 	unit "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -21,73 +20,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importScale_Weigh is the host's function for m_dependency.Scale.Weigh.
-//
-//go:wasmimport m_dependency.Scale Weigh
-//go:noescape
-func importScale_Weigh(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodScale_Weigh = guest.Method{Import: importScale_Weigh}
-
 // ScaleClient calls the service m_dependency.Scale. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type ScaleClient struct {
-	calls callsScaleClient
-}
-
-// callsScaleClient makes the calls of a ScaleClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsScaleClient interface {
-	callWeigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
-	callWeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error]
-	callWeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type ScaleClient struct{ calls callsScale }
 
 // Weigh calls m_dependency.Scale.Weigh.
 func (c ScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
 	return c.calls.callWeigh(ctx, req)
 }
 
-// WeighAsync is Weigh without the wait: it returns the future of the response.
-func (c ScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
-	return c.calls.callWeighAsync(ctx, req)
+// callsScale makes the calls of a ScaleClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsScale interface {
+	callWeigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
 }
 
-// WeighInto is Weigh into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c ScaleClient) WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
-	return c.calls.callWeighInto(ctx, req, resp)
-}
-
-// NewScaleClient returns a client of m_dependency.Scale that calls the host. A
+// NewScaleClient returns a client that calls m_dependency.Scale in the host. A
 // guest that links it runs only in a host that has the module
-// "m_dependency.Scale". With [guest.Borrowed] responses are good until the
-// next call.
+// "m_dependency.Scale".
 func NewScaleClient(opts ...guest.ClientOption) ScaleClient {
-	return ScaleClient{&guestScaleClient{client: guest.NewClient(opts...)}}
+	return ScaleClient{importedScale{guest.NewClient(opts...)}}
 }
 
-// guestScaleClient calls the host.
-type guestScaleClient struct {
-	client guest.Client
-}
+// importedScale calls the host.
+type importedScale struct{ client guest.Client }
 
-func (c *guestScaleClient) callWeigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
-	resp := new(unit.Mass)
-	if err := methodScale_Weigh.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport m_dependency.Scale Weigh
+//go:noescape
+func importScale_Weigh(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestScaleClient) callWeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
-	return methodScale_Weigh.CallInto(ctx, c.client, req, resp)
-}
+var methodScale_Weigh = guest.Method{Import: importScale_Weigh}
 
-func (c *guestScaleClient) callWeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
-	return guest.Async(ctx, &methodScale_Weigh, c.client, req, new(unit.Mass))
+func (c importedScale) callWeigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
+	return guest.Call[unit.Mass](ctx, c.client, &methodScale_Weigh, req)
 }
 
 // ServeScale serves impl as the service m_dependency.Scale to the other guests
@@ -95,45 +63,33 @@ func (c *guestScaleClient) callWeighAsync(ctx context.Context, req *scale.WeighR
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeScale(ctx context.Context, impl ScaleServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedScale(impl), requires...)
+}
+
+// servedScale returns how the guest serves impl.
+func servedScale(impl ScaleServer) kernel.Service {
+	return kernel.Service{
 		Name: ScaleServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Weigh",
-				Handler: kernel.Adapt(impl, ScaleServer.Weigh),
-			},
+			{Name: "Weigh", Handler: kernel.Adapt(impl, ScaleServer.Weigh)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateScale returns a client of m_dependency.Scale that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateScale returns a client that calls the guests that serve
+// m_dependency.Scale. It waits until one does: see [kernel.Locate].
 func LocateScale(ctx context.Context) (ScaleClient, error) {
 	remote, err := kernel.Locate(ctx, ScaleServiceName, "Weigh")
 	if err != nil {
 		return ScaleClient{}, err
 	}
-	return ScaleClient{locatedScaleClient{remote: remote}}, nil
+	return ScaleClient{locatedScale{remote}}, nil
 }
 
-// locatedScaleClient calls guests that serve.
-type locatedScaleClient struct {
-	remote *kernel.Remote
-}
+// locatedScale calls guests that serve.
+type locatedScale struct{ remote *kernel.Remote }
 
-func (c locatedScaleClient) callWeigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
-	resp := new(unit.Mass)
-	if err := c.callWeighInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedScaleClient) callWeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedScaleClient) callWeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(unit.Mass))
+func (c locatedScale) callWeigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
+	return kernel.Call[unit.Mass](ctx, c.remote, 0, req)
 }

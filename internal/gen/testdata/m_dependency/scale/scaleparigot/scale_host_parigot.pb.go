@@ -11,9 +11,9 @@ import (
 	unit "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -22,115 +22,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeScale describes the service m_dependency.Scale, which guests import
-// as the module "m_dependency.Scale", as RegisterScale registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeScale() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   ScaleServiceName,
-		Module: "m_dependency.Scale",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Weigh",
-				Func:       "Weigh",
-				Descriptor: pluginsdk.DescribeMethod(Scale_Weigh_FullName),
-			},
-		},
-	}
-}
-
-// RegisterScale registers impl with e as the service m_dependency.Scale. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterScale(ctx context.Context, e eng.Engine, impl ScaleImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeScale()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeScale_Weigh(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Scale_Weigh_FullName, impl, ScaleImpl.Weigh)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeScale_Weigh returns the host function of m_dependency.Scale.Weigh.
-func bridgeScale_Weigh(impl ScaleImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, ScaleImpl.Weigh)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Scale_Weigh_FullName, m, stack, call, new(scale.WeighRequest), new(unit.Mass))
-	}
-}
-
 // ScaleClient calls the service m_dependency.Scale. It is safe for concurrent
 // use. In guests it is a struct.
 type ScaleClient interface {
 	// Weigh calls m_dependency.Scale.Weigh.
 	Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
-	// WeighAsync is Weigh without the wait: it returns the future of the response.
-	WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error]
-	// WeighInto is Weigh into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewScaleClient returns a client that calls m_dependency.Scale through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewScaleClient(conn parigotimpl.Conn) ScaleClient {
+	return clientScale{conn}
+}
+
+// NewLocalScaleClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalScaleClient(impl ScaleServer) ScaleClient {
+	return clientScale{parigotimpl.Local(&Scale_ServiceDesc, impl)}
+}
+
+// clientScale is the ScaleClient for every connection.
+type clientScale struct{ conn parigotimpl.Conn }
+
+func (c clientScale) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
+	return parigotimpl.Call(ctx, c.conn, &Scale_ServiceDesc.Methods[0], req, new(unit.Mass))
+}
+
+// ScaleIntoServer is the form of ScaleServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type ScaleIntoServer interface {
 	WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error
 }
 
-// NewLocalScaleClient returns a client of m_dependency.Scale that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalScaleClient(impl ScaleImpl) ScaleClient {
-	return localScaleClient{impl: impl}
+// RegisterScale registers impl with e as the service m_dependency.Scale, which
+// guests import as the module "m_dependency.Scale". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterScale(ctx context.Context, e eng.Engine, impl ScaleServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Scale_ServiceDesc, impl, opts...)
 }
 
-// localScaleClient is the client that NewLocalScaleClient returns.
-type localScaleClient struct {
-	impl ScaleImpl
+// Scale_ServiceDesc describes the service m_dependency.Scale. It must not be
+// changed.
+var Scale_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: ScaleServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return scale.File_m_dependency_scale_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: ScaleServiceName, Name: "Weigh", FullName: Scale_Weigh_FullName},
+			Handler: parigotimpl.Handle(ScaleServer.Weigh, ScaleIntoServer.WeighInto, bridgeScale_Weigh),
+		},
+	},
 }
 
-// Weigh calls m_dependency.Scale.Weigh.
-func (c localScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
-	resp := new(unit.Mass)
-	if err := c.WeighInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// WeighInto calls m_dependency.Scale.Weigh into resp.
-func (c localScaleClient) WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
-	return pluginsdk.CallLocal(ctx, Scale_Weigh_FullName, c.impl, ScaleImpl.Weigh, req, resp)
-}
-
-// WeighAsync calls m_dependency.Scale.Weigh on a goroutine of its own and
-// returns its future.
-func (c localScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
-	return future.Go(ctx, c.Weigh, req)
-}
-
-// NewScaleHostClient returns a client of m_dependency.Scale that calls the
-// guests that serve it, through d.
-func NewScaleHostClient(d pluginsdk.Dispatcher) ScaleClient {
-	return hostScaleClient{dispatcher: d}
-}
-
-// hostScaleClient is the client that NewScaleHostClient returns.
-type hostScaleClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Weigh calls m_dependency.Scale.Weigh.
-func (c hostScaleClient) Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
-	resp := new(unit.Mass)
-	if err := c.WeighInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// WeighInto calls m_dependency.Scale.Weigh into resp.
-func (c hostScaleClient) WeighInto(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, ScaleServiceName, "Weigh", req, resp)
-}
-
-// WeighAsync calls m_dependency.Scale.Weigh on a goroutine of its own and
-// returns its future.
-func (c hostScaleClient) WeighAsync(ctx context.Context, req *scale.WeighRequest) *future.Method[*unit.Mass, error] {
-	return future.Go(ctx, c.Weigh, req)
+func bridgeScale_Weigh(ctx context.Context, h *parigotimpl.Handler[*scale.WeighRequest, *unit.Mass], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Scale_Weigh_FullName, m, stack, h.Serve, req, resp)
 }

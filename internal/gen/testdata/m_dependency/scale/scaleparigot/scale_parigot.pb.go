@@ -20,31 +20,22 @@ const (
 	Scale_Weigh_FullName = "m_dependency.Scale.Weigh"
 )
 
-// ScaleImpl is what an implementation of the service m_dependency.Scale
-// provides to its host. Embed UnimplementedScaleImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type ScaleImpl interface {
-	// Weigh handles m_dependency.Scale.Weigh.
-	Weigh(ctx context.Context, req *scale.WeighRequest, resp *unit.Mass) error
-}
-
-// UnimplementedScaleImpl answers every method of m_dependency.Scale with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedScaleImpl struct{}
-
-// Weigh answers that m_dependency.Scale.Weigh is not implemented.
-func (UnimplementedScaleImpl) Weigh(context.Context, *scale.WeighRequest, *unit.Mass) error {
-	return status.Error(status.Unimplemented, Scale_Weigh_FullName+" is not implemented")
-}
-
-// ScaleServer is what an implementation of the service m_dependency.Scale in a
-// guest provides, see ServeScale. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// ScaleServer is the service m_dependency.Scale for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedScaleServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type ScaleServer interface {
-	// Weigh handles m_dependency.Scale.Weigh.
+	// Weigh serves m_dependency.Scale.Weigh.
 	Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
+}
+
+// UnimplementedScaleServer answers every method of m_dependency.Scale with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedScaleServer struct{}
+
+// Weigh returns UNIMPLEMENTED.
+func (UnimplementedScaleServer) Weigh(context.Context, *scale.WeighRequest) (*unit.Mass, error) {
+	return nil, status.Error(status.Unimplemented, Scale_Weigh_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package foopbparigot
 import (
 	context "context"
 	foo "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,72 +19,40 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importFoo_Bar is the host's function for m_override.Foo.Bar.
-//
-//go:wasmimport m_override.Foo Bar
-//go:noescape
-func importFoo_Bar(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodFoo_Bar = guest.Method{Import: importFoo_Bar}
-
-// FooClient calls the service m_override.Foo. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type FooClient struct {
-	calls callsFooClient
-}
-
-// callsFooClient makes the calls of a FooClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsFooClient interface {
-	callBar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
-	callBarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error]
-	callBarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error
-}
+// FooClient calls the service m_override.Foo. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type FooClient struct{ calls callsFoo }
 
 // Bar calls m_override.Foo.Bar.
 func (c FooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
 	return c.calls.callBar(ctx, req)
 }
 
-// BarAsync is Bar without the wait: it returns the future of the response.
-func (c FooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
-	return c.calls.callBarAsync(ctx, req)
+// callsFoo makes the calls of a FooClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsFoo interface {
+	callBar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
 }
 
-// BarInto is Bar into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c FooClient) BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
-	return c.calls.callBarInto(ctx, req, resp)
-}
-
-// NewFooClient returns a client of m_override.Foo that calls the host. A guest
-// that links it runs only in a host that has the module "m_override.Foo". With
-// [guest.Borrowed] responses are good until the next call.
+// NewFooClient returns a client that calls m_override.Foo in the host. A guest
+// that links it runs only in a host that has the module "m_override.Foo".
 func NewFooClient(opts ...guest.ClientOption) FooClient {
-	return FooClient{&guestFooClient{client: guest.NewClient(opts...)}}
+	return FooClient{importedFoo{guest.NewClient(opts...)}}
 }
 
-// guestFooClient calls the host.
-type guestFooClient struct {
-	client guest.Client
-}
+// importedFoo calls the host.
+type importedFoo struct{ client guest.Client }
 
-func (c *guestFooClient) callBar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
-	resp := new(foo.BarResponse)
-	if err := methodFoo_Bar.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport m_override.Foo Bar
+//go:noescape
+func importFoo_Bar(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestFooClient) callBarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
-	return methodFoo_Bar.CallInto(ctx, c.client, req, resp)
-}
+var methodFoo_Bar = guest.Method{Import: importFoo_Bar}
 
-func (c *guestFooClient) callBarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
-	return guest.Async(ctx, &methodFoo_Bar, c.client, req, new(foo.BarResponse))
+func (c importedFoo) callBar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
+	return guest.Call[foo.BarResponse](ctx, c.client, &methodFoo_Bar, req)
 }
 
 // ServeFoo serves impl as the service m_override.Foo to the other guests of
@@ -93,45 +60,33 @@ func (c *guestFooClient) callBarAsync(ctx context.Context, req *foo.BarRequest) 
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeFoo(ctx context.Context, impl FooServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedFoo(impl), requires...)
+}
+
+// servedFoo returns how the guest serves impl.
+func servedFoo(impl FooServer) kernel.Service {
+	return kernel.Service{
 		Name: FooServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Bar",
-				Handler: kernel.Adapt(impl, FooServer.Bar),
-			},
+			{Name: "Bar", Handler: kernel.Adapt(impl, FooServer.Bar)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateFoo returns a client of m_override.Foo that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateFoo returns a client that calls the guests that serve m_override.Foo.
+// It waits until one does: see [kernel.Locate].
 func LocateFoo(ctx context.Context) (FooClient, error) {
 	remote, err := kernel.Locate(ctx, FooServiceName, "Bar")
 	if err != nil {
 		return FooClient{}, err
 	}
-	return FooClient{locatedFooClient{remote: remote}}, nil
+	return FooClient{locatedFoo{remote}}, nil
 }
 
-// locatedFooClient calls guests that serve.
-type locatedFooClient struct {
-	remote *kernel.Remote
-}
+// locatedFoo calls guests that serve.
+type locatedFoo struct{ remote *kernel.Remote }
 
-func (c locatedFooClient) callBar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
-	resp := new(foo.BarResponse)
-	if err := c.callBarInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedFooClient) callBarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedFooClient) callBarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(foo.BarResponse))
+func (c locatedFoo) callBar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
+	return kernel.Call[foo.BarResponse](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	foo "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeFoo describes the service m_override.Foo, which guests import as the
-// module "m_override.Foo", as RegisterFoo registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeFoo() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   FooServiceName,
-		Module: "m_override.Foo",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Bar",
-				Func:       "Bar",
-				Descriptor: pluginsdk.DescribeMethod(Foo_Bar_FullName),
-			},
-		},
-	}
-}
-
-// RegisterFoo registers impl with e as the service m_override.Foo. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterFoo(ctx context.Context, e eng.Engine, impl FooImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeFoo()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeFoo_Bar(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Foo_Bar_FullName, impl, FooImpl.Bar)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeFoo_Bar returns the host function of m_override.Foo.Bar.
-func bridgeFoo_Bar(impl FooImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, FooImpl.Bar)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Foo_Bar_FullName, m, stack, call, new(foo.BarRequest), new(foo.BarResponse))
-	}
-}
-
 // FooClient calls the service m_override.Foo. It is safe for concurrent use.
 // In guests it is a struct.
 type FooClient interface {
 	// Bar calls m_override.Foo.Bar.
 	Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
-	// BarAsync is Bar without the wait: it returns the future of the response.
-	BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error]
-	// BarInto is Bar into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewFooClient returns a client that calls m_override.Foo through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewFooClient(conn parigotimpl.Conn) FooClient {
+	return clientFoo{conn}
+}
+
+// NewLocalFooClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalFooClient(impl FooServer) FooClient {
+	return clientFoo{parigotimpl.Local(&Foo_ServiceDesc, impl)}
+}
+
+// clientFoo is the FooClient for every connection.
+type clientFoo struct{ conn parigotimpl.Conn }
+
+func (c clientFoo) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Foo_ServiceDesc.Methods[0], req, new(foo.BarResponse))
+}
+
+// FooIntoServer is the form of FooServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type FooIntoServer interface {
 	BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error
 }
 
-// NewLocalFooClient returns a client of m_override.Foo that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalFooClient(impl FooImpl) FooClient {
-	return localFooClient{impl: impl}
+// RegisterFoo registers impl with e as the service m_override.Foo, which
+// guests import as the module "m_override.Foo". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterFoo(ctx context.Context, e eng.Engine, impl FooServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Foo_ServiceDesc, impl, opts...)
 }
 
-// localFooClient is the client that NewLocalFooClient returns.
-type localFooClient struct {
-	impl FooImpl
+// Foo_ServiceDesc describes the service m_override.Foo. It must not be
+// changed.
+var Foo_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: FooServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return foo.File_m_override_foo_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: FooServiceName, Name: "Bar", FullName: Foo_Bar_FullName},
+			Handler: parigotimpl.Handle(FooServer.Bar, FooIntoServer.BarInto, bridgeFoo_Bar),
+		},
+	},
 }
 
-// Bar calls m_override.Foo.Bar.
-func (c localFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
-	resp := new(foo.BarResponse)
-	if err := c.BarInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BarInto calls m_override.Foo.Bar into resp.
-func (c localFooClient) BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
-	return pluginsdk.CallLocal(ctx, Foo_Bar_FullName, c.impl, FooImpl.Bar, req, resp)
-}
-
-// BarAsync calls m_override.Foo.Bar on a goroutine of its own and returns its
-// future.
-func (c localFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
-	return future.Go(ctx, c.Bar, req)
-}
-
-// NewFooHostClient returns a client of m_override.Foo that calls the guests
-// that serve it, through d.
-func NewFooHostClient(d pluginsdk.Dispatcher) FooClient {
-	return hostFooClient{dispatcher: d}
-}
-
-// hostFooClient is the client that NewFooHostClient returns.
-type hostFooClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Bar calls m_override.Foo.Bar.
-func (c hostFooClient) Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
-	resp := new(foo.BarResponse)
-	if err := c.BarInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BarInto calls m_override.Foo.Bar into resp.
-func (c hostFooClient) BarInto(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, FooServiceName, "Bar", req, resp)
-}
-
-// BarAsync calls m_override.Foo.Bar on a goroutine of its own and returns its
-// future.
-func (c hostFooClient) BarAsync(ctx context.Context, req *foo.BarRequest) *future.Method[*foo.BarResponse, error] {
-	return future.Go(ctx, c.Bar, req)
+func bridgeFoo_Bar(ctx context.Context, h *parigotimpl.Handler[*foo.BarRequest, *foo.BarResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Foo_Bar_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,31 +19,21 @@ const (
 	Foo_Bar_FullName = "m_override.Foo.Bar"
 )
 
-// FooImpl is what an implementation of the service m_override.Foo provides to
-// its host. Embed UnimplementedFooImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type FooImpl interface {
-	// Bar handles m_override.Foo.Bar.
-	Bar(ctx context.Context, req *foo.BarRequest, resp *foo.BarResponse) error
-}
-
-// UnimplementedFooImpl answers every method of m_override.Foo with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedFooImpl struct{}
-
-// Bar answers that m_override.Foo.Bar is not implemented.
-func (UnimplementedFooImpl) Bar(context.Context, *foo.BarRequest, *foo.BarResponse) error {
-	return status.Error(status.Unimplemented, Foo_Bar_FullName+" is not implemented")
-}
-
-// FooServer is what an implementation of the service m_override.Foo in a guest
-// provides, see ServeFoo. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// FooServer is the service m_override.Foo for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedFooServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type FooServer interface {
-	// Bar handles m_override.Foo.Bar.
+	// Bar serves m_override.Foo.Bar.
 	Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
+}
+
+// UnimplementedFooServer answers every method of m_override.Foo with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedFooServer struct{}
+
+// Bar returns UNIMPLEMENTED.
+func (UnimplementedFooServer) Bar(context.Context, *foo.BarRequest) (*foo.BarResponse, error) {
+	return nil, status.Error(status.Unimplemented, Foo_Bar_FullName+" is not implemented")
 }

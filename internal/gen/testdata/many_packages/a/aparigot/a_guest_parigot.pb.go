@@ -8,7 +8,6 @@ package aparigot
 import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,41 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importA_Do is the host's function for many_packages.a.A.Do.
-//
-//go:wasmimport many_packages.a.A Do
-//go:noescape
-func importA_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodA_Do = guest.Method{Import: importA_Do}
-
-// AClient calls the service many_packages.a.A. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type AClient struct {
-	calls callsAClient
-}
-
-// callsAClient makes the calls of a AClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsAClient interface {
-	callDo(ctx context.Context, req *a.Request) (*a.Response, error)
-	callDoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error]
-	callDoInto(ctx context.Context, req *a.Request, resp *a.Response) error
-}
+// AClient calls the service many_packages.a.A. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type AClient struct{ calls callsA }
 
 // Do calls many_packages.a.A.Do.
 func (c AClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
 	return c.calls.callDo(ctx, req)
 }
 
-// DoAsync is Do without the wait: it returns the future of the response.
-func (c AClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
-	return c.calls.callDoAsync(ctx, req)
+// callsA makes the calls of a AClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsA interface {
+	callDo(ctx context.Context, req *a.Request) (*a.Response, error)
 }
 
-// DoInto is Do into resp, a response to use again: what it had is gone. After
-// a call that failed it is undefined.
-func (c AClient) DoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
-	return c.calls.callDoInto(ctx, req, resp)
-}
-
-// NewAClient returns a client of many_packages.a.A that calls the host. A
+// NewAClient returns a client that calls many_packages.a.A in the host. A
 // guest that links it runs only in a host that has the module
-// "many_packages.a.A". With [guest.Borrowed] responses are good until the next
-// call.
+// "many_packages.a.A".
 func NewAClient(opts ...guest.ClientOption) AClient {
-	return AClient{&guestAClient{client: guest.NewClient(opts...)}}
+	return AClient{importedA{guest.NewClient(opts...)}}
 }
 
-// guestAClient calls the host.
-type guestAClient struct {
-	client guest.Client
-}
+// importedA calls the host.
+type importedA struct{ client guest.Client }
 
-func (c *guestAClient) callDo(ctx context.Context, req *a.Request) (*a.Response, error) {
-	resp := new(a.Response)
-	if err := methodA_Do.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport many_packages.a.A Do
+//go:noescape
+func importA_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestAClient) callDoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
-	return methodA_Do.CallInto(ctx, c.client, req, resp)
-}
+var methodA_Do = guest.Method{Import: importA_Do}
 
-func (c *guestAClient) callDoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
-	return guest.Async(ctx, &methodA_Do, c.client, req, new(a.Response))
+func (c importedA) callDo(ctx context.Context, req *a.Request) (*a.Response, error) {
+	return guest.Call[a.Response](ctx, c.client, &methodA_Do, req)
 }
 
 // ServeA serves impl as the service many_packages.a.A to the other guests of
@@ -94,45 +61,33 @@ func (c *guestAClient) callDoAsync(ctx context.Context, req *a.Request) *future.
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeA(ctx context.Context, impl AServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedA(impl), requires...)
+}
+
+// servedA returns how the guest serves impl.
+func servedA(impl AServer) kernel.Service {
+	return kernel.Service{
 		Name: AServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Do",
-				Handler: kernel.Adapt(impl, AServer.Do),
-			},
+			{Name: "Do", Handler: kernel.Adapt(impl, AServer.Do)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateA returns a client of many_packages.a.A that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateA returns a client that calls the guests that serve many_packages.a.A.
+// It waits until one does: see [kernel.Locate].
 func LocateA(ctx context.Context) (AClient, error) {
 	remote, err := kernel.Locate(ctx, AServiceName, "Do")
 	if err != nil {
 		return AClient{}, err
 	}
-	return AClient{locatedAClient{remote: remote}}, nil
+	return AClient{locatedA{remote}}, nil
 }
 
-// locatedAClient calls guests that serve.
-type locatedAClient struct {
-	remote *kernel.Remote
-}
+// locatedA calls guests that serve.
+type locatedA struct{ remote *kernel.Remote }
 
-func (c locatedAClient) callDo(ctx context.Context, req *a.Request) (*a.Response, error) {
-	resp := new(a.Response)
-	if err := c.callDoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedAClient) callDoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedAClient) callDoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(a.Response))
+func (c locatedA) callDo(ctx context.Context, req *a.Request) (*a.Response, error) {
+	return kernel.Call[a.Response](ctx, c.remote, 0, req)
 }

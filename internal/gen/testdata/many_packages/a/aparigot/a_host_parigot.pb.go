@@ -10,9 +10,9 @@ import (
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeA describes the service many_packages.a.A, which guests import as
-// the module "many_packages.a.A", as RegisterA registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeA() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   AServiceName,
-		Module: "many_packages.a.A",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Do",
-				Func:       "Do",
-				Descriptor: pluginsdk.DescribeMethod(A_Do_FullName),
-			},
-		},
-	}
-}
-
-// RegisterA registers impl with e as the service many_packages.a.A. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterA(ctx context.Context, e eng.Engine, impl AImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeA()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeA_Do(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(A_Do_FullName, impl, AImpl.Do)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeA_Do returns the host function of many_packages.a.A.Do.
-func bridgeA_Do(impl AImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, AImpl.Do)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, A_Do_FullName, m, stack, call, new(a.Request), new(a.Response))
-	}
-}
-
 // AClient calls the service many_packages.a.A. It is safe for concurrent use.
 // In guests it is a struct.
 type AClient interface {
 	// Do calls many_packages.a.A.Do.
 	Do(ctx context.Context, req *a.Request) (*a.Response, error)
-	// DoAsync is Do without the wait: it returns the future of the response.
-	DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error]
-	// DoInto is Do into resp, a response to use again: what it had is gone. After
-	// a call that failed it is undefined.
+}
+
+// NewAClient returns a client that calls many_packages.a.A through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewAClient(conn parigotimpl.Conn) AClient {
+	return clientA{conn}
+}
+
+// NewLocalAClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalAClient(impl AServer) AClient {
+	return clientA{parigotimpl.Local(&A_ServiceDesc, impl)}
+}
+
+// clientA is the AClient for every connection.
+type clientA struct{ conn parigotimpl.Conn }
+
+func (c clientA) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
+	return parigotimpl.Call(ctx, c.conn, &A_ServiceDesc.Methods[0], req, new(a.Response))
+}
+
+// AIntoServer is the form of AServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type AIntoServer interface {
 	DoInto(ctx context.Context, req *a.Request, resp *a.Response) error
 }
 
-// NewLocalAClient returns a client of many_packages.a.A that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalAClient(impl AImpl) AClient {
-	return localAClient{impl: impl}
+// RegisterA registers impl with e as the service many_packages.a.A, which
+// guests import as the module "many_packages.a.A". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterA(ctx context.Context, e eng.Engine, impl AServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &A_ServiceDesc, impl, opts...)
 }
 
-// localAClient is the client that NewLocalAClient returns.
-type localAClient struct {
-	impl AImpl
+// A_ServiceDesc describes the service many_packages.a.A. It must not be
+// changed.
+var A_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: AServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return a.File_many_packages_a_a_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: AServiceName, Name: "Do", FullName: A_Do_FullName},
+			Handler: parigotimpl.Handle(AServer.Do, AIntoServer.DoInto, bridgeA_Do),
+		},
+	},
 }
 
-// Do calls many_packages.a.A.Do.
-func (c localAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
-	resp := new(a.Response)
-	if err := c.DoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DoInto calls many_packages.a.A.Do into resp.
-func (c localAClient) DoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
-	return pluginsdk.CallLocal(ctx, A_Do_FullName, c.impl, AImpl.Do, req, resp)
-}
-
-// DoAsync calls many_packages.a.A.Do on a goroutine of its own and returns its
-// future.
-func (c localAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
-	return future.Go(ctx, c.Do, req)
-}
-
-// NewAHostClient returns a client of many_packages.a.A that calls the guests
-// that serve it, through d.
-func NewAHostClient(d pluginsdk.Dispatcher) AClient {
-	return hostAClient{dispatcher: d}
-}
-
-// hostAClient is the client that NewAHostClient returns.
-type hostAClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Do calls many_packages.a.A.Do.
-func (c hostAClient) Do(ctx context.Context, req *a.Request) (*a.Response, error) {
-	resp := new(a.Response)
-	if err := c.DoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DoInto calls many_packages.a.A.Do into resp.
-func (c hostAClient) DoInto(ctx context.Context, req *a.Request, resp *a.Response) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, AServiceName, "Do", req, resp)
-}
-
-// DoAsync calls many_packages.a.A.Do on a goroutine of its own and returns its
-// future.
-func (c hostAClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*a.Response, error] {
-	return future.Go(ctx, c.Do, req)
+func bridgeA_Do(ctx context.Context, h *parigotimpl.Handler[*a.Request, *a.Response], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, A_Do_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,31 +19,21 @@ const (
 	A_Do_FullName = "many_packages.a.A.Do"
 )
 
-// AImpl is what an implementation of the service many_packages.a.A provides to
-// its host. Embed UnimplementedAImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type AImpl interface {
-	// Do handles many_packages.a.A.Do.
-	Do(ctx context.Context, req *a.Request, resp *a.Response) error
-}
-
-// UnimplementedAImpl answers every method of many_packages.a.A with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedAImpl struct{}
-
-// Do answers that many_packages.a.A.Do is not implemented.
-func (UnimplementedAImpl) Do(context.Context, *a.Request, *a.Response) error {
-	return status.Error(status.Unimplemented, A_Do_FullName+" is not implemented")
-}
-
-// AServer is what an implementation of the service many_packages.a.A in a
-// guest provides, see ServeA. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// AServer is the service many_packages.a.A for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedAServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type AServer interface {
-	// Do handles many_packages.a.A.Do.
+	// Do serves many_packages.a.A.Do.
 	Do(ctx context.Context, req *a.Request) (*a.Response, error)
+}
+
+// UnimplementedAServer answers every method of many_packages.a.A with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedAServer struct{}
+
+// Do returns UNIMPLEMENTED.
+func (UnimplementedAServer) Do(context.Context, *a.Request) (*a.Response, error) {
+	return nil, status.Error(status.Unimplemented, A_Do_FullName+" is not implemented")
 }

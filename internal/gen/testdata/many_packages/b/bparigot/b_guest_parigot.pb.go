@@ -9,7 +9,6 @@ import (
 	context "context"
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
 	b "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -21,73 +20,41 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importB_Do is the host's function for many_packages.b.B.Do.
-//
-//go:wasmimport many_packages.b.B Do
-//go:noescape
-func importB_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodB_Do = guest.Method{Import: importB_Do}
-
-// BClient calls the service many_packages.b.B. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type BClient struct {
-	calls callsBClient
-}
-
-// callsBClient makes the calls of a BClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsBClient interface {
-	callDo(ctx context.Context, req *a.Request) (*b.Response, error)
-	callDoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error]
-	callDoInto(ctx context.Context, req *a.Request, resp *b.Response) error
-}
+// BClient calls the service many_packages.b.B. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type BClient struct{ calls callsB }
 
 // Do calls many_packages.b.B.Do.
 func (c BClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
 	return c.calls.callDo(ctx, req)
 }
 
-// DoAsync is Do without the wait: it returns the future of the response.
-func (c BClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
-	return c.calls.callDoAsync(ctx, req)
+// callsB makes the calls of a BClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsB interface {
+	callDo(ctx context.Context, req *a.Request) (*b.Response, error)
 }
 
-// DoInto is Do into resp, a response to use again: what it had is gone. After
-// a call that failed it is undefined.
-func (c BClient) DoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
-	return c.calls.callDoInto(ctx, req, resp)
-}
-
-// NewBClient returns a client of many_packages.b.B that calls the host. A
+// NewBClient returns a client that calls many_packages.b.B in the host. A
 // guest that links it runs only in a host that has the module
-// "many_packages.b.B". With [guest.Borrowed] responses are good until the next
-// call.
+// "many_packages.b.B".
 func NewBClient(opts ...guest.ClientOption) BClient {
-	return BClient{&guestBClient{client: guest.NewClient(opts...)}}
+	return BClient{importedB{guest.NewClient(opts...)}}
 }
 
-// guestBClient calls the host.
-type guestBClient struct {
-	client guest.Client
-}
+// importedB calls the host.
+type importedB struct{ client guest.Client }
 
-func (c *guestBClient) callDo(ctx context.Context, req *a.Request) (*b.Response, error) {
-	resp := new(b.Response)
-	if err := methodB_Do.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport many_packages.b.B Do
+//go:noescape
+func importB_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestBClient) callDoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
-	return methodB_Do.CallInto(ctx, c.client, req, resp)
-}
+var methodB_Do = guest.Method{Import: importB_Do}
 
-func (c *guestBClient) callDoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
-	return guest.Async(ctx, &methodB_Do, c.client, req, new(b.Response))
+func (c importedB) callDo(ctx context.Context, req *a.Request) (*b.Response, error) {
+	return guest.Call[b.Response](ctx, c.client, &methodB_Do, req)
 }
 
 // ServeB serves impl as the service many_packages.b.B to the other guests of
@@ -95,45 +62,33 @@ func (c *guestBClient) callDoAsync(ctx context.Context, req *a.Request) *future.
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeB(ctx context.Context, impl BServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedB(impl), requires...)
+}
+
+// servedB returns how the guest serves impl.
+func servedB(impl BServer) kernel.Service {
+	return kernel.Service{
 		Name: BServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Do",
-				Handler: kernel.Adapt(impl, BServer.Do),
-			},
+			{Name: "Do", Handler: kernel.Adapt(impl, BServer.Do)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateB returns a client of many_packages.b.B that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateB returns a client that calls the guests that serve many_packages.b.B.
+// It waits until one does: see [kernel.Locate].
 func LocateB(ctx context.Context) (BClient, error) {
 	remote, err := kernel.Locate(ctx, BServiceName, "Do")
 	if err != nil {
 		return BClient{}, err
 	}
-	return BClient{locatedBClient{remote: remote}}, nil
+	return BClient{locatedB{remote}}, nil
 }
 
-// locatedBClient calls guests that serve.
-type locatedBClient struct {
-	remote *kernel.Remote
-}
+// locatedB calls guests that serve.
+type locatedB struct{ remote *kernel.Remote }
 
-func (c locatedBClient) callDo(ctx context.Context, req *a.Request) (*b.Response, error) {
-	resp := new(b.Response)
-	if err := c.callDoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedBClient) callDoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedBClient) callDoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(b.Response))
+func (c locatedB) callDo(ctx context.Context, req *a.Request) (*b.Response, error) {
+	return kernel.Call[b.Response](ctx, c.remote, 0, req)
 }

@@ -11,9 +11,9 @@ import (
 	b "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -22,115 +22,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeB describes the service many_packages.b.B, which guests import as
-// the module "many_packages.b.B", as RegisterB registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeB() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   BServiceName,
-		Module: "many_packages.b.B",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Do",
-				Func:       "Do",
-				Descriptor: pluginsdk.DescribeMethod(B_Do_FullName),
-			},
-		},
-	}
-}
-
-// RegisterB registers impl with e as the service many_packages.b.B. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterB(ctx context.Context, e eng.Engine, impl BImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeB()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeB_Do(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(B_Do_FullName, impl, BImpl.Do)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeB_Do returns the host function of many_packages.b.B.Do.
-func bridgeB_Do(impl BImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, BImpl.Do)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, B_Do_FullName, m, stack, call, new(a.Request), new(b.Response))
-	}
-}
-
 // BClient calls the service many_packages.b.B. It is safe for concurrent use.
 // In guests it is a struct.
 type BClient interface {
 	// Do calls many_packages.b.B.Do.
 	Do(ctx context.Context, req *a.Request) (*b.Response, error)
-	// DoAsync is Do without the wait: it returns the future of the response.
-	DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error]
-	// DoInto is Do into resp, a response to use again: what it had is gone. After
-	// a call that failed it is undefined.
+}
+
+// NewBClient returns a client that calls many_packages.b.B through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewBClient(conn parigotimpl.Conn) BClient {
+	return clientB{conn}
+}
+
+// NewLocalBClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalBClient(impl BServer) BClient {
+	return clientB{parigotimpl.Local(&B_ServiceDesc, impl)}
+}
+
+// clientB is the BClient for every connection.
+type clientB struct{ conn parigotimpl.Conn }
+
+func (c clientB) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
+	return parigotimpl.Call(ctx, c.conn, &B_ServiceDesc.Methods[0], req, new(b.Response))
+}
+
+// BIntoServer is the form of BServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type BIntoServer interface {
 	DoInto(ctx context.Context, req *a.Request, resp *b.Response) error
 }
 
-// NewLocalBClient returns a client of many_packages.b.B that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalBClient(impl BImpl) BClient {
-	return localBClient{impl: impl}
+// RegisterB registers impl with e as the service many_packages.b.B, which
+// guests import as the module "many_packages.b.B". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterB(ctx context.Context, e eng.Engine, impl BServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &B_ServiceDesc, impl, opts...)
 }
 
-// localBClient is the client that NewLocalBClient returns.
-type localBClient struct {
-	impl BImpl
+// B_ServiceDesc describes the service many_packages.b.B. It must not be
+// changed.
+var B_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: BServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return b.File_many_packages_b_b_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: BServiceName, Name: "Do", FullName: B_Do_FullName},
+			Handler: parigotimpl.Handle(BServer.Do, BIntoServer.DoInto, bridgeB_Do),
+		},
+	},
 }
 
-// Do calls many_packages.b.B.Do.
-func (c localBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
-	resp := new(b.Response)
-	if err := c.DoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DoInto calls many_packages.b.B.Do into resp.
-func (c localBClient) DoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
-	return pluginsdk.CallLocal(ctx, B_Do_FullName, c.impl, BImpl.Do, req, resp)
-}
-
-// DoAsync calls many_packages.b.B.Do on a goroutine of its own and returns its
-// future.
-func (c localBClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
-	return future.Go(ctx, c.Do, req)
-}
-
-// NewBHostClient returns a client of many_packages.b.B that calls the guests
-// that serve it, through d.
-func NewBHostClient(d pluginsdk.Dispatcher) BClient {
-	return hostBClient{dispatcher: d}
-}
-
-// hostBClient is the client that NewBHostClient returns.
-type hostBClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Do calls many_packages.b.B.Do.
-func (c hostBClient) Do(ctx context.Context, req *a.Request) (*b.Response, error) {
-	resp := new(b.Response)
-	if err := c.DoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DoInto calls many_packages.b.B.Do into resp.
-func (c hostBClient) DoInto(ctx context.Context, req *a.Request, resp *b.Response) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, BServiceName, "Do", req, resp)
-}
-
-// DoAsync calls many_packages.b.B.Do on a goroutine of its own and returns its
-// future.
-func (c hostBClient) DoAsync(ctx context.Context, req *a.Request) *future.Method[*b.Response, error] {
-	return future.Go(ctx, c.Do, req)
+func bridgeB_Do(ctx context.Context, h *parigotimpl.Handler[*a.Request, *b.Response], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, B_Do_FullName, m, stack, h.Serve, req, resp)
 }

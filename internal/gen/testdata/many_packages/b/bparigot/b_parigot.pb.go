@@ -20,31 +20,21 @@ const (
 	B_Do_FullName = "many_packages.b.B.Do"
 )
 
-// BImpl is what an implementation of the service many_packages.b.B provides to
-// its host. Embed UnimplementedBImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type BImpl interface {
-	// Do handles many_packages.b.B.Do.
-	Do(ctx context.Context, req *a.Request, resp *b.Response) error
-}
-
-// UnimplementedBImpl answers every method of many_packages.b.B with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedBImpl struct{}
-
-// Do answers that many_packages.b.B.Do is not implemented.
-func (UnimplementedBImpl) Do(context.Context, *a.Request, *b.Response) error {
-	return status.Error(status.Unimplemented, B_Do_FullName+" is not implemented")
-}
-
-// BServer is what an implementation of the service many_packages.b.B in a
-// guest provides, see ServeB. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// BServer is the service many_packages.b.B for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedBServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type BServer interface {
-	// Do handles many_packages.b.B.Do.
+	// Do serves many_packages.b.B.Do.
 	Do(ctx context.Context, req *a.Request) (*b.Response, error)
+}
+
+// UnimplementedBServer answers every method of many_packages.b.B with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedBServer struct{}
+
+// Do returns UNIMPLEMENTED.
+func (UnimplementedBServer) Do(context.Context, *a.Request) (*b.Response, error) {
+	return nil, status.Error(status.Unimplemented, B_Do_FullName+" is not implemented")
 }

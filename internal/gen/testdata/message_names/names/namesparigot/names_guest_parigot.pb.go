@@ -8,7 +8,6 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,89 +19,16 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importGreeter_Clients is the host's function for message_names.Greeter.Clients.
-//
-//go:wasmimport message_names.Greeter Clients
-//go:noescape
-func importGreeter_Clients(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodGreeter_Clients = guest.Method{Import: importGreeter_Clients}
-
-// importGreeter_Plugins is the host's function for message_names.Greeter.Plugins.
-//
-//go:wasmimport message_names.Greeter Plugins
-//go:noescape
-func importGreeter_Plugins(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodGreeter_Plugins = guest.Method{Import: importGreeter_Plugins}
-
-// importGreeter_Joined is the host's function for message_names.Greeter.Joined.
-//
-//go:wasmimport message_names.Greeter Joined
-//go:noescape
-func importGreeter_Joined(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodGreeter_Joined = guest.Method{Import: importGreeter_Joined}
-
-// importGreeter_Predeclared is the host's function for message_names.Greeter.Predeclared.
-//
-//go:wasmimport message_names.Greeter Predeclared
-//go:noescape
-func importGreeter_Predeclared(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodGreeter_Predeclared = guest.Method{Import: importGreeter_Predeclared}
-
-// importGreeter_Packages is the host's function for message_names.Greeter.Packages.
-//
-//go:wasmimport message_names.Greeter Packages
-//go:noescape
-func importGreeter_Packages(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodGreeter_Packages = guest.Method{Import: importGreeter_Packages}
-
 // GreeterClient calls the service message_names.Greeter. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type GreeterClient struct {
-	calls callsGreeterClient
-}
-
-// callsGreeterClient makes the calls of a GreeterClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsGreeterClient interface {
-	callClients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error)
-	callClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error]
-	callClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error
-	callPlugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error)
-	callPluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error]
-	callPluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error
-	callJoined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error)
-	callJoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error]
-	callJoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error
-	callPredeclared(ctx context.Context, req *names.Error) (*names.String_, error)
-	callPredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error]
-	callPredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error
-	callPackages(ctx context.Context, req *names.Context) (*names.Any, error)
-	callPackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error]
-	callPackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type GreeterClient struct{ calls callsGreeter }
 
 // Clients calls message_names.Greeter.Clients.
 func (c GreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
 	return c.calls.callClients(ctx, req)
-}
-
-// ClientsAsync is Clients without the wait: it returns the future of the
-// response.
-func (c GreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
-	return c.calls.callClientsAsync(ctx, req)
-}
-
-// ClientsInto is Clients into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c GreeterClient) ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
-	return c.calls.callClientsInto(ctx, req, resp)
 }
 
 // Plugins calls message_names.Greeter.Plugins.
@@ -110,33 +36,9 @@ func (c GreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*
 	return c.calls.callPlugins(ctx, req)
 }
 
-// PluginsAsync is Plugins without the wait: it returns the future of the
-// response.
-func (c GreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
-	return c.calls.callPluginsAsync(ctx, req)
-}
-
-// PluginsInto is Plugins into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c GreeterClient) PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
-	return c.calls.callPluginsInto(ctx, req, resp)
-}
-
 // Joined calls message_names.Greeter.Joined.
 func (c GreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
 	return c.calls.callJoined(ctx, req)
-}
-
-// JoinedAsync is Joined without the wait: it returns the future of the
-// response.
-func (c GreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
-	return c.calls.callJoinedAsync(ctx, req)
-}
-
-// JoinedInto is Joined into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c GreeterClient) JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
-	return c.calls.callJoinedInto(ctx, req, resp)
 }
 
 // Predeclared calls message_names.Greeter.Predeclared.
@@ -144,126 +46,79 @@ func (c GreeterClient) Predeclared(ctx context.Context, req *names.Error) (*name
 	return c.calls.callPredeclared(ctx, req)
 }
 
-// PredeclaredAsync is Predeclared without the wait: it returns the future of
-// the response.
-func (c GreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
-	return c.calls.callPredeclaredAsync(ctx, req)
-}
-
-// PredeclaredInto is Predeclared into resp, a response to use again: what it
-// had is gone. After a call that failed it is undefined.
-func (c GreeterClient) PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
-	return c.calls.callPredeclaredInto(ctx, req, resp)
-}
-
 // Packages calls message_names.Greeter.Packages.
 func (c GreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
 	return c.calls.callPackages(ctx, req)
 }
 
-// PackagesAsync is Packages without the wait: it returns the future of the
-// response.
-func (c GreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
-	return c.calls.callPackagesAsync(ctx, req)
+// callsGreeter makes the calls of a GreeterClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsGreeter interface {
+	callClients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error)
+	callPlugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error)
+	callJoined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error)
+	callPredeclared(ctx context.Context, req *names.Error) (*names.String_, error)
+	callPackages(ctx context.Context, req *names.Context) (*names.Any, error)
 }
 
-// PackagesInto is Packages into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c GreeterClient) PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
-	return c.calls.callPackagesInto(ctx, req, resp)
-}
-
-// NewGreeterClient returns a client of message_names.Greeter that calls the
+// NewGreeterClient returns a client that calls message_names.Greeter in the
 // host. A guest that links it runs only in a host that has the module
-// "message_names.Greeter". With [guest.Borrowed] responses are good until the
-// next call.
+// "message_names.Greeter".
 func NewGreeterClient(opts ...guest.ClientOption) GreeterClient {
-	return GreeterClient{&guestGreeterClient{client: guest.NewClient(opts...)}}
+	return GreeterClient{importedGreeter{guest.NewClient(opts...)}}
 }
 
-// guestGreeterClient calls the host.
-type guestGreeterClient struct {
-	client guest.Client
+// importedGreeter calls the host.
+type importedGreeter struct{ client guest.Client }
+
+//go:wasmimport message_names.Greeter Clients
+//go:noescape
+func importGreeter_Clients(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodGreeter_Clients = guest.Method{Import: importGreeter_Clients}
+
+func (c importedGreeter) callClients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
+	return guest.Call[names.GreeterImpl](ctx, c.client, &methodGreeter_Clients, req)
 }
 
-func (c *guestGreeterClient) callClients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
-	resp := new(names.GreeterImpl)
-	if err := methodGreeter_Clients.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport message_names.Greeter Plugins
+//go:noescape
+func importGreeter_Plugins(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodGreeter_Plugins = guest.Method{Import: importGreeter_Plugins}
+
+func (c importedGreeter) callPlugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
+	return guest.Call[names.UnimplementedGreeterImpl](ctx, c.client, &methodGreeter_Plugins, req)
 }
 
-func (c *guestGreeterClient) callClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
-	return methodGreeter_Clients.CallInto(ctx, c.client, req, resp)
+//go:wasmimport message_names.Greeter Joined
+//go:noescape
+func importGreeter_Joined(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodGreeter_Joined = guest.Method{Import: importGreeter_Joined}
+
+func (c importedGreeter) callJoined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
+	return guest.Call[names.RegisterGreeter](ctx, c.client, &methodGreeter_Joined, req)
 }
 
-func (c *guestGreeterClient) callClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
-	return guest.Async(ctx, &methodGreeter_Clients, c.client, req, new(names.GreeterImpl))
+//go:wasmimport message_names.Greeter Predeclared
+//go:noescape
+func importGreeter_Predeclared(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodGreeter_Predeclared = guest.Method{Import: importGreeter_Predeclared}
+
+func (c importedGreeter) callPredeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
+	return guest.Call[names.String_](ctx, c.client, &methodGreeter_Predeclared, req)
 }
 
-func (c *guestGreeterClient) callPlugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
-	resp := new(names.UnimplementedGreeterImpl)
-	if err := methodGreeter_Plugins.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport message_names.Greeter Packages
+//go:noescape
+func importGreeter_Packages(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestGreeterClient) callPluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
-	return methodGreeter_Plugins.CallInto(ctx, c.client, req, resp)
-}
+var methodGreeter_Packages = guest.Method{Import: importGreeter_Packages}
 
-func (c *guestGreeterClient) callPluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
-	return guest.Async(ctx, &methodGreeter_Plugins, c.client, req, new(names.UnimplementedGreeterImpl))
-}
-
-func (c *guestGreeterClient) callJoined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
-	resp := new(names.RegisterGreeter)
-	if err := methodGreeter_Joined.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestGreeterClient) callJoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
-	return methodGreeter_Joined.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestGreeterClient) callJoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
-	return guest.Async(ctx, &methodGreeter_Joined, c.client, req, new(names.RegisterGreeter))
-}
-
-func (c *guestGreeterClient) callPredeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
-	resp := new(names.String_)
-	if err := methodGreeter_Predeclared.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestGreeterClient) callPredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
-	return methodGreeter_Predeclared.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestGreeterClient) callPredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
-	return guest.Async(ctx, &methodGreeter_Predeclared, c.client, req, new(names.String_))
-}
-
-func (c *guestGreeterClient) callPackages(ctx context.Context, req *names.Context) (*names.Any, error) {
-	resp := new(names.Any)
-	if err := methodGreeter_Packages.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestGreeterClient) callPackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
-	return methodGreeter_Packages.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestGreeterClient) callPackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
-	return guest.Async(ctx, &methodGreeter_Packages, c.client, req, new(names.Any))
+func (c importedGreeter) callPackages(ctx context.Context, req *names.Context) (*names.Any, error) {
+	return guest.Call[names.Any](ctx, c.client, &methodGreeter_Packages, req)
 }
 
 // ServeGreeter serves impl as the service message_names.Greeter to the other
@@ -271,125 +126,53 @@ func (c *guestGreeterClient) callPackagesAsync(ctx context.Context, req *names.C
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedGreeter(impl), requires...)
+}
+
+// servedGreeter returns how the guest serves impl.
+func servedGreeter(impl GreeterServer) kernel.Service {
+	return kernel.Service{
 		Name: GreeterServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Clients",
-				Handler: kernel.Adapt(impl, GreeterServer.Clients),
-			},
-			{
-				Name:    "Plugins",
-				Handler: kernel.Adapt(impl, GreeterServer.Plugins),
-			},
-			{
-				Name:    "Joined",
-				Handler: kernel.Adapt(impl, GreeterServer.Joined),
-			},
-			{
-				Name:    "Predeclared",
-				Handler: kernel.Adapt(impl, GreeterServer.Predeclared),
-			},
-			{
-				Name:    "Packages",
-				Handler: kernel.Adapt(impl, GreeterServer.Packages),
-			},
+			{Name: "Clients", Handler: kernel.Adapt(impl, GreeterServer.Clients)},
+			{Name: "Plugins", Handler: kernel.Adapt(impl, GreeterServer.Plugins)},
+			{Name: "Joined", Handler: kernel.Adapt(impl, GreeterServer.Joined)},
+			{Name: "Predeclared", Handler: kernel.Adapt(impl, GreeterServer.Predeclared)},
+			{Name: "Packages", Handler: kernel.Adapt(impl, GreeterServer.Packages)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateGreeter returns a client of message_names.Greeter that calls the
-// guests that serve it. It waits until one does: see [kernel.Locate].
+// LocateGreeter returns a client that calls the guests that serve
+// message_names.Greeter. It waits until one does: see [kernel.Locate].
 func LocateGreeter(ctx context.Context) (GreeterClient, error) {
 	remote, err := kernel.Locate(ctx, GreeterServiceName, "Clients", "Plugins", "Joined", "Predeclared", "Packages")
 	if err != nil {
 		return GreeterClient{}, err
 	}
-	return GreeterClient{locatedGreeterClient{remote: remote}}, nil
+	return GreeterClient{locatedGreeter{remote}}, nil
 }
 
-// locatedGreeterClient calls guests that serve.
-type locatedGreeterClient struct {
-	remote *kernel.Remote
+// locatedGreeter calls guests that serve.
+type locatedGreeter struct{ remote *kernel.Remote }
+
+func (c locatedGreeter) callClients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
+	return kernel.Call[names.GreeterImpl](ctx, c.remote, 0, req)
 }
 
-func (c locatedGreeterClient) callClients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
-	resp := new(names.GreeterImpl)
-	if err := c.callClientsInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedGreeter) callPlugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
+	return kernel.Call[names.UnimplementedGreeterImpl](ctx, c.remote, 1, req)
 }
 
-func (c locatedGreeterClient) callClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
-	return c.remote.Call(ctx, 0, req, resp)
+func (c locatedGreeter) callJoined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
+	return kernel.Call[names.RegisterGreeter](ctx, c.remote, 2, req)
 }
 
-func (c locatedGreeterClient) callClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.GreeterImpl))
+func (c locatedGreeter) callPredeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
+	return kernel.Call[names.String_](ctx, c.remote, 3, req)
 }
 
-func (c locatedGreeterClient) callPlugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
-	resp := new(names.UnimplementedGreeterImpl)
-	if err := c.callPluginsInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedGreeterClient) callPluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedGreeterClient) callPluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(names.UnimplementedGreeterImpl))
-}
-
-func (c locatedGreeterClient) callJoined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
-	resp := new(names.RegisterGreeter)
-	if err := c.callJoinedInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedGreeterClient) callJoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
-	return c.remote.Call(ctx, 2, req, resp)
-}
-
-func (c locatedGreeterClient) callJoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
-	return kernel.CallAsync(ctx, c.remote, 2, req, new(names.RegisterGreeter))
-}
-
-func (c locatedGreeterClient) callPredeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
-	resp := new(names.String_)
-	if err := c.callPredeclaredInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedGreeterClient) callPredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
-	return c.remote.Call(ctx, 3, req, resp)
-}
-
-func (c locatedGreeterClient) callPredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
-	return kernel.CallAsync(ctx, c.remote, 3, req, new(names.String_))
-}
-
-func (c locatedGreeterClient) callPackages(ctx context.Context, req *names.Context) (*names.Any, error) {
-	resp := new(names.Any)
-	if err := c.callPackagesInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedGreeterClient) callPackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
-	return c.remote.Call(ctx, 4, req, resp)
-}
-
-func (c locatedGreeterClient) callPackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
-	return kernel.CallAsync(ctx, c.remote, 4, req, new(names.Any))
+func (c locatedGreeter) callPackages(ctx context.Context, req *names.Context) (*names.Any, error) {
+	return kernel.Call[names.Any](ctx, c.remote, 4, req)
 }

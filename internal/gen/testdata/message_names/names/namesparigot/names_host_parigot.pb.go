@@ -10,9 +10,9 @@ import (
 	names "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,373 +21,130 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeGreeter describes the service message_names.Greeter, which guests
-// import as the module "message_names.Greeter", as RegisterGreeter registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeGreeter() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   GreeterServiceName,
-		Module: "message_names.Greeter",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Clients",
-				Func:       "Clients",
-				Descriptor: pluginsdk.DescribeMethod(Greeter_Clients_FullName),
-			},
-			{
-				Name:       "Plugins",
-				Func:       "Plugins",
-				Descriptor: pluginsdk.DescribeMethod(Greeter_Plugins_FullName),
-			},
-			{
-				Name:       "Joined",
-				Func:       "Joined",
-				Descriptor: pluginsdk.DescribeMethod(Greeter_Joined_FullName),
-			},
-			{
-				Name:       "Predeclared",
-				Func:       "Predeclared",
-				Descriptor: pluginsdk.DescribeMethod(Greeter_Predeclared_FullName),
-			},
-			{
-				Name:       "Packages",
-				Func:       "Packages",
-				Descriptor: pluginsdk.DescribeMethod(Greeter_Packages_FullName),
-			},
-		},
-	}
-}
-
-// RegisterGreeter registers impl with e as the service message_names.Greeter.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeGreeter()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeGreeter_Clients(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Greeter_Clients_FullName, impl, GreeterImpl.Clients)
-	service.Methods[1].Bridge = bridgeGreeter_Plugins(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Greeter_Plugins_FullName, impl, GreeterImpl.Plugins)
-	service.Methods[2].Bridge = bridgeGreeter_Joined(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Greeter_Joined_FullName, impl, GreeterImpl.Joined)
-	service.Methods[3].Bridge = bridgeGreeter_Predeclared(impl)
-	service.Methods[3].Borrowing = pluginsdk.Borrow(Greeter_Predeclared_FullName, impl, GreeterImpl.Predeclared)
-	service.Methods[4].Bridge = bridgeGreeter_Packages(impl)
-	service.Methods[4].Borrowing = pluginsdk.Borrow(Greeter_Packages_FullName, impl, GreeterImpl.Packages)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeGreeter_Clients returns the host function of message_names.Greeter.Clients.
-func bridgeGreeter_Clients(impl GreeterImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, GreeterImpl.Clients)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Greeter_Clients_FullName, m, stack, call, new(names.GreeterClient), new(names.GreeterImpl))
-	}
-}
-
-// bridgeGreeter_Plugins returns the host function of message_names.Greeter.Plugins.
-func bridgeGreeter_Plugins(impl GreeterImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, GreeterImpl.Plugins)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Greeter_Plugins_FullName, m, stack, call, new(names.GreeterPlugin), new(names.UnimplementedGreeterImpl))
-	}
-}
-
-// bridgeGreeter_Joined returns the host function of message_names.Greeter.Joined.
-func bridgeGreeter_Joined(impl GreeterImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, GreeterImpl.Joined)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Greeter_Joined_FullName, m, stack, call, new(names.GreeterClients), new(names.RegisterGreeter))
-	}
-}
-
-// bridgeGreeter_Predeclared returns the host function of message_names.Greeter.Predeclared.
-func bridgeGreeter_Predeclared(impl GreeterImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, GreeterImpl.Predeclared)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Greeter_Predeclared_FullName, m, stack, call, new(names.Error), new(names.String_))
-	}
-}
-
-// bridgeGreeter_Packages returns the host function of message_names.Greeter.Packages.
-func bridgeGreeter_Packages(impl GreeterImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, GreeterImpl.Packages)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Greeter_Packages_FullName, m, stack, call, new(names.Context), new(names.Any))
-	}
-}
-
 // GreeterClient calls the service message_names.Greeter. It is safe for
 // concurrent use. In guests it is a struct.
 type GreeterClient interface {
 	// Clients calls message_names.Greeter.Clients.
 	Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error)
-	// ClientsAsync is Clients without the wait: it returns the future of the
-	// response.
-	ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error]
-	// ClientsInto is Clients into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error
 	// Plugins calls message_names.Greeter.Plugins.
 	Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error)
-	// PluginsAsync is Plugins without the wait: it returns the future of the
-	// response.
-	PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error]
-	// PluginsInto is Plugins into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error
 	// Joined calls message_names.Greeter.Joined.
 	Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error)
-	// JoinedAsync is Joined without the wait: it returns the future of the
-	// response.
-	JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error]
-	// JoinedInto is Joined into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error
 	// Predeclared calls message_names.Greeter.Predeclared.
 	Predeclared(ctx context.Context, req *names.Error) (*names.String_, error)
-	// PredeclaredAsync is Predeclared without the wait: it returns the future of
-	// the response.
-	PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error]
-	// PredeclaredInto is Predeclared into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
-	PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error
 	// Packages calls message_names.Greeter.Packages.
 	Packages(ctx context.Context, req *names.Context) (*names.Any, error)
-	// PackagesAsync is Packages without the wait: it returns the future of the
-	// response.
-	PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error]
-	// PackagesInto is Packages into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
+}
+
+// NewGreeterClient returns a client that calls message_names.Greeter through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewGreeterClient(conn parigotimpl.Conn) GreeterClient {
+	return clientGreeter{conn}
+}
+
+// NewLocalGreeterClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalGreeterClient(impl GreeterServer) GreeterClient {
+	return clientGreeter{parigotimpl.Local(&Greeter_ServiceDesc, impl)}
+}
+
+// clientGreeter is the GreeterClient for every connection.
+type clientGreeter struct{ conn parigotimpl.Conn }
+
+func (c clientGreeter) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
+	return parigotimpl.Call(ctx, c.conn, &Greeter_ServiceDesc.Methods[0], req, new(names.GreeterImpl))
+}
+
+func (c clientGreeter) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
+	return parigotimpl.Call(ctx, c.conn, &Greeter_ServiceDesc.Methods[1], req, new(names.UnimplementedGreeterImpl))
+}
+
+func (c clientGreeter) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
+	return parigotimpl.Call(ctx, c.conn, &Greeter_ServiceDesc.Methods[2], req, new(names.RegisterGreeter))
+}
+
+func (c clientGreeter) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
+	return parigotimpl.Call(ctx, c.conn, &Greeter_ServiceDesc.Methods[3], req, new(names.String_))
+}
+
+func (c clientGreeter) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
+	return parigotimpl.Call(ctx, c.conn, &Greeter_ServiceDesc.Methods[4], req, new(names.Any))
+}
+
+// GreeterIntoServer is the form of GreeterServer that [pluginsdk.Into] asks
+// for: each method fills resp, which is empty and not the method's any more
+// when it returns.
+type GreeterIntoServer interface {
+	ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error
+	PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error
+	JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error
+	PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error
 	PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error
 }
 
-// NewLocalGreeterClient returns a client of message_names.Greeter that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalGreeterClient(impl GreeterImpl) GreeterClient {
-	return localGreeterClient{impl: impl}
+// RegisterGreeter registers impl with e as the service message_names.Greeter,
+// which guests import as the module "message_names.Greeter". It fails when
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Greeter_ServiceDesc, impl, opts...)
 }
 
-// localGreeterClient is the client that NewLocalGreeterClient returns.
-type localGreeterClient struct {
-	impl GreeterImpl
+// Greeter_ServiceDesc describes the service message_names.Greeter. It must not
+// be changed.
+var Greeter_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: GreeterServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_message_names_names_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: GreeterServiceName, Name: "Clients", FullName: Greeter_Clients_FullName},
+			Handler: parigotimpl.Handle(GreeterServer.Clients, GreeterIntoServer.ClientsInto, bridgeGreeter_Clients),
+		},
+		{
+			Method:  parigotimpl.Method{Service: GreeterServiceName, Name: "Plugins", FullName: Greeter_Plugins_FullName},
+			Handler: parigotimpl.Handle(GreeterServer.Plugins, GreeterIntoServer.PluginsInto, bridgeGreeter_Plugins),
+		},
+		{
+			Method:  parigotimpl.Method{Service: GreeterServiceName, Name: "Joined", FullName: Greeter_Joined_FullName},
+			Handler: parigotimpl.Handle(GreeterServer.Joined, GreeterIntoServer.JoinedInto, bridgeGreeter_Joined),
+		},
+		{
+			Method:  parigotimpl.Method{Service: GreeterServiceName, Name: "Predeclared", FullName: Greeter_Predeclared_FullName},
+			Handler: parigotimpl.Handle(GreeterServer.Predeclared, GreeterIntoServer.PredeclaredInto, bridgeGreeter_Predeclared),
+		},
+		{
+			Method:  parigotimpl.Method{Service: GreeterServiceName, Name: "Packages", FullName: Greeter_Packages_FullName},
+			Handler: parigotimpl.Handle(GreeterServer.Packages, GreeterIntoServer.PackagesInto, bridgeGreeter_Packages),
+		},
+	},
 }
 
-// Clients calls message_names.Greeter.Clients.
-func (c localGreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
-	resp := new(names.GreeterImpl)
-	if err := c.ClientsInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeGreeter_Clients(ctx context.Context, h *parigotimpl.Handler[*names.GreeterClient, *names.GreeterImpl], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Greeter_Clients_FullName, m, stack, h.Serve, req, resp)
 }
 
-// ClientsInto calls message_names.Greeter.Clients into resp.
-func (c localGreeterClient) ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
-	return pluginsdk.CallLocal(ctx, Greeter_Clients_FullName, c.impl, GreeterImpl.Clients, req, resp)
+func bridgeGreeter_Plugins(ctx context.Context, h *parigotimpl.Handler[*names.GreeterPlugin, *names.UnimplementedGreeterImpl], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Greeter_Plugins_FullName, m, stack, h.Serve, req, resp)
 }
 
-// ClientsAsync calls message_names.Greeter.Clients on a goroutine of its own
-// and returns its future.
-func (c localGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
-	return future.Go(ctx, c.Clients, req)
+func bridgeGreeter_Joined(ctx context.Context, h *parigotimpl.Handler[*names.GreeterClients, *names.RegisterGreeter], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Greeter_Joined_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Plugins calls message_names.Greeter.Plugins.
-func (c localGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
-	resp := new(names.UnimplementedGreeterImpl)
-	if err := c.PluginsInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeGreeter_Predeclared(ctx context.Context, h *parigotimpl.Handler[*names.Error, *names.String_], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Greeter_Predeclared_FullName, m, stack, h.Serve, req, resp)
 }
 
-// PluginsInto calls message_names.Greeter.Plugins into resp.
-func (c localGreeterClient) PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
-	return pluginsdk.CallLocal(ctx, Greeter_Plugins_FullName, c.impl, GreeterImpl.Plugins, req, resp)
-}
-
-// PluginsAsync calls message_names.Greeter.Plugins on a goroutine of its own
-// and returns its future.
-func (c localGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
-	return future.Go(ctx, c.Plugins, req)
-}
-
-// Joined calls message_names.Greeter.Joined.
-func (c localGreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
-	resp := new(names.RegisterGreeter)
-	if err := c.JoinedInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// JoinedInto calls message_names.Greeter.Joined into resp.
-func (c localGreeterClient) JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
-	return pluginsdk.CallLocal(ctx, Greeter_Joined_FullName, c.impl, GreeterImpl.Joined, req, resp)
-}
-
-// JoinedAsync calls message_names.Greeter.Joined on a goroutine of its own and
-// returns its future.
-func (c localGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
-	return future.Go(ctx, c.Joined, req)
-}
-
-// Predeclared calls message_names.Greeter.Predeclared.
-func (c localGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
-	resp := new(names.String_)
-	if err := c.PredeclaredInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PredeclaredInto calls message_names.Greeter.Predeclared into resp.
-func (c localGreeterClient) PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
-	return pluginsdk.CallLocal(ctx, Greeter_Predeclared_FullName, c.impl, GreeterImpl.Predeclared, req, resp)
-}
-
-// PredeclaredAsync calls message_names.Greeter.Predeclared on a goroutine of
-// its own and returns its future.
-func (c localGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
-	return future.Go(ctx, c.Predeclared, req)
-}
-
-// Packages calls message_names.Greeter.Packages.
-func (c localGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
-	resp := new(names.Any)
-	if err := c.PackagesInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PackagesInto calls message_names.Greeter.Packages into resp.
-func (c localGreeterClient) PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
-	return pluginsdk.CallLocal(ctx, Greeter_Packages_FullName, c.impl, GreeterImpl.Packages, req, resp)
-}
-
-// PackagesAsync calls message_names.Greeter.Packages on a goroutine of its own
-// and returns its future.
-func (c localGreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
-	return future.Go(ctx, c.Packages, req)
-}
-
-// NewGreeterHostClient returns a client of message_names.Greeter that calls
-// the guests that serve it, through d.
-func NewGreeterHostClient(d pluginsdk.Dispatcher) GreeterClient {
-	return hostGreeterClient{dispatcher: d}
-}
-
-// hostGreeterClient is the client that NewGreeterHostClient returns.
-type hostGreeterClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Clients calls message_names.Greeter.Clients.
-func (c hostGreeterClient) Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
-	resp := new(names.GreeterImpl)
-	if err := c.ClientsInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ClientsInto calls message_names.Greeter.Clients into resp.
-func (c hostGreeterClient) ClientsInto(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Clients", req, resp)
-}
-
-// ClientsAsync calls message_names.Greeter.Clients on a goroutine of its own
-// and returns its future.
-func (c hostGreeterClient) ClientsAsync(ctx context.Context, req *names.GreeterClient) *future.Method[*names.GreeterImpl, error] {
-	return future.Go(ctx, c.Clients, req)
-}
-
-// Plugins calls message_names.Greeter.Plugins.
-func (c hostGreeterClient) Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
-	resp := new(names.UnimplementedGreeterImpl)
-	if err := c.PluginsInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PluginsInto calls message_names.Greeter.Plugins into resp.
-func (c hostGreeterClient) PluginsInto(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Plugins", req, resp)
-}
-
-// PluginsAsync calls message_names.Greeter.Plugins on a goroutine of its own
-// and returns its future.
-func (c hostGreeterClient) PluginsAsync(ctx context.Context, req *names.GreeterPlugin) *future.Method[*names.UnimplementedGreeterImpl, error] {
-	return future.Go(ctx, c.Plugins, req)
-}
-
-// Joined calls message_names.Greeter.Joined.
-func (c hostGreeterClient) Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
-	resp := new(names.RegisterGreeter)
-	if err := c.JoinedInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// JoinedInto calls message_names.Greeter.Joined into resp.
-func (c hostGreeterClient) JoinedInto(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Joined", req, resp)
-}
-
-// JoinedAsync calls message_names.Greeter.Joined on a goroutine of its own and
-// returns its future.
-func (c hostGreeterClient) JoinedAsync(ctx context.Context, req *names.GreeterClients) *future.Method[*names.RegisterGreeter, error] {
-	return future.Go(ctx, c.Joined, req)
-}
-
-// Predeclared calls message_names.Greeter.Predeclared.
-func (c hostGreeterClient) Predeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
-	resp := new(names.String_)
-	if err := c.PredeclaredInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PredeclaredInto calls message_names.Greeter.Predeclared into resp.
-func (c hostGreeterClient) PredeclaredInto(ctx context.Context, req *names.Error, resp *names.String_) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Predeclared", req, resp)
-}
-
-// PredeclaredAsync calls message_names.Greeter.Predeclared on a goroutine of
-// its own and returns its future.
-func (c hostGreeterClient) PredeclaredAsync(ctx context.Context, req *names.Error) *future.Method[*names.String_, error] {
-	return future.Go(ctx, c.Predeclared, req)
-}
-
-// Packages calls message_names.Greeter.Packages.
-func (c hostGreeterClient) Packages(ctx context.Context, req *names.Context) (*names.Any, error) {
-	resp := new(names.Any)
-	if err := c.PackagesInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PackagesInto calls message_names.Greeter.Packages into resp.
-func (c hostGreeterClient) PackagesInto(ctx context.Context, req *names.Context, resp *names.Any) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Packages", req, resp)
-}
-
-// PackagesAsync calls message_names.Greeter.Packages on a goroutine of its own
-// and returns its future.
-func (c hostGreeterClient) PackagesAsync(ctx context.Context, req *names.Context) *future.Method[*names.Any, error] {
-	return future.Go(ctx, c.Packages, req)
+func bridgeGreeter_Packages(ctx context.Context, h *parigotimpl.Handler[*names.Context, *names.Any], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Greeter_Packages_FullName, m, stack, h.Serve, req, resp)
 }

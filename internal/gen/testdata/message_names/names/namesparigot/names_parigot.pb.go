@@ -23,68 +23,50 @@ const (
 	Greeter_Packages_FullName    = "message_names.Greeter.Packages"
 )
 
-// GreeterImpl is what an implementation of the service message_names.Greeter
-// provides to its host. Embed UnimplementedGreeterImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type GreeterImpl interface {
-	// Clients handles message_names.Greeter.Clients.
-	Clients(ctx context.Context, req *names.GreeterClient, resp *names.GreeterImpl) error
-	// Plugins handles message_names.Greeter.Plugins.
-	Plugins(ctx context.Context, req *names.GreeterPlugin, resp *names.UnimplementedGreeterImpl) error
-	// Joined handles message_names.Greeter.Joined.
-	Joined(ctx context.Context, req *names.GreeterClients, resp *names.RegisterGreeter) error
-	// Predeclared handles message_names.Greeter.Predeclared.
-	Predeclared(ctx context.Context, req *names.Error, resp *names.String_) error
-	// Packages handles message_names.Greeter.Packages.
-	Packages(ctx context.Context, req *names.Context, resp *names.Any) error
-}
-
-// UnimplementedGreeterImpl answers every method of message_names.Greeter with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedGreeterImpl struct{}
-
-// Clients answers that message_names.Greeter.Clients is not implemented.
-func (UnimplementedGreeterImpl) Clients(context.Context, *names.GreeterClient, *names.GreeterImpl) error {
-	return status.Error(status.Unimplemented, Greeter_Clients_FullName+" is not implemented")
-}
-
-// Plugins answers that message_names.Greeter.Plugins is not implemented.
-func (UnimplementedGreeterImpl) Plugins(context.Context, *names.GreeterPlugin, *names.UnimplementedGreeterImpl) error {
-	return status.Error(status.Unimplemented, Greeter_Plugins_FullName+" is not implemented")
-}
-
-// Joined answers that message_names.Greeter.Joined is not implemented.
-func (UnimplementedGreeterImpl) Joined(context.Context, *names.GreeterClients, *names.RegisterGreeter) error {
-	return status.Error(status.Unimplemented, Greeter_Joined_FullName+" is not implemented")
-}
-
-// Predeclared answers that message_names.Greeter.Predeclared is not
-// implemented.
-func (UnimplementedGreeterImpl) Predeclared(context.Context, *names.Error, *names.String_) error {
-	return status.Error(status.Unimplemented, Greeter_Predeclared_FullName+" is not implemented")
-}
-
-// Packages answers that message_names.Greeter.Packages is not implemented.
-func (UnimplementedGreeterImpl) Packages(context.Context, *names.Context, *names.Any) error {
-	return status.Error(status.Unimplemented, Greeter_Packages_FullName+" is not implemented")
-}
-
-// GreeterServer is what an implementation of the service message_names.Greeter
-// in a guest provides, see ServeGreeter. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// GreeterServer is the service message_names.Greeter for those who implement
+// it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedGreeterServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type GreeterServer interface {
-	// Clients handles message_names.Greeter.Clients.
+	// Clients serves message_names.Greeter.Clients.
 	Clients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error)
-	// Plugins handles message_names.Greeter.Plugins.
+	// Plugins serves message_names.Greeter.Plugins.
 	Plugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error)
-	// Joined handles message_names.Greeter.Joined.
+	// Joined serves message_names.Greeter.Joined.
 	Joined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error)
-	// Predeclared handles message_names.Greeter.Predeclared.
+	// Predeclared serves message_names.Greeter.Predeclared.
 	Predeclared(ctx context.Context, req *names.Error) (*names.String_, error)
-	// Packages handles message_names.Greeter.Packages.
+	// Packages serves message_names.Greeter.Packages.
 	Packages(ctx context.Context, req *names.Context) (*names.Any, error)
+}
+
+// UnimplementedGreeterServer answers every method of message_names.Greeter
+// with UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedGreeterServer struct{}
+
+// Clients returns UNIMPLEMENTED.
+func (UnimplementedGreeterServer) Clients(context.Context, *names.GreeterClient) (*names.GreeterImpl, error) {
+	return nil, status.Error(status.Unimplemented, Greeter_Clients_FullName+" is not implemented")
+}
+
+// Plugins returns UNIMPLEMENTED.
+func (UnimplementedGreeterServer) Plugins(context.Context, *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
+	return nil, status.Error(status.Unimplemented, Greeter_Plugins_FullName+" is not implemented")
+}
+
+// Joined returns UNIMPLEMENTED.
+func (UnimplementedGreeterServer) Joined(context.Context, *names.GreeterClients) (*names.RegisterGreeter, error) {
+	return nil, status.Error(status.Unimplemented, Greeter_Joined_FullName+" is not implemented")
+}
+
+// Predeclared returns UNIMPLEMENTED.
+func (UnimplementedGreeterServer) Predeclared(context.Context, *names.Error) (*names.String_, error) {
+	return nil, status.Error(status.Unimplemented, Greeter_Predeclared_FullName+" is not implemented")
+}
+
+// Packages returns UNIMPLEMENTED.
+func (UnimplementedGreeterServer) Packages(context.Context, *names.Context) (*names.Any, error) {
+	return nil, status.Error(status.Unimplemented, Greeter_Packages_FullName+" is not implemented")
 }

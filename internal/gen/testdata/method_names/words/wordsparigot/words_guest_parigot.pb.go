@@ -8,7 +8,6 @@ package wordsparigot
 import (
 	context "context"
 	words "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,276 +19,16 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importWords_Import is the host's function for method_names.Words.Import.
-//
-//go:wasmimport method_names.Words Import
-//go:noescape
-func importWords_Import(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Import = guest.Method{Import: importWords_Import}
-
-// importWords_Type is the host's function for method_names.Words.Type.
-//
-//go:wasmimport method_names.Words Type
-//go:noescape
-func importWords_Type(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Type = guest.Method{Import: importWords_Type}
-
-// importWords_Range is the host's function for method_names.Words.Range.
-//
-//go:wasmimport method_names.Words Range
-//go:noescape
-func importWords_Range(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Range = guest.Method{Import: importWords_Range}
-
-// importWords_Func is the host's function for method_names.Words.Func.
-//
-//go:wasmimport method_names.Words Func
-//go:noescape
-func importWords_Func(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Func = guest.Method{Import: importWords_Func}
-
-// importWords_Go is the host's function for method_names.Words.Go.
-//
-//go:wasmimport method_names.Words Go
-//go:noescape
-func importWords_Go(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Go = guest.Method{Import: importWords_Go}
-
-// importWords_Select is the host's function for method_names.Words.Select.
-//
-//go:wasmimport method_names.Words Select
-//go:noescape
-func importWords_Select(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Select = guest.Method{Import: importWords_Select}
-
-// importWords_Close is the host's function for method_names.Words.Close.
-//
-//go:wasmimport method_names.Words Close
-//go:noescape
-func importWords_Close(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Close = guest.Method{Import: importWords_Close}
-
-// importWords_Ready is the host's function for method_names.Words.Ready.
-//
-//go:wasmimport method_names.Words Ready
-//go:noescape
-func importWords_Ready(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Ready = guest.Method{Import: importWords_Ready}
-
-// importWords_Init is the host's function for method_names.Words.Init.
-//
-//go:wasmimport method_names.Words Init
-//go:noescape
-func importWords_Init(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Init = guest.Method{Import: importWords_Init}
-
-// importWords_String is the host's function for method_names.Words.String.
-//
-//go:wasmimport method_names.Words String
-//go:noescape
-func importWords_String(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_String = guest.Method{Import: importWords_String}
-
-// importWords_Error is the host's function for method_names.Words.Error.
-//
-//go:wasmimport method_names.Words Error
-//go:noescape
-func importWords_Error(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Error = guest.Method{Import: importWords_Error}
-
-// importWords_Context is the host's function for method_names.Words.Context.
-//
-//go:wasmimport method_names.Words Context
-//go:noescape
-func importWords_Context(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Context = guest.Method{Import: importWords_Context}
-
-// importWords_Module is the host's function for method_names.Words.Module.
-//
-//go:wasmimport method_names.Words Module
-//go:noescape
-func importWords_Module(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Module = guest.Method{Import: importWords_Module}
-
-// importWords_Call is the host's function for method_names.Words.Call.
-//
-//go:wasmimport method_names.Words Call
-//go:noescape
-func importWords_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Call = guest.Method{Import: importWords_Call}
-
-// importWords_Impl is the host's function for method_names.Words.Impl.
-//
-//go:wasmimport method_names.Words Impl
-//go:noescape
-func importWords_Impl(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Impl = guest.Method{Import: importWords_Impl}
-
-// importWords_New is the host's function for method_names.Words.New.
-//
-//go:wasmimport method_names.Words New
-//go:noescape
-func importWords_New(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_New = guest.Method{Import: importWords_New}
-
-// importWords_Register is the host's function for method_names.Words.Register.
-//
-//go:wasmimport method_names.Words Register
-//go:noescape
-func importWords_Register(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Register = guest.Method{Import: importWords_Register}
-
-// importWords_Delete is the host's function for method_names.Words.Delete.
-//
-//go:wasmimport method_names.Words Delete
-//go:noescape
-func importWords_Delete(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Delete = guest.Method{Import: importWords_Delete}
-
-// importWords_Panic is the host's function for method_names.Words.Panic.
-//
-//go:wasmimport method_names.Words Panic
-//go:noescape
-func importWords_Panic(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Panic = guest.Method{Import: importWords_Panic}
-
-// importWords_Recover is the host's function for method_names.Words.Recover.
-//
-//go:wasmimport method_names.Words Recover
-//go:noescape
-func importWords_Recover(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Recover = guest.Method{Import: importWords_Recover}
-
-// importWords_Complex is the host's function for method_names.Words.Complex.
-//
-//go:wasmimport method_names.Words Complex
-//go:noescape
-func importWords_Complex(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Complex = guest.Method{Import: importWords_Complex}
-
-// importWords_Append is the host's function for method_names.Words.Append.
-//
-//go:wasmimport method_names.Words Append
-//go:noescape
-func importWords_Append(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWords_Append = guest.Method{Import: importWords_Append}
-
 // WordsClient calls the service method_names.Words. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type WordsClient struct {
-	calls callsWordsClient
-}
-
-// callsWordsClient makes the calls of a WordsClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsWordsClient interface {
-	callImport(ctx context.Context, req *words.Word) (*words.Word, error)
-	callImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callImportInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callType(ctx context.Context, req *words.Word) (*words.Word, error)
-	callTypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callTypeInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callRange(ctx context.Context, req *words.Word) (*words.Word, error)
-	callRangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callRangeInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callFunc(ctx context.Context, req *words.Word) (*words.Word, error)
-	callFuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callFuncInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callGo(ctx context.Context, req *words.Word) (*words.Word, error)
-	callGoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callGoInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callSelect(ctx context.Context, req *words.Word) (*words.Word, error)
-	callSelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callSelectInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callClose(ctx context.Context, req *words.Word) (*words.Word, error)
-	callCloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callCloseInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callReady(ctx context.Context, req *words.Word) (*words.Word, error)
-	callReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callInit(ctx context.Context, req *words.Word) (*words.Word, error)
-	callInitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callInitInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callString(ctx context.Context, req *words.Word) (*words.Word, error)
-	callStringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callStringInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callError(ctx context.Context, req *words.Word) (*words.Word, error)
-	callErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callContext(ctx context.Context, req *words.Word) (*words.Word, error)
-	callContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callContextInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callModule(ctx context.Context, req *words.Word) (*words.Word, error)
-	callModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callCall(ctx context.Context, req *words.Word) (*words.Word, error)
-	callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callImpl(ctx context.Context, req *words.Word) (*words.Word, error)
-	callImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callImplInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callNew(ctx context.Context, req *words.Word) (*words.Word, error)
-	callNewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callNewInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callRegister(ctx context.Context, req *words.Word) (*words.Word, error)
-	callRegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callRegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callDelete(ctx context.Context, req *words.Word) (*words.Word, error)
-	callDeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callDeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callPanic(ctx context.Context, req *words.Word) (*words.Word, error)
-	callPanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callPanicInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callRecover(ctx context.Context, req *words.Word) (*words.Word, error)
-	callRecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callRecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callComplex(ctx context.Context, req *words.Word) (*words.Word, error)
-	callComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error
-	callAppend(ctx context.Context, req *words.Word) (*words.Word, error)
-	callAppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	callAppendInto(ctx context.Context, req *words.Word, resp *words.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type WordsClient struct{ calls callsWords }
 
 // Import calls method_names.Words.Import.
 func (c WordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callImport(ctx, req)
-}
-
-// ImportAsync is Import without the wait: it returns the future of the
-// response.
-func (c WordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callImportAsync(ctx, req)
-}
-
-// ImportInto is Import into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c WordsClient) ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callImportInto(ctx, req, resp)
 }
 
 // Type calls method_names.Words.Type.
@@ -297,31 +36,9 @@ func (c WordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, er
 	return c.calls.callType(ctx, req)
 }
 
-// TypeAsync is Type without the wait: it returns the future of the response.
-func (c WordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callTypeAsync(ctx, req)
-}
-
-// TypeInto is Type into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordsClient) TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callTypeInto(ctx, req, resp)
-}
-
 // Range calls method_names.Words.Range.
 func (c WordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callRange(ctx, req)
-}
-
-// RangeAsync is Range without the wait: it returns the future of the response.
-func (c WordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callRangeAsync(ctx, req)
-}
-
-// RangeInto is Range into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordsClient) RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callRangeInto(ctx, req, resp)
 }
 
 // Func calls method_names.Words.Func.
@@ -329,31 +46,9 @@ func (c WordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, er
 	return c.calls.callFunc(ctx, req)
 }
 
-// FuncAsync is Func without the wait: it returns the future of the response.
-func (c WordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callFuncAsync(ctx, req)
-}
-
-// FuncInto is Func into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordsClient) FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callFuncInto(ctx, req, resp)
-}
-
 // Go calls method_names.Words.Go.
 func (c WordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callGo(ctx, req)
-}
-
-// GoAsync is Go without the wait: it returns the future of the response.
-func (c WordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callGoAsync(ctx, req)
-}
-
-// GoInto is Go into resp, a response to use again: what it had is gone. After
-// a call that failed it is undefined.
-func (c WordsClient) GoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callGoInto(ctx, req, resp)
 }
 
 // Select calls method_names.Words.Select.
@@ -361,32 +56,9 @@ func (c WordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, 
 	return c.calls.callSelect(ctx, req)
 }
 
-// SelectAsync is Select without the wait: it returns the future of the
-// response.
-func (c WordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callSelectAsync(ctx, req)
-}
-
-// SelectInto is Select into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c WordsClient) SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callSelectInto(ctx, req, resp)
-}
-
 // Close calls method_names.Words.Close.
 func (c WordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callClose(ctx, req)
-}
-
-// CloseAsync is Close without the wait: it returns the future of the response.
-func (c WordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callCloseAsync(ctx, req)
-}
-
-// CloseInto is Close into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordsClient) CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callCloseInto(ctx, req, resp)
 }
 
 // Ready calls method_names.Words.Ready.
@@ -394,31 +66,9 @@ func (c WordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, e
 	return c.calls.callReady(ctx, req)
 }
 
-// ReadyAsync is Ready without the wait: it returns the future of the response.
-func (c WordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callReadyAsync(ctx, req)
-}
-
-// ReadyInto is Ready into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordsClient) ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callReadyInto(ctx, req, resp)
-}
-
 // Init calls method_names.Words.Init.
 func (c WordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callInit(ctx, req)
-}
-
-// InitAsync is Init without the wait: it returns the future of the response.
-func (c WordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callInitAsync(ctx, req)
-}
-
-// InitInto is Init into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordsClient) InitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callInitInto(ctx, req, resp)
 }
 
 // String calls method_names.Words.String.
@@ -426,32 +76,9 @@ func (c WordsClient) String(ctx context.Context, req *words.Word) (*words.Word, 
 	return c.calls.callString(ctx, req)
 }
 
-// StringAsync is String without the wait: it returns the future of the
-// response.
-func (c WordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callStringAsync(ctx, req)
-}
-
-// StringInto is String into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c WordsClient) StringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callStringInto(ctx, req, resp)
-}
-
 // Error calls method_names.Words.Error.
 func (c WordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callError(ctx, req)
-}
-
-// ErrorAsync is Error without the wait: it returns the future of the response.
-func (c WordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callErrorAsync(ctx, req)
-}
-
-// ErrorInto is Error into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordsClient) ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callErrorInto(ctx, req, resp)
 }
 
 // Context calls method_names.Words.Context.
@@ -459,33 +86,9 @@ func (c WordsClient) Context(ctx context.Context, req *words.Word) (*words.Word,
 	return c.calls.callContext(ctx, req)
 }
 
-// ContextAsync is Context without the wait: it returns the future of the
-// response.
-func (c WordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callContextAsync(ctx, req)
-}
-
-// ContextInto is Context into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c WordsClient) ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callContextInto(ctx, req, resp)
-}
-
 // Module calls method_names.Words.Module.
 func (c WordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callModule(ctx, req)
-}
-
-// ModuleAsync is Module without the wait: it returns the future of the
-// response.
-func (c WordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callModuleAsync(ctx, req)
-}
-
-// ModuleInto is Module into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c WordsClient) ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callModuleInto(ctx, req, resp)
 }
 
 // Call calls method_names.Words.Call.
@@ -493,31 +96,9 @@ func (c WordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, er
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c WordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
-}
-
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordsClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
 // Impl calls method_names.Words.Impl.
 func (c WordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callImpl(ctx, req)
-}
-
-// ImplAsync is Impl without the wait: it returns the future of the response.
-func (c WordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callImplAsync(ctx, req)
-}
-
-// ImplInto is Impl into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordsClient) ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callImplInto(ctx, req, resp)
 }
 
 // New calls method_names.Words.New.
@@ -525,32 +106,9 @@ func (c WordsClient) New(ctx context.Context, req *words.Word) (*words.Word, err
 	return c.calls.callNew(ctx, req)
 }
 
-// NewAsync is New without the wait: it returns the future of the response.
-func (c WordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callNewAsync(ctx, req)
-}
-
-// NewInto is New into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordsClient) NewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callNewInto(ctx, req, resp)
-}
-
 // Register calls method_names.Words.Register.
 func (c WordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callRegister(ctx, req)
-}
-
-// RegisterAsync is Register without the wait: it returns the future of the
-// response.
-func (c WordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callRegisterAsync(ctx, req)
-}
-
-// RegisterInto is Register into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c WordsClient) RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callRegisterInto(ctx, req, resp)
 }
 
 // Delete calls method_names.Words.Delete.
@@ -558,32 +116,9 @@ func (c WordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, 
 	return c.calls.callDelete(ctx, req)
 }
 
-// DeleteAsync is Delete without the wait: it returns the future of the
-// response.
-func (c WordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callDeleteAsync(ctx, req)
-}
-
-// DeleteInto is Delete into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c WordsClient) DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callDeleteInto(ctx, req, resp)
-}
-
 // Panic calls method_names.Words.Panic.
 func (c WordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callPanic(ctx, req)
-}
-
-// PanicAsync is Panic without the wait: it returns the future of the response.
-func (c WordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callPanicAsync(ctx, req)
-}
-
-// PanicInto is Panic into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WordsClient) PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callPanicInto(ctx, req, resp)
 }
 
 // Recover calls method_names.Words.Recover.
@@ -591,33 +126,9 @@ func (c WordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word,
 	return c.calls.callRecover(ctx, req)
 }
 
-// RecoverAsync is Recover without the wait: it returns the future of the
-// response.
-func (c WordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callRecoverAsync(ctx, req)
-}
-
-// RecoverInto is Recover into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c WordsClient) RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callRecoverInto(ctx, req, resp)
-}
-
 // Complex calls method_names.Words.Complex.
 func (c WordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return c.calls.callComplex(ctx, req)
-}
-
-// ComplexAsync is Complex without the wait: it returns the future of the
-// response.
-func (c WordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callComplexAsync(ctx, req)
-}
-
-// ComplexInto is Complex into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c WordsClient) ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callComplexInto(ctx, req, resp)
 }
 
 // Append calls method_names.Words.Append.
@@ -625,381 +136,261 @@ func (c WordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, 
 	return c.calls.callAppend(ctx, req)
 }
 
-// AppendAsync is Append without the wait: it returns the future of the
-// response.
-func (c WordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return c.calls.callAppendAsync(ctx, req)
+// callsWords makes the calls of a WordsClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsWords interface {
+	callImport(ctx context.Context, req *words.Word) (*words.Word, error)
+	callType(ctx context.Context, req *words.Word) (*words.Word, error)
+	callRange(ctx context.Context, req *words.Word) (*words.Word, error)
+	callFunc(ctx context.Context, req *words.Word) (*words.Word, error)
+	callGo(ctx context.Context, req *words.Word) (*words.Word, error)
+	callSelect(ctx context.Context, req *words.Word) (*words.Word, error)
+	callClose(ctx context.Context, req *words.Word) (*words.Word, error)
+	callReady(ctx context.Context, req *words.Word) (*words.Word, error)
+	callInit(ctx context.Context, req *words.Word) (*words.Word, error)
+	callString(ctx context.Context, req *words.Word) (*words.Word, error)
+	callError(ctx context.Context, req *words.Word) (*words.Word, error)
+	callContext(ctx context.Context, req *words.Word) (*words.Word, error)
+	callModule(ctx context.Context, req *words.Word) (*words.Word, error)
+	callCall(ctx context.Context, req *words.Word) (*words.Word, error)
+	callImpl(ctx context.Context, req *words.Word) (*words.Word, error)
+	callNew(ctx context.Context, req *words.Word) (*words.Word, error)
+	callRegister(ctx context.Context, req *words.Word) (*words.Word, error)
+	callDelete(ctx context.Context, req *words.Word) (*words.Word, error)
+	callPanic(ctx context.Context, req *words.Word) (*words.Word, error)
+	callRecover(ctx context.Context, req *words.Word) (*words.Word, error)
+	callComplex(ctx context.Context, req *words.Word) (*words.Word, error)
+	callAppend(ctx context.Context, req *words.Word) (*words.Word, error)
 }
 
-// AppendInto is Append into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c WordsClient) AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.calls.callAppendInto(ctx, req, resp)
-}
-
-// NewWordsClient returns a client of method_names.Words that calls the host. A
+// NewWordsClient returns a client that calls method_names.Words in the host. A
 // guest that links it runs only in a host that has the module
-// "method_names.Words". With [guest.Borrowed] responses are good until the
-// next call.
+// "method_names.Words".
 func NewWordsClient(opts ...guest.ClientOption) WordsClient {
-	return WordsClient{&guestWordsClient{client: guest.NewClient(opts...)}}
+	return WordsClient{importedWords{guest.NewClient(opts...)}}
 }
 
-// guestWordsClient calls the host.
-type guestWordsClient struct {
-	client guest.Client
-}
+// importedWords calls the host.
+type importedWords struct{ client guest.Client }
 
-func (c *guestWordsClient) callImport(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Import.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Import
+//go:noescape
+func importWords_Import(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Import.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Import = guest.Method{Import: importWords_Import}
 
-func (c *guestWordsClient) callImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Import, c.client, req, new(words.Word))
+func (c importedWords) callImport(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Import, req)
 }
 
-func (c *guestWordsClient) callType(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Type.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Type
+//go:noescape
+func importWords_Type(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callTypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Type.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Type = guest.Method{Import: importWords_Type}
 
-func (c *guestWordsClient) callTypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Type, c.client, req, new(words.Word))
+func (c importedWords) callType(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Type, req)
 }
 
-func (c *guestWordsClient) callRange(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Range.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Range
+//go:noescape
+func importWords_Range(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callRangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Range.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Range = guest.Method{Import: importWords_Range}
 
-func (c *guestWordsClient) callRangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Range, c.client, req, new(words.Word))
+func (c importedWords) callRange(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Range, req)
 }
 
-func (c *guestWordsClient) callFunc(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Func.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Func
+//go:noescape
+func importWords_Func(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callFuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Func.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Func = guest.Method{Import: importWords_Func}
 
-func (c *guestWordsClient) callFuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Func, c.client, req, new(words.Word))
+func (c importedWords) callFunc(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Func, req)
 }
 
-func (c *guestWordsClient) callGo(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Go.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Go
+//go:noescape
+func importWords_Go(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callGoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Go.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Go = guest.Method{Import: importWords_Go}
 
-func (c *guestWordsClient) callGoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Go, c.client, req, new(words.Word))
+func (c importedWords) callGo(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Go, req)
 }
 
-func (c *guestWordsClient) callSelect(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Select.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Select
+//go:noescape
+func importWords_Select(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callSelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Select.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Select = guest.Method{Import: importWords_Select}
 
-func (c *guestWordsClient) callSelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Select, c.client, req, new(words.Word))
+func (c importedWords) callSelect(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Select, req)
 }
 
-func (c *guestWordsClient) callClose(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Close.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Close
+//go:noescape
+func importWords_Close(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callCloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Close.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Close = guest.Method{Import: importWords_Close}
 
-func (c *guestWordsClient) callCloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Close, c.client, req, new(words.Word))
+func (c importedWords) callClose(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Close, req)
 }
 
-func (c *guestWordsClient) callReady(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Ready.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Ready
+//go:noescape
+func importWords_Ready(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Ready.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Ready = guest.Method{Import: importWords_Ready}
 
-func (c *guestWordsClient) callReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Ready, c.client, req, new(words.Word))
+func (c importedWords) callReady(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Ready, req)
 }
 
-func (c *guestWordsClient) callInit(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Init.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Init
+//go:noescape
+func importWords_Init(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callInitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Init.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Init = guest.Method{Import: importWords_Init}
 
-func (c *guestWordsClient) callInitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Init, c.client, req, new(words.Word))
+func (c importedWords) callInit(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Init, req)
 }
 
-func (c *guestWordsClient) callString(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_String.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words String
+//go:noescape
+func importWords_String(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callStringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_String.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_String = guest.Method{Import: importWords_String}
 
-func (c *guestWordsClient) callStringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_String, c.client, req, new(words.Word))
+func (c importedWords) callString(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_String, req)
 }
 
-func (c *guestWordsClient) callError(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Error.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Error
+//go:noescape
+func importWords_Error(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Error.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Error = guest.Method{Import: importWords_Error}
 
-func (c *guestWordsClient) callErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Error, c.client, req, new(words.Word))
+func (c importedWords) callError(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Error, req)
 }
 
-func (c *guestWordsClient) callContext(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Context.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Context
+//go:noescape
+func importWords_Context(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Context.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Context = guest.Method{Import: importWords_Context}
 
-func (c *guestWordsClient) callContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Context, c.client, req, new(words.Word))
+func (c importedWords) callContext(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Context, req)
 }
 
-func (c *guestWordsClient) callModule(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Module.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Module
+//go:noescape
+func importWords_Module(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Module.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Module = guest.Method{Import: importWords_Module}
 
-func (c *guestWordsClient) callModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Module, c.client, req, new(words.Word))
+func (c importedWords) callModule(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Module, req)
 }
 
-func (c *guestWordsClient) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Call
+//go:noescape
+func importWords_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Call = guest.Method{Import: importWords_Call}
 
-func (c *guestWordsClient) callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Call, c.client, req, new(words.Word))
+func (c importedWords) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Call, req)
 }
 
-func (c *guestWordsClient) callImpl(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Impl.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Impl
+//go:noescape
+func importWords_Impl(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Impl.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Impl = guest.Method{Import: importWords_Impl}
 
-func (c *guestWordsClient) callImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Impl, c.client, req, new(words.Word))
+func (c importedWords) callImpl(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Impl, req)
 }
 
-func (c *guestWordsClient) callNew(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_New.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words New
+//go:noescape
+func importWords_New(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callNewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_New.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_New = guest.Method{Import: importWords_New}
 
-func (c *guestWordsClient) callNewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_New, c.client, req, new(words.Word))
+func (c importedWords) callNew(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_New, req)
 }
 
-func (c *guestWordsClient) callRegister(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Register.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Register
+//go:noescape
+func importWords_Register(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callRegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Register.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Register = guest.Method{Import: importWords_Register}
 
-func (c *guestWordsClient) callRegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Register, c.client, req, new(words.Word))
+func (c importedWords) callRegister(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Register, req)
 }
 
-func (c *guestWordsClient) callDelete(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Delete.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Delete
+//go:noescape
+func importWords_Delete(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callDeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Delete.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Delete = guest.Method{Import: importWords_Delete}
 
-func (c *guestWordsClient) callDeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Delete, c.client, req, new(words.Word))
+func (c importedWords) callDelete(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Delete, req)
 }
 
-func (c *guestWordsClient) callPanic(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Panic.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Panic
+//go:noescape
+func importWords_Panic(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callPanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Panic.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Panic = guest.Method{Import: importWords_Panic}
 
-func (c *guestWordsClient) callPanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Panic, c.client, req, new(words.Word))
+func (c importedWords) callPanic(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Panic, req)
 }
 
-func (c *guestWordsClient) callRecover(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Recover.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Recover
+//go:noescape
+func importWords_Recover(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callRecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Recover.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Recover = guest.Method{Import: importWords_Recover}
 
-func (c *guestWordsClient) callRecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Recover, c.client, req, new(words.Word))
+func (c importedWords) callRecover(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Recover, req)
 }
 
-func (c *guestWordsClient) callComplex(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Complex.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Complex
+//go:noescape
+func importWords_Complex(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Complex.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Complex = guest.Method{Import: importWords_Complex}
 
-func (c *guestWordsClient) callComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Complex, c.client, req, new(words.Word))
+func (c importedWords) callComplex(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Complex, req)
 }
 
-func (c *guestWordsClient) callAppend(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := methodWords_Append.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport method_names.Words Append
+//go:noescape
+func importWords_Append(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWordsClient) callAppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return methodWords_Append.CallInto(ctx, c.client, req, resp)
-}
+var methodWords_Append = guest.Method{Import: importWords_Append}
 
-func (c *guestWordsClient) callAppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return guest.Async(ctx, &methodWords_Append, c.client, req, new(words.Word))
+func (c importedWords) callAppend(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return guest.Call[words.Word](ctx, c.client, &methodWords_Append, req)
 }
 
 // ServeWords serves impl as the service method_names.Words to the other guests
@@ -1007,465 +398,138 @@ func (c *guestWordsClient) callAppendAsync(ctx context.Context, req *words.Word)
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeWords(ctx context.Context, impl WordsServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedWords(impl), requires...)
+}
+
+// servedWords returns how the guest serves impl.
+func servedWords(impl WordsServer) kernel.Service {
+	return kernel.Service{
 		Name: WordsServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Import",
-				Handler: kernel.Adapt(impl, WordsServer.Import),
-			},
-			{
-				Name:    "Type",
-				Handler: kernel.Adapt(impl, WordsServer.Type),
-			},
-			{
-				Name:    "Range",
-				Handler: kernel.Adapt(impl, WordsServer.Range),
-			},
-			{
-				Name:    "Func",
-				Handler: kernel.Adapt(impl, WordsServer.Func),
-			},
-			{
-				Name:    "Go",
-				Handler: kernel.Adapt(impl, WordsServer.Go),
-			},
-			{
-				Name:    "Select",
-				Handler: kernel.Adapt(impl, WordsServer.Select),
-			},
-			{
-				Name:    "Close",
-				Handler: kernel.Adapt(impl, WordsServer.Close),
-			},
-			{
-				Name:    "Ready",
-				Handler: kernel.Adapt(impl, WordsServer.Ready),
-			},
-			{
-				Name:    "Init",
-				Handler: kernel.Adapt(impl, WordsServer.Init),
-			},
-			{
-				Name:    "String",
-				Handler: kernel.Adapt(impl, WordsServer.String),
-			},
-			{
-				Name:    "Error",
-				Handler: kernel.Adapt(impl, WordsServer.Error),
-			},
-			{
-				Name:    "Context",
-				Handler: kernel.Adapt(impl, WordsServer.Context),
-			},
-			{
-				Name:    "Module",
-				Handler: kernel.Adapt(impl, WordsServer.Module),
-			},
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, WordsServer.Call),
-			},
-			{
-				Name:    "Impl",
-				Handler: kernel.Adapt(impl, WordsServer.Impl),
-			},
-			{
-				Name:    "New",
-				Handler: kernel.Adapt(impl, WordsServer.New),
-			},
-			{
-				Name:    "Register",
-				Handler: kernel.Adapt(impl, WordsServer.Register),
-			},
-			{
-				Name:    "Delete",
-				Handler: kernel.Adapt(impl, WordsServer.Delete),
-			},
-			{
-				Name:    "Panic",
-				Handler: kernel.Adapt(impl, WordsServer.Panic),
-			},
-			{
-				Name:    "Recover",
-				Handler: kernel.Adapt(impl, WordsServer.Recover),
-			},
-			{
-				Name:    "Complex",
-				Handler: kernel.Adapt(impl, WordsServer.Complex),
-			},
-			{
-				Name:    "Append",
-				Handler: kernel.Adapt(impl, WordsServer.Append),
-			},
+			{Name: "Import", Handler: kernel.Adapt(impl, WordsServer.Import)},
+			{Name: "Type", Handler: kernel.Adapt(impl, WordsServer.Type)},
+			{Name: "Range", Handler: kernel.Adapt(impl, WordsServer.Range)},
+			{Name: "Func", Handler: kernel.Adapt(impl, WordsServer.Func)},
+			{Name: "Go", Handler: kernel.Adapt(impl, WordsServer.Go)},
+			{Name: "Select", Handler: kernel.Adapt(impl, WordsServer.Select)},
+			{Name: "Close", Handler: kernel.Adapt(impl, WordsServer.Close)},
+			{Name: "Ready", Handler: kernel.Adapt(impl, WordsServer.Ready)},
+			{Name: "Init", Handler: kernel.Adapt(impl, WordsServer.Init)},
+			{Name: "String", Handler: kernel.Adapt(impl, WordsServer.String)},
+			{Name: "Error", Handler: kernel.Adapt(impl, WordsServer.Error)},
+			{Name: "Context", Handler: kernel.Adapt(impl, WordsServer.Context)},
+			{Name: "Module", Handler: kernel.Adapt(impl, WordsServer.Module)},
+			{Name: "Call", Handler: kernel.Adapt(impl, WordsServer.Call)},
+			{Name: "Impl", Handler: kernel.Adapt(impl, WordsServer.Impl)},
+			{Name: "New", Handler: kernel.Adapt(impl, WordsServer.New)},
+			{Name: "Register", Handler: kernel.Adapt(impl, WordsServer.Register)},
+			{Name: "Delete", Handler: kernel.Adapt(impl, WordsServer.Delete)},
+			{Name: "Panic", Handler: kernel.Adapt(impl, WordsServer.Panic)},
+			{Name: "Recover", Handler: kernel.Adapt(impl, WordsServer.Recover)},
+			{Name: "Complex", Handler: kernel.Adapt(impl, WordsServer.Complex)},
+			{Name: "Append", Handler: kernel.Adapt(impl, WordsServer.Append)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateWords returns a client of method_names.Words that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateWords returns a client that calls the guests that serve
+// method_names.Words. It waits until one does: see [kernel.Locate].
 func LocateWords(ctx context.Context) (WordsClient, error) {
 	remote, err := kernel.Locate(ctx, WordsServiceName, "Import", "Type", "Range", "Func", "Go", "Select", "Close", "Ready", "Init", "String", "Error", "Context", "Module", "Call", "Impl", "New", "Register", "Delete", "Panic", "Recover", "Complex", "Append")
 	if err != nil {
 		return WordsClient{}, err
 	}
-	return WordsClient{locatedWordsClient{remote: remote}}, nil
+	return WordsClient{locatedWords{remote}}, nil
 }
 
-// locatedWordsClient calls guests that serve.
-type locatedWordsClient struct {
-	remote *kernel.Remote
-}
-
-func (c locatedWordsClient) callImport(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callImportInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedWordsClient) callImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callType(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callTypeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callTypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedWordsClient) callTypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callRange(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callRangeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callRangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 2, req, resp)
-}
-
-func (c locatedWordsClient) callRangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 2, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callFunc(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callFuncInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callFuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 3, req, resp)
-}
-
-func (c locatedWordsClient) callFuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 3, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callGo(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callGoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callGoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 4, req, resp)
-}
-
-func (c locatedWordsClient) callGoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 4, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callSelect(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callSelectInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callSelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 5, req, resp)
-}
-
-func (c locatedWordsClient) callSelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 5, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callClose(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callCloseInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callCloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 6, req, resp)
-}
-
-func (c locatedWordsClient) callCloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 6, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callReady(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callReadyInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 7, req, resp)
-}
-
-func (c locatedWordsClient) callReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 7, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callInit(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callInitInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callInitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 8, req, resp)
-}
-
-func (c locatedWordsClient) callInitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 8, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callString(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callStringInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callStringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 9, req, resp)
-}
-
-func (c locatedWordsClient) callStringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 9, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callError(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callErrorInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 10, req, resp)
-}
-
-func (c locatedWordsClient) callErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 10, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callContext(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callContextInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 11, req, resp)
-}
-
-func (c locatedWordsClient) callContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 11, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callModule(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callModuleInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 12, req, resp)
-}
-
-func (c locatedWordsClient) callModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 12, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callCallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 13, req, resp)
-}
-
-func (c locatedWordsClient) callCallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 13, req, new(words.Word))
-}
-
-func (c locatedWordsClient) callImpl(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callImplInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWordsClient) callImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 14, req, resp)
-}
+// locatedWords calls guests that serve.
+type locatedWords struct{ remote *kernel.Remote }
 
-func (c locatedWordsClient) callImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 14, req, new(words.Word))
+func (c locatedWords) callImport(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 0, req)
 }
 
-func (c locatedWordsClient) callNew(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callNewInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedWords) callType(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 1, req)
 }
 
-func (c locatedWordsClient) callNewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 15, req, resp)
+func (c locatedWords) callRange(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 2, req)
 }
 
-func (c locatedWordsClient) callNewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 15, req, new(words.Word))
+func (c locatedWords) callFunc(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 3, req)
 }
 
-func (c locatedWordsClient) callRegister(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callRegisterInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedWords) callGo(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 4, req)
 }
 
-func (c locatedWordsClient) callRegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 16, req, resp)
+func (c locatedWords) callSelect(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 5, req)
 }
 
-func (c locatedWordsClient) callRegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 16, req, new(words.Word))
+func (c locatedWords) callClose(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 6, req)
 }
 
-func (c locatedWordsClient) callDelete(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callDeleteInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedWords) callReady(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 7, req)
 }
 
-func (c locatedWordsClient) callDeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 17, req, resp)
+func (c locatedWords) callInit(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 8, req)
 }
 
-func (c locatedWordsClient) callDeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 17, req, new(words.Word))
+func (c locatedWords) callString(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 9, req)
 }
 
-func (c locatedWordsClient) callPanic(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callPanicInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedWords) callError(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 10, req)
 }
 
-func (c locatedWordsClient) callPanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 18, req, resp)
+func (c locatedWords) callContext(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 11, req)
 }
 
-func (c locatedWordsClient) callPanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 18, req, new(words.Word))
+func (c locatedWords) callModule(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 12, req)
 }
 
-func (c locatedWordsClient) callRecover(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callRecoverInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedWords) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 13, req)
 }
 
-func (c locatedWordsClient) callRecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 19, req, resp)
+func (c locatedWords) callImpl(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 14, req)
 }
 
-func (c locatedWordsClient) callRecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 19, req, new(words.Word))
+func (c locatedWords) callNew(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 15, req)
 }
 
-func (c locatedWordsClient) callComplex(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callComplexInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedWords) callRegister(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 16, req)
 }
 
-func (c locatedWordsClient) callComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 20, req, resp)
+func (c locatedWords) callDelete(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 17, req)
 }
 
-func (c locatedWordsClient) callComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 20, req, new(words.Word))
+func (c locatedWords) callPanic(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 18, req)
 }
 
-func (c locatedWordsClient) callAppend(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.callAppendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedWords) callRecover(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 19, req)
 }
 
-func (c locatedWordsClient) callAppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return c.remote.Call(ctx, 21, req, resp)
+func (c locatedWords) callComplex(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 20, req)
 }
 
-func (c locatedWordsClient) callAppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 21, req, new(words.Word))
+func (c locatedWords) callAppend(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return kernel.Call[words.Word](ctx, c.remote, 21, req)
 }

@@ -10,9 +10,9 @@ import (
 	words "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,1448 +21,402 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeWords describes the service method_names.Words, which guests import
-// as the module "method_names.Words", as RegisterWords registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeWords() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   WordsServiceName,
-		Module: "method_names.Words",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Import",
-				Func:       "Import",
-				Descriptor: pluginsdk.DescribeMethod(Words_Import_FullName),
-			},
-			{
-				Name:       "Type",
-				Func:       "Type",
-				Descriptor: pluginsdk.DescribeMethod(Words_Type_FullName),
-			},
-			{
-				Name:       "Range",
-				Func:       "Range",
-				Descriptor: pluginsdk.DescribeMethod(Words_Range_FullName),
-			},
-			{
-				Name:       "Func",
-				Func:       "Func",
-				Descriptor: pluginsdk.DescribeMethod(Words_Func_FullName),
-			},
-			{
-				Name:       "Go",
-				Func:       "Go",
-				Descriptor: pluginsdk.DescribeMethod(Words_Go_FullName),
-			},
-			{
-				Name:       "Select",
-				Func:       "Select",
-				Descriptor: pluginsdk.DescribeMethod(Words_Select_FullName),
-			},
-			{
-				Name:       "Close",
-				Func:       "Close",
-				Descriptor: pluginsdk.DescribeMethod(Words_Close_FullName),
-			},
-			{
-				Name:       "Ready",
-				Func:       "Ready",
-				Descriptor: pluginsdk.DescribeMethod(Words_Ready_FullName),
-			},
-			{
-				Name:       "Init",
-				Func:       "Init",
-				Descriptor: pluginsdk.DescribeMethod(Words_Init_FullName),
-			},
-			{
-				Name:       "String",
-				Func:       "String",
-				Descriptor: pluginsdk.DescribeMethod(Words_String_FullName),
-			},
-			{
-				Name:       "Error",
-				Func:       "Error",
-				Descriptor: pluginsdk.DescribeMethod(Words_Error_FullName),
-			},
-			{
-				Name:       "Context",
-				Func:       "Context",
-				Descriptor: pluginsdk.DescribeMethod(Words_Context_FullName),
-			},
-			{
-				Name:       "Module",
-				Func:       "Module",
-				Descriptor: pluginsdk.DescribeMethod(Words_Module_FullName),
-			},
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Words_Call_FullName),
-			},
-			{
-				Name:       "Impl",
-				Func:       "Impl",
-				Descriptor: pluginsdk.DescribeMethod(Words_Impl_FullName),
-			},
-			{
-				Name:       "New",
-				Func:       "New",
-				Descriptor: pluginsdk.DescribeMethod(Words_New_FullName),
-			},
-			{
-				Name:       "Register",
-				Func:       "Register",
-				Descriptor: pluginsdk.DescribeMethod(Words_Register_FullName),
-			},
-			{
-				Name:       "Delete",
-				Func:       "Delete",
-				Descriptor: pluginsdk.DescribeMethod(Words_Delete_FullName),
-			},
-			{
-				Name:       "Panic",
-				Func:       "Panic",
-				Descriptor: pluginsdk.DescribeMethod(Words_Panic_FullName),
-			},
-			{
-				Name:       "Recover",
-				Func:       "Recover",
-				Descriptor: pluginsdk.DescribeMethod(Words_Recover_FullName),
-			},
-			{
-				Name:       "Complex",
-				Func:       "Complex",
-				Descriptor: pluginsdk.DescribeMethod(Words_Complex_FullName),
-			},
-			{
-				Name:       "Append",
-				Func:       "Append",
-				Descriptor: pluginsdk.DescribeMethod(Words_Append_FullName),
-			},
-		},
-	}
-}
-
-// RegisterWords registers impl with e as the service method_names.Words. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterWords(ctx context.Context, e eng.Engine, impl WordsImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeWords()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeWords_Import(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Words_Import_FullName, impl, WordsImpl.Import)
-	service.Methods[1].Bridge = bridgeWords_Type(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Words_Type_FullName, impl, WordsImpl.Type)
-	service.Methods[2].Bridge = bridgeWords_Range(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Words_Range_FullName, impl, WordsImpl.Range)
-	service.Methods[3].Bridge = bridgeWords_Func(impl)
-	service.Methods[3].Borrowing = pluginsdk.Borrow(Words_Func_FullName, impl, WordsImpl.Func)
-	service.Methods[4].Bridge = bridgeWords_Go(impl)
-	service.Methods[4].Borrowing = pluginsdk.Borrow(Words_Go_FullName, impl, WordsImpl.Go)
-	service.Methods[5].Bridge = bridgeWords_Select(impl)
-	service.Methods[5].Borrowing = pluginsdk.Borrow(Words_Select_FullName, impl, WordsImpl.Select)
-	service.Methods[6].Bridge = bridgeWords_Close(impl)
-	service.Methods[6].Borrowing = pluginsdk.Borrow(Words_Close_FullName, impl, WordsImpl.Close)
-	service.Methods[7].Bridge = bridgeWords_Ready(impl)
-	service.Methods[7].Borrowing = pluginsdk.Borrow(Words_Ready_FullName, impl, WordsImpl.Ready)
-	service.Methods[8].Bridge = bridgeWords_Init(impl)
-	service.Methods[8].Borrowing = pluginsdk.Borrow(Words_Init_FullName, impl, WordsImpl.Init)
-	service.Methods[9].Bridge = bridgeWords_String(impl)
-	service.Methods[9].Borrowing = pluginsdk.Borrow(Words_String_FullName, impl, WordsImpl.String)
-	service.Methods[10].Bridge = bridgeWords_Error(impl)
-	service.Methods[10].Borrowing = pluginsdk.Borrow(Words_Error_FullName, impl, WordsImpl.Error)
-	service.Methods[11].Bridge = bridgeWords_Context(impl)
-	service.Methods[11].Borrowing = pluginsdk.Borrow(Words_Context_FullName, impl, WordsImpl.Context)
-	service.Methods[12].Bridge = bridgeWords_Module(impl)
-	service.Methods[12].Borrowing = pluginsdk.Borrow(Words_Module_FullName, impl, WordsImpl.Module)
-	service.Methods[13].Bridge = bridgeWords_Call(impl)
-	service.Methods[13].Borrowing = pluginsdk.Borrow(Words_Call_FullName, impl, WordsImpl.Call)
-	service.Methods[14].Bridge = bridgeWords_Impl(impl)
-	service.Methods[14].Borrowing = pluginsdk.Borrow(Words_Impl_FullName, impl, WordsImpl.Impl)
-	service.Methods[15].Bridge = bridgeWords_New(impl)
-	service.Methods[15].Borrowing = pluginsdk.Borrow(Words_New_FullName, impl, WordsImpl.New)
-	service.Methods[16].Bridge = bridgeWords_Register(impl)
-	service.Methods[16].Borrowing = pluginsdk.Borrow(Words_Register_FullName, impl, WordsImpl.Register)
-	service.Methods[17].Bridge = bridgeWords_Delete(impl)
-	service.Methods[17].Borrowing = pluginsdk.Borrow(Words_Delete_FullName, impl, WordsImpl.Delete)
-	service.Methods[18].Bridge = bridgeWords_Panic(impl)
-	service.Methods[18].Borrowing = pluginsdk.Borrow(Words_Panic_FullName, impl, WordsImpl.Panic)
-	service.Methods[19].Bridge = bridgeWords_Recover(impl)
-	service.Methods[19].Borrowing = pluginsdk.Borrow(Words_Recover_FullName, impl, WordsImpl.Recover)
-	service.Methods[20].Bridge = bridgeWords_Complex(impl)
-	service.Methods[20].Borrowing = pluginsdk.Borrow(Words_Complex_FullName, impl, WordsImpl.Complex)
-	service.Methods[21].Bridge = bridgeWords_Append(impl)
-	service.Methods[21].Borrowing = pluginsdk.Borrow(Words_Append_FullName, impl, WordsImpl.Append)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeWords_Import returns the host function of method_names.Words.Import.
-func bridgeWords_Import(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Import)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Import_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Type returns the host function of method_names.Words.Type.
-func bridgeWords_Type(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Type)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Type_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Range returns the host function of method_names.Words.Range.
-func bridgeWords_Range(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Range)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Range_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Func returns the host function of method_names.Words.Func.
-func bridgeWords_Func(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Func)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Func_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Go returns the host function of method_names.Words.Go.
-func bridgeWords_Go(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Go)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Go_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Select returns the host function of method_names.Words.Select.
-func bridgeWords_Select(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Select)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Select_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Close returns the host function of method_names.Words.Close.
-func bridgeWords_Close(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Close)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Close_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Ready returns the host function of method_names.Words.Ready.
-func bridgeWords_Ready(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Ready)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Ready_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Init returns the host function of method_names.Words.Init.
-func bridgeWords_Init(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Init)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Init_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_String returns the host function of method_names.Words.String.
-func bridgeWords_String(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.String)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_String_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Error returns the host function of method_names.Words.Error.
-func bridgeWords_Error(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Error)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Error_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Context returns the host function of method_names.Words.Context.
-func bridgeWords_Context(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Context)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Context_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Module returns the host function of method_names.Words.Module.
-func bridgeWords_Module(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Module)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Module_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Call returns the host function of method_names.Words.Call.
-func bridgeWords_Call(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Call_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Impl returns the host function of method_names.Words.Impl.
-func bridgeWords_Impl(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Impl)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Impl_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_New returns the host function of method_names.Words.New.
-func bridgeWords_New(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.New)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_New_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Register returns the host function of method_names.Words.Register.
-func bridgeWords_Register(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Register)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Register_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Delete returns the host function of method_names.Words.Delete.
-func bridgeWords_Delete(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Delete)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Delete_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Panic returns the host function of method_names.Words.Panic.
-func bridgeWords_Panic(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Panic)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Panic_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Recover returns the host function of method_names.Words.Recover.
-func bridgeWords_Recover(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Recover)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Recover_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Complex returns the host function of method_names.Words.Complex.
-func bridgeWords_Complex(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Complex)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Complex_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
-// bridgeWords_Append returns the host function of method_names.Words.Append.
-func bridgeWords_Append(impl WordsImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WordsImpl.Append)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Words_Append_FullName, m, stack, call, new(words.Word), new(words.Word))
-	}
-}
-
 // WordsClient calls the service method_names.Words. It is safe for concurrent
 // use. In guests it is a struct.
 type WordsClient interface {
 	// Import calls method_names.Words.Import.
 	Import(ctx context.Context, req *words.Word) (*words.Word, error)
-	// ImportAsync is Import without the wait: it returns the future of the
-	// response.
-	ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// ImportInto is Import into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Type calls method_names.Words.Type.
 	Type(ctx context.Context, req *words.Word) (*words.Word, error)
-	// TypeAsync is Type without the wait: it returns the future of the response.
-	TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// TypeInto is Type into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Range calls method_names.Words.Range.
 	Range(ctx context.Context, req *words.Word) (*words.Word, error)
-	// RangeAsync is Range without the wait: it returns the future of the response.
-	RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// RangeInto is Range into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Func calls method_names.Words.Func.
 	Func(ctx context.Context, req *words.Word) (*words.Word, error)
-	// FuncAsync is Func without the wait: it returns the future of the response.
-	FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// FuncInto is Func into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Go calls method_names.Words.Go.
 	Go(ctx context.Context, req *words.Word) (*words.Word, error)
-	// GoAsync is Go without the wait: it returns the future of the response.
-	GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// GoInto is Go into resp, a response to use again: what it had is gone. After
-	// a call that failed it is undefined.
-	GoInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Select calls method_names.Words.Select.
 	Select(ctx context.Context, req *words.Word) (*words.Word, error)
-	// SelectAsync is Select without the wait: it returns the future of the
-	// response.
-	SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// SelectInto is Select into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Close calls method_names.Words.Close.
 	Close(ctx context.Context, req *words.Word) (*words.Word, error)
-	// CloseAsync is Close without the wait: it returns the future of the response.
-	CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// CloseInto is Close into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Ready calls method_names.Words.Ready.
 	Ready(ctx context.Context, req *words.Word) (*words.Word, error)
-	// ReadyAsync is Ready without the wait: it returns the future of the response.
-	ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// ReadyInto is Ready into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Init calls method_names.Words.Init.
 	Init(ctx context.Context, req *words.Word) (*words.Word, error)
-	// InitAsync is Init without the wait: it returns the future of the response.
-	InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// InitInto is Init into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	InitInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// String calls method_names.Words.String.
 	String(ctx context.Context, req *words.Word) (*words.Word, error)
-	// StringAsync is String without the wait: it returns the future of the
-	// response.
-	StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// StringInto is String into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	StringInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Error calls method_names.Words.Error.
 	Error(ctx context.Context, req *words.Word) (*words.Word, error)
-	// ErrorAsync is Error without the wait: it returns the future of the response.
-	ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// ErrorInto is Error into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Context calls method_names.Words.Context.
 	Context(ctx context.Context, req *words.Word) (*words.Word, error)
-	// ContextAsync is Context without the wait: it returns the future of the
-	// response.
-	ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// ContextInto is Context into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Module calls method_names.Words.Module.
 	Module(ctx context.Context, req *words.Word) (*words.Word, error)
-	// ModuleAsync is Module without the wait: it returns the future of the
-	// response.
-	ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// ModuleInto is Module into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Call calls method_names.Words.Call.
 	Call(ctx context.Context, req *words.Word) (*words.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	CallInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Impl calls method_names.Words.Impl.
 	Impl(ctx context.Context, req *words.Word) (*words.Word, error)
-	// ImplAsync is Impl without the wait: it returns the future of the response.
-	ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// ImplInto is Impl into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// New calls method_names.Words.New.
 	New(ctx context.Context, req *words.Word) (*words.Word, error)
-	// NewAsync is New without the wait: it returns the future of the response.
-	NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// NewInto is New into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	NewInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Register calls method_names.Words.Register.
 	Register(ctx context.Context, req *words.Word) (*words.Word, error)
-	// RegisterAsync is Register without the wait: it returns the future of the
-	// response.
-	RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// RegisterInto is Register into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Delete calls method_names.Words.Delete.
 	Delete(ctx context.Context, req *words.Word) (*words.Word, error)
-	// DeleteAsync is Delete without the wait: it returns the future of the
-	// response.
-	DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// DeleteInto is Delete into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Panic calls method_names.Words.Panic.
 	Panic(ctx context.Context, req *words.Word) (*words.Word, error)
-	// PanicAsync is Panic without the wait: it returns the future of the response.
-	PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// PanicInto is Panic into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Recover calls method_names.Words.Recover.
 	Recover(ctx context.Context, req *words.Word) (*words.Word, error)
-	// RecoverAsync is Recover without the wait: it returns the future of the
-	// response.
-	RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// RecoverInto is Recover into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Complex calls method_names.Words.Complex.
 	Complex(ctx context.Context, req *words.Word) (*words.Word, error)
-	// ComplexAsync is Complex without the wait: it returns the future of the
-	// response.
-	ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// ComplexInto is Complex into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	// Append calls method_names.Words.Append.
 	Append(ctx context.Context, req *words.Word) (*words.Word, error)
-	// AppendAsync is Append without the wait: it returns the future of the
-	// response.
-	AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error]
-	// AppendInto is Append into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
+}
+
+// NewWordsClient returns a client that calls method_names.Words through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewWordsClient(conn parigotimpl.Conn) WordsClient {
+	return clientWords{conn}
+}
+
+// NewLocalWordsClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalWordsClient(impl WordsServer) WordsClient {
+	return clientWords{parigotimpl.Local(&Words_ServiceDesc, impl)}
+}
+
+// clientWords is the WordsClient for every connection.
+type clientWords struct{ conn parigotimpl.Conn }
+
+func (c clientWords) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[0], req, new(words.Word))
+}
+
+func (c clientWords) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[1], req, new(words.Word))
+}
+
+func (c clientWords) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[2], req, new(words.Word))
+}
+
+func (c clientWords) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[3], req, new(words.Word))
+}
+
+func (c clientWords) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[4], req, new(words.Word))
+}
+
+func (c clientWords) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[5], req, new(words.Word))
+}
+
+func (c clientWords) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[6], req, new(words.Word))
+}
+
+func (c clientWords) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[7], req, new(words.Word))
+}
+
+func (c clientWords) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[8], req, new(words.Word))
+}
+
+func (c clientWords) String(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[9], req, new(words.Word))
+}
+
+func (c clientWords) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[10], req, new(words.Word))
+}
+
+func (c clientWords) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[11], req, new(words.Word))
+}
+
+func (c clientWords) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[12], req, new(words.Word))
+}
+
+func (c clientWords) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[13], req, new(words.Word))
+}
+
+func (c clientWords) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[14], req, new(words.Word))
+}
+
+func (c clientWords) New(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[15], req, new(words.Word))
+}
+
+func (c clientWords) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[16], req, new(words.Word))
+}
+
+func (c clientWords) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[17], req, new(words.Word))
+}
+
+func (c clientWords) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[18], req, new(words.Word))
+}
+
+func (c clientWords) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[19], req, new(words.Word))
+}
+
+func (c clientWords) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[20], req, new(words.Word))
+}
+
+func (c clientWords) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Words_ServiceDesc.Methods[21], req, new(words.Word))
+}
+
+// WordsIntoServer is the form of WordsServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type WordsIntoServer interface {
+	ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	GoInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	InitInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	StringInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	CallInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	NewInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error
+	ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error
 	AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error
 }
 
-// NewLocalWordsClient returns a client of method_names.Words that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalWordsClient(impl WordsImpl) WordsClient {
-	return localWordsClient{impl: impl}
+// RegisterWords registers impl with e as the service method_names.Words, which
+// guests import as the module "method_names.Words". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterWords(ctx context.Context, e eng.Engine, impl WordsServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Words_ServiceDesc, impl, opts...)
+}
+
+// Words_ServiceDesc describes the service method_names.Words. It must not be
+// changed.
+var Words_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: WordsServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return words.File_method_names_words_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Import", FullName: Words_Import_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Import, WordsIntoServer.ImportInto, bridgeWords_Import),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Type", FullName: Words_Type_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Type, WordsIntoServer.TypeInto, bridgeWords_Type),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Range", FullName: Words_Range_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Range, WordsIntoServer.RangeInto, bridgeWords_Range),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Func", FullName: Words_Func_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Func, WordsIntoServer.FuncInto, bridgeWords_Func),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Go", FullName: Words_Go_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Go, WordsIntoServer.GoInto, bridgeWords_Go),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Select", FullName: Words_Select_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Select, WordsIntoServer.SelectInto, bridgeWords_Select),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Close", FullName: Words_Close_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Close, WordsIntoServer.CloseInto, bridgeWords_Close),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Ready", FullName: Words_Ready_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Ready, WordsIntoServer.ReadyInto, bridgeWords_Ready),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Init", FullName: Words_Init_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Init, WordsIntoServer.InitInto, bridgeWords_Init),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "String", FullName: Words_String_FullName},
+			Handler: parigotimpl.Handle(WordsServer.String, WordsIntoServer.StringInto, bridgeWords_String),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Error", FullName: Words_Error_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Error, WordsIntoServer.ErrorInto, bridgeWords_Error),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Context", FullName: Words_Context_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Context, WordsIntoServer.ContextInto, bridgeWords_Context),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Module", FullName: Words_Module_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Module, WordsIntoServer.ModuleInto, bridgeWords_Module),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Call", FullName: Words_Call_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Call, WordsIntoServer.CallInto, bridgeWords_Call),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Impl", FullName: Words_Impl_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Impl, WordsIntoServer.ImplInto, bridgeWords_Impl),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "New", FullName: Words_New_FullName},
+			Handler: parigotimpl.Handle(WordsServer.New, WordsIntoServer.NewInto, bridgeWords_New),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Register", FullName: Words_Register_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Register, WordsIntoServer.RegisterInto, bridgeWords_Register),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Delete", FullName: Words_Delete_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Delete, WordsIntoServer.DeleteInto, bridgeWords_Delete),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Panic", FullName: Words_Panic_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Panic, WordsIntoServer.PanicInto, bridgeWords_Panic),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Recover", FullName: Words_Recover_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Recover, WordsIntoServer.RecoverInto, bridgeWords_Recover),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Complex", FullName: Words_Complex_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Complex, WordsIntoServer.ComplexInto, bridgeWords_Complex),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WordsServiceName, Name: "Append", FullName: Words_Append_FullName},
+			Handler: parigotimpl.Handle(WordsServer.Append, WordsIntoServer.AppendInto, bridgeWords_Append),
+		},
+	},
 }
 
-// localWordsClient is the client that NewLocalWordsClient returns.
-type localWordsClient struct {
-	impl WordsImpl
+func bridgeWords_Import(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Import_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Import calls method_names.Words.Import.
-func (c localWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ImportInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeWords_Type(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Type_FullName, m, stack, h.Serve, req, resp)
 }
 
-// ImportInto calls method_names.Words.Import into resp.
-func (c localWordsClient) ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Import_FullName, c.impl, WordsImpl.Import, req, resp)
+func bridgeWords_Range(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Range_FullName, m, stack, h.Serve, req, resp)
 }
 
-// ImportAsync calls method_names.Words.Import on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Import, req)
+func bridgeWords_Func(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Func_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Type calls method_names.Words.Type.
-func (c localWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.TypeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeWords_Go(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Go_FullName, m, stack, h.Serve, req, resp)
 }
 
-// TypeInto calls method_names.Words.Type into resp.
-func (c localWordsClient) TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Type_FullName, c.impl, WordsImpl.Type, req, resp)
+func bridgeWords_Select(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Select_FullName, m, stack, h.Serve, req, resp)
 }
 
-// TypeAsync calls method_names.Words.Type on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Type, req)
+func bridgeWords_Close(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Close_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Range calls method_names.Words.Range.
-func (c localWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.RangeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeWords_Ready(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Ready_FullName, m, stack, h.Serve, req, resp)
 }
 
-// RangeInto calls method_names.Words.Range into resp.
-func (c localWordsClient) RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Range_FullName, c.impl, WordsImpl.Range, req, resp)
+func bridgeWords_Init(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Init_FullName, m, stack, h.Serve, req, resp)
 }
 
-// RangeAsync calls method_names.Words.Range on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Range, req)
+func bridgeWords_String(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_String_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Func calls method_names.Words.Func.
-func (c localWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.FuncInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeWords_Error(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Error_FullName, m, stack, h.Serve, req, resp)
 }
 
-// FuncInto calls method_names.Words.Func into resp.
-func (c localWordsClient) FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Func_FullName, c.impl, WordsImpl.Func, req, resp)
+func bridgeWords_Context(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Context_FullName, m, stack, h.Serve, req, resp)
 }
 
-// FuncAsync calls method_names.Words.Func on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Func, req)
+func bridgeWords_Module(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Module_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Go calls method_names.Words.Go.
-func (c localWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.GoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeWords_Call(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
-// GoInto calls method_names.Words.Go into resp.
-func (c localWordsClient) GoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Go_FullName, c.impl, WordsImpl.Go, req, resp)
+func bridgeWords_Impl(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Impl_FullName, m, stack, h.Serve, req, resp)
 }
 
-// GoAsync calls method_names.Words.Go on a goroutine of its own and returns
-// its future.
-func (c localWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Go, req)
+func bridgeWords_New(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_New_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Select calls method_names.Words.Select.
-func (c localWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.SelectInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeWords_Register(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Register_FullName, m, stack, h.Serve, req, resp)
 }
 
-// SelectInto calls method_names.Words.Select into resp.
-func (c localWordsClient) SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Select_FullName, c.impl, WordsImpl.Select, req, resp)
+func bridgeWords_Delete(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Delete_FullName, m, stack, h.Serve, req, resp)
 }
 
-// SelectAsync calls method_names.Words.Select on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Select, req)
+func bridgeWords_Panic(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Panic_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Close calls method_names.Words.Close.
-func (c localWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.CloseInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeWords_Recover(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Recover_FullName, m, stack, h.Serve, req, resp)
 }
 
-// CloseInto calls method_names.Words.Close into resp.
-func (c localWordsClient) CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Close_FullName, c.impl, WordsImpl.Close, req, resp)
+func bridgeWords_Complex(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Complex_FullName, m, stack, h.Serve, req, resp)
 }
 
-// CloseAsync calls method_names.Words.Close on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Close, req)
-}
-
-// Ready calls method_names.Words.Ready.
-func (c localWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ReadyInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReadyInto calls method_names.Words.Ready into resp.
-func (c localWordsClient) ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Ready_FullName, c.impl, WordsImpl.Ready, req, resp)
-}
-
-// ReadyAsync calls method_names.Words.Ready on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Ready, req)
-}
-
-// Init calls method_names.Words.Init.
-func (c localWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.InitInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// InitInto calls method_names.Words.Init into resp.
-func (c localWordsClient) InitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Init_FullName, c.impl, WordsImpl.Init, req, resp)
-}
-
-// InitAsync calls method_names.Words.Init on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Init, req)
-}
-
-// String calls method_names.Words.String.
-func (c localWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.StringInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// StringInto calls method_names.Words.String into resp.
-func (c localWordsClient) StringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_String_FullName, c.impl, WordsImpl.String, req, resp)
-}
-
-// StringAsync calls method_names.Words.String on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.String, req)
-}
-
-// Error calls method_names.Words.Error.
-func (c localWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ErrorInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ErrorInto calls method_names.Words.Error into resp.
-func (c localWordsClient) ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Error_FullName, c.impl, WordsImpl.Error, req, resp)
-}
-
-// ErrorAsync calls method_names.Words.Error on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Error, req)
-}
-
-// Context calls method_names.Words.Context.
-func (c localWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ContextInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ContextInto calls method_names.Words.Context into resp.
-func (c localWordsClient) ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Context_FullName, c.impl, WordsImpl.Context, req, resp)
-}
-
-// ContextAsync calls method_names.Words.Context on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Context, req)
-}
-
-// Module calls method_names.Words.Module.
-func (c localWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ModuleInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ModuleInto calls method_names.Words.Module into resp.
-func (c localWordsClient) ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Module_FullName, c.impl, WordsImpl.Module, req, resp)
-}
-
-// ModuleAsync calls method_names.Words.Module on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Module, req)
-}
-
-// Call calls method_names.Words.Call.
-func (c localWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls method_names.Words.Call into resp.
-func (c localWordsClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Call_FullName, c.impl, WordsImpl.Call, req, resp)
-}
-
-// CallAsync calls method_names.Words.Call on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// Impl calls method_names.Words.Impl.
-func (c localWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ImplInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ImplInto calls method_names.Words.Impl into resp.
-func (c localWordsClient) ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Impl_FullName, c.impl, WordsImpl.Impl, req, resp)
-}
-
-// ImplAsync calls method_names.Words.Impl on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Impl, req)
-}
-
-// New calls method_names.Words.New.
-func (c localWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.NewInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// NewInto calls method_names.Words.New into resp.
-func (c localWordsClient) NewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_New_FullName, c.impl, WordsImpl.New, req, resp)
-}
-
-// NewAsync calls method_names.Words.New on a goroutine of its own and returns
-// its future.
-func (c localWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.New, req)
-}
-
-// Register calls method_names.Words.Register.
-func (c localWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.RegisterInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RegisterInto calls method_names.Words.Register into resp.
-func (c localWordsClient) RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Register_FullName, c.impl, WordsImpl.Register, req, resp)
-}
-
-// RegisterAsync calls method_names.Words.Register on a goroutine of its own
-// and returns its future.
-func (c localWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Register, req)
-}
-
-// Delete calls method_names.Words.Delete.
-func (c localWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.DeleteInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DeleteInto calls method_names.Words.Delete into resp.
-func (c localWordsClient) DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Delete_FullName, c.impl, WordsImpl.Delete, req, resp)
-}
-
-// DeleteAsync calls method_names.Words.Delete on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Delete, req)
-}
-
-// Panic calls method_names.Words.Panic.
-func (c localWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.PanicInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PanicInto calls method_names.Words.Panic into resp.
-func (c localWordsClient) PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Panic_FullName, c.impl, WordsImpl.Panic, req, resp)
-}
-
-// PanicAsync calls method_names.Words.Panic on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Panic, req)
-}
-
-// Recover calls method_names.Words.Recover.
-func (c localWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.RecoverInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RecoverInto calls method_names.Words.Recover into resp.
-func (c localWordsClient) RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Recover_FullName, c.impl, WordsImpl.Recover, req, resp)
-}
-
-// RecoverAsync calls method_names.Words.Recover on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Recover, req)
-}
-
-// Complex calls method_names.Words.Complex.
-func (c localWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ComplexInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ComplexInto calls method_names.Words.Complex into resp.
-func (c localWordsClient) ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Complex_FullName, c.impl, WordsImpl.Complex, req, resp)
-}
-
-// ComplexAsync calls method_names.Words.Complex on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Complex, req)
-}
-
-// Append calls method_names.Words.Append.
-func (c localWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.AppendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// AppendInto calls method_names.Words.Append into resp.
-func (c localWordsClient) AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	return pluginsdk.CallLocal(ctx, Words_Append_FullName, c.impl, WordsImpl.Append, req, resp)
-}
-
-// AppendAsync calls method_names.Words.Append on a goroutine of its own and
-// returns its future.
-func (c localWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Append, req)
-}
-
-// NewWordsHostClient returns a client of method_names.Words that calls the
-// guests that serve it, through d.
-func NewWordsHostClient(d pluginsdk.Dispatcher) WordsClient {
-	return hostWordsClient{dispatcher: d}
-}
-
-// hostWordsClient is the client that NewWordsHostClient returns.
-type hostWordsClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Import calls method_names.Words.Import.
-func (c hostWordsClient) Import(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ImportInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ImportInto calls method_names.Words.Import into resp.
-func (c hostWordsClient) ImportInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Import", req, resp)
-}
-
-// ImportAsync calls method_names.Words.Import on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) ImportAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Import, req)
-}
-
-// Type calls method_names.Words.Type.
-func (c hostWordsClient) Type(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.TypeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// TypeInto calls method_names.Words.Type into resp.
-func (c hostWordsClient) TypeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Type", req, resp)
-}
-
-// TypeAsync calls method_names.Words.Type on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) TypeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Type, req)
-}
-
-// Range calls method_names.Words.Range.
-func (c hostWordsClient) Range(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.RangeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RangeInto calls method_names.Words.Range into resp.
-func (c hostWordsClient) RangeInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Range", req, resp)
-}
-
-// RangeAsync calls method_names.Words.Range on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) RangeAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Range, req)
-}
-
-// Func calls method_names.Words.Func.
-func (c hostWordsClient) Func(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.FuncInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// FuncInto calls method_names.Words.Func into resp.
-func (c hostWordsClient) FuncInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Func", req, resp)
-}
-
-// FuncAsync calls method_names.Words.Func on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) FuncAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Func, req)
-}
-
-// Go calls method_names.Words.Go.
-func (c hostWordsClient) Go(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.GoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GoInto calls method_names.Words.Go into resp.
-func (c hostWordsClient) GoInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Go", req, resp)
-}
-
-// GoAsync calls method_names.Words.Go on a goroutine of its own and returns
-// its future.
-func (c hostWordsClient) GoAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Go, req)
-}
-
-// Select calls method_names.Words.Select.
-func (c hostWordsClient) Select(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.SelectInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SelectInto calls method_names.Words.Select into resp.
-func (c hostWordsClient) SelectInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Select", req, resp)
-}
-
-// SelectAsync calls method_names.Words.Select on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) SelectAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Select, req)
-}
-
-// Close calls method_names.Words.Close.
-func (c hostWordsClient) Close(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.CloseInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CloseInto calls method_names.Words.Close into resp.
-func (c hostWordsClient) CloseInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Close", req, resp)
-}
-
-// CloseAsync calls method_names.Words.Close on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) CloseAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Close, req)
-}
-
-// Ready calls method_names.Words.Ready.
-func (c hostWordsClient) Ready(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ReadyInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReadyInto calls method_names.Words.Ready into resp.
-func (c hostWordsClient) ReadyInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Ready", req, resp)
-}
-
-// ReadyAsync calls method_names.Words.Ready on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) ReadyAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Ready, req)
-}
-
-// Init calls method_names.Words.Init.
-func (c hostWordsClient) Init(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.InitInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// InitInto calls method_names.Words.Init into resp.
-func (c hostWordsClient) InitInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Init", req, resp)
-}
-
-// InitAsync calls method_names.Words.Init on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) InitAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Init, req)
-}
-
-// String calls method_names.Words.String.
-func (c hostWordsClient) String(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.StringInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// StringInto calls method_names.Words.String into resp.
-func (c hostWordsClient) StringInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "String", req, resp)
-}
-
-// StringAsync calls method_names.Words.String on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) StringAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.String, req)
-}
-
-// Error calls method_names.Words.Error.
-func (c hostWordsClient) Error(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ErrorInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ErrorInto calls method_names.Words.Error into resp.
-func (c hostWordsClient) ErrorInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Error", req, resp)
-}
-
-// ErrorAsync calls method_names.Words.Error on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) ErrorAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Error, req)
-}
-
-// Context calls method_names.Words.Context.
-func (c hostWordsClient) Context(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ContextInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ContextInto calls method_names.Words.Context into resp.
-func (c hostWordsClient) ContextInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Context", req, resp)
-}
-
-// ContextAsync calls method_names.Words.Context on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) ContextAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Context, req)
-}
-
-// Module calls method_names.Words.Module.
-func (c hostWordsClient) Module(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ModuleInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ModuleInto calls method_names.Words.Module into resp.
-func (c hostWordsClient) ModuleInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Module", req, resp)
-}
-
-// ModuleAsync calls method_names.Words.Module on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) ModuleAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Module, req)
-}
-
-// Call calls method_names.Words.Call.
-func (c hostWordsClient) Call(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls method_names.Words.Call into resp.
-func (c hostWordsClient) CallInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Call", req, resp)
-}
-
-// CallAsync calls method_names.Words.Call on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) CallAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// Impl calls method_names.Words.Impl.
-func (c hostWordsClient) Impl(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ImplInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ImplInto calls method_names.Words.Impl into resp.
-func (c hostWordsClient) ImplInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Impl", req, resp)
-}
-
-// ImplAsync calls method_names.Words.Impl on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) ImplAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Impl, req)
-}
-
-// New calls method_names.Words.New.
-func (c hostWordsClient) New(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.NewInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// NewInto calls method_names.Words.New into resp.
-func (c hostWordsClient) NewInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "New", req, resp)
-}
-
-// NewAsync calls method_names.Words.New on a goroutine of its own and returns
-// its future.
-func (c hostWordsClient) NewAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.New, req)
-}
-
-// Register calls method_names.Words.Register.
-func (c hostWordsClient) Register(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.RegisterInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RegisterInto calls method_names.Words.Register into resp.
-func (c hostWordsClient) RegisterInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Register", req, resp)
-}
-
-// RegisterAsync calls method_names.Words.Register on a goroutine of its own
-// and returns its future.
-func (c hostWordsClient) RegisterAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Register, req)
-}
-
-// Delete calls method_names.Words.Delete.
-func (c hostWordsClient) Delete(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.DeleteInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DeleteInto calls method_names.Words.Delete into resp.
-func (c hostWordsClient) DeleteInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Delete", req, resp)
-}
-
-// DeleteAsync calls method_names.Words.Delete on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) DeleteAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Delete, req)
-}
-
-// Panic calls method_names.Words.Panic.
-func (c hostWordsClient) Panic(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.PanicInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PanicInto calls method_names.Words.Panic into resp.
-func (c hostWordsClient) PanicInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Panic", req, resp)
-}
-
-// PanicAsync calls method_names.Words.Panic on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) PanicAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Panic, req)
-}
-
-// Recover calls method_names.Words.Recover.
-func (c hostWordsClient) Recover(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.RecoverInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RecoverInto calls method_names.Words.Recover into resp.
-func (c hostWordsClient) RecoverInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Recover", req, resp)
-}
-
-// RecoverAsync calls method_names.Words.Recover on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) RecoverAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Recover, req)
-}
-
-// Complex calls method_names.Words.Complex.
-func (c hostWordsClient) Complex(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.ComplexInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ComplexInto calls method_names.Words.Complex into resp.
-func (c hostWordsClient) ComplexInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Complex", req, resp)
-}
-
-// ComplexAsync calls method_names.Words.Complex on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) ComplexAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Complex, req)
-}
-
-// Append calls method_names.Words.Append.
-func (c hostWordsClient) Append(ctx context.Context, req *words.Word) (*words.Word, error) {
-	resp := new(words.Word)
-	if err := c.AppendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// AppendInto calls method_names.Words.Append into resp.
-func (c hostWordsClient) AppendInto(ctx context.Context, req *words.Word, resp *words.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WordsServiceName, "Append", req, resp)
-}
-
-// AppendAsync calls method_names.Words.Append on a goroutine of its own and
-// returns its future.
-func (c hostWordsClient) AppendAsync(ctx context.Context, req *words.Word) *future.Method[*words.Word, error] {
-	return future.Go(ctx, c.Append, req)
+func bridgeWords_Append(ctx context.Context, h *parigotimpl.Handler[*words.Word, *words.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Words_Append_FullName, m, stack, h.Serve, req, resp)
 }

@@ -40,220 +40,169 @@ const (
 	Words_Append_FullName   = "method_names.Words.Append"
 )
 
-// WordsImpl is what an implementation of the service method_names.Words
-// provides to its host. Embed UnimplementedWordsImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type WordsImpl interface {
-	// Import handles method_names.Words.Import.
-	Import(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Type handles method_names.Words.Type.
-	Type(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Range handles method_names.Words.Range.
-	Range(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Func handles method_names.Words.Func.
-	Func(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Go handles method_names.Words.Go.
-	Go(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Select handles method_names.Words.Select.
-	Select(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Close handles method_names.Words.Close.
-	Close(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Ready handles method_names.Words.Ready.
-	Ready(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Init handles method_names.Words.Init.
-	Init(ctx context.Context, req *words.Word, resp *words.Word) error
-	// String handles method_names.Words.String.
-	String(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Error handles method_names.Words.Error.
-	Error(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Context handles method_names.Words.Context.
-	Context(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Module handles method_names.Words.Module.
-	Module(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Call handles method_names.Words.Call.
-	Call(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Impl handles method_names.Words.Impl.
-	Impl(ctx context.Context, req *words.Word, resp *words.Word) error
-	// New handles method_names.Words.New.
-	New(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Register handles method_names.Words.Register.
-	Register(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Delete handles method_names.Words.Delete.
-	Delete(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Panic handles method_names.Words.Panic.
-	Panic(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Recover handles method_names.Words.Recover.
-	Recover(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Complex handles method_names.Words.Complex.
-	Complex(ctx context.Context, req *words.Word, resp *words.Word) error
-	// Append handles method_names.Words.Append.
-	Append(ctx context.Context, req *words.Word, resp *words.Word) error
-}
-
-// UnimplementedWordsImpl answers every method of method_names.Words with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedWordsImpl struct{}
-
-// Import answers that method_names.Words.Import is not implemented.
-func (UnimplementedWordsImpl) Import(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Import_FullName+" is not implemented")
-}
-
-// Type answers that method_names.Words.Type is not implemented.
-func (UnimplementedWordsImpl) Type(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Type_FullName+" is not implemented")
-}
-
-// Range answers that method_names.Words.Range is not implemented.
-func (UnimplementedWordsImpl) Range(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Range_FullName+" is not implemented")
-}
-
-// Func answers that method_names.Words.Func is not implemented.
-func (UnimplementedWordsImpl) Func(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Func_FullName+" is not implemented")
-}
-
-// Go answers that method_names.Words.Go is not implemented.
-func (UnimplementedWordsImpl) Go(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Go_FullName+" is not implemented")
-}
-
-// Select answers that method_names.Words.Select is not implemented.
-func (UnimplementedWordsImpl) Select(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Select_FullName+" is not implemented")
-}
-
-// Close answers that method_names.Words.Close is not implemented.
-func (UnimplementedWordsImpl) Close(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Close_FullName+" is not implemented")
-}
-
-// Ready answers that method_names.Words.Ready is not implemented.
-func (UnimplementedWordsImpl) Ready(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Ready_FullName+" is not implemented")
-}
-
-// Init answers that method_names.Words.Init is not implemented.
-func (UnimplementedWordsImpl) Init(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Init_FullName+" is not implemented")
-}
-
-// String answers that method_names.Words.String is not implemented.
-func (UnimplementedWordsImpl) String(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_String_FullName+" is not implemented")
-}
-
-// Error answers that method_names.Words.Error is not implemented.
-func (UnimplementedWordsImpl) Error(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Error_FullName+" is not implemented")
-}
-
-// Context answers that method_names.Words.Context is not implemented.
-func (UnimplementedWordsImpl) Context(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Context_FullName+" is not implemented")
-}
-
-// Module answers that method_names.Words.Module is not implemented.
-func (UnimplementedWordsImpl) Module(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Module_FullName+" is not implemented")
-}
-
-// Call answers that method_names.Words.Call is not implemented.
-func (UnimplementedWordsImpl) Call(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Call_FullName+" is not implemented")
-}
-
-// Impl answers that method_names.Words.Impl is not implemented.
-func (UnimplementedWordsImpl) Impl(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Impl_FullName+" is not implemented")
-}
-
-// New answers that method_names.Words.New is not implemented.
-func (UnimplementedWordsImpl) New(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_New_FullName+" is not implemented")
-}
-
-// Register answers that method_names.Words.Register is not implemented.
-func (UnimplementedWordsImpl) Register(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Register_FullName+" is not implemented")
-}
-
-// Delete answers that method_names.Words.Delete is not implemented.
-func (UnimplementedWordsImpl) Delete(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Delete_FullName+" is not implemented")
-}
-
-// Panic answers that method_names.Words.Panic is not implemented.
-func (UnimplementedWordsImpl) Panic(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Panic_FullName+" is not implemented")
-}
-
-// Recover answers that method_names.Words.Recover is not implemented.
-func (UnimplementedWordsImpl) Recover(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Recover_FullName+" is not implemented")
-}
-
-// Complex answers that method_names.Words.Complex is not implemented.
-func (UnimplementedWordsImpl) Complex(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Complex_FullName+" is not implemented")
-}
-
-// Append answers that method_names.Words.Append is not implemented.
-func (UnimplementedWordsImpl) Append(context.Context, *words.Word, *words.Word) error {
-	return status.Error(status.Unimplemented, Words_Append_FullName+" is not implemented")
-}
-
-// WordsServer is what an implementation of the service method_names.Words in a
-// guest provides, see ServeWords. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// WordsServer is the service method_names.Words for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedWordsServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type WordsServer interface {
-	// Import handles method_names.Words.Import.
+	// Import serves method_names.Words.Import.
 	Import(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Type handles method_names.Words.Type.
+	// Type serves method_names.Words.Type.
 	Type(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Range handles method_names.Words.Range.
+	// Range serves method_names.Words.Range.
 	Range(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Func handles method_names.Words.Func.
+	// Func serves method_names.Words.Func.
 	Func(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Go handles method_names.Words.Go.
+	// Go serves method_names.Words.Go.
 	Go(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Select handles method_names.Words.Select.
+	// Select serves method_names.Words.Select.
 	Select(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Close handles method_names.Words.Close.
+	// Close serves method_names.Words.Close.
 	Close(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Ready handles method_names.Words.Ready.
+	// Ready serves method_names.Words.Ready.
 	Ready(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Init handles method_names.Words.Init.
+	// Init serves method_names.Words.Init.
 	Init(ctx context.Context, req *words.Word) (*words.Word, error)
-	// String handles method_names.Words.String.
+	// String serves method_names.Words.String.
 	String(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Error handles method_names.Words.Error.
+	// Error serves method_names.Words.Error.
 	Error(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Context handles method_names.Words.Context.
+	// Context serves method_names.Words.Context.
 	Context(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Module handles method_names.Words.Module.
+	// Module serves method_names.Words.Module.
 	Module(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Call handles method_names.Words.Call.
+	// Call serves method_names.Words.Call.
 	Call(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Impl handles method_names.Words.Impl.
+	// Impl serves method_names.Words.Impl.
 	Impl(ctx context.Context, req *words.Word) (*words.Word, error)
-	// New handles method_names.Words.New.
+	// New serves method_names.Words.New.
 	New(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Register handles method_names.Words.Register.
+	// Register serves method_names.Words.Register.
 	Register(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Delete handles method_names.Words.Delete.
+	// Delete serves method_names.Words.Delete.
 	Delete(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Panic handles method_names.Words.Panic.
+	// Panic serves method_names.Words.Panic.
 	Panic(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Recover handles method_names.Words.Recover.
+	// Recover serves method_names.Words.Recover.
 	Recover(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Complex handles method_names.Words.Complex.
+	// Complex serves method_names.Words.Complex.
 	Complex(ctx context.Context, req *words.Word) (*words.Word, error)
-	// Append handles method_names.Words.Append.
+	// Append serves method_names.Words.Append.
 	Append(ctx context.Context, req *words.Word) (*words.Word, error)
+}
+
+// UnimplementedWordsServer answers every method of method_names.Words with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedWordsServer struct{}
+
+// Import returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Import(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Import_FullName+" is not implemented")
+}
+
+// Type returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Type(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Type_FullName+" is not implemented")
+}
+
+// Range returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Range(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Range_FullName+" is not implemented")
+}
+
+// Func returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Func(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Func_FullName+" is not implemented")
+}
+
+// Go returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Go(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Go_FullName+" is not implemented")
+}
+
+// Select returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Select(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Select_FullName+" is not implemented")
+}
+
+// Close returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Close(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Close_FullName+" is not implemented")
+}
+
+// Ready returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Ready(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Ready_FullName+" is not implemented")
+}
+
+// Init returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Init(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Init_FullName+" is not implemented")
+}
+
+// String returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) String(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_String_FullName+" is not implemented")
+}
+
+// Error returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Error(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Error_FullName+" is not implemented")
+}
+
+// Context returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Context(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Context_FullName+" is not implemented")
+}
+
+// Module returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Module(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Module_FullName+" is not implemented")
+}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Call(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Call_FullName+" is not implemented")
+}
+
+// Impl returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Impl(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Impl_FullName+" is not implemented")
+}
+
+// New returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) New(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_New_FullName+" is not implemented")
+}
+
+// Register returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Register(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Register_FullName+" is not implemented")
+}
+
+// Delete returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Delete(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Delete_FullName+" is not implemented")
+}
+
+// Panic returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Panic(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Panic_FullName+" is not implemented")
+}
+
+// Recover returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Recover(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Recover_FullName+" is not implemented")
+}
+
+// Complex returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Complex(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Complex_FullName+" is not implemented")
+}
+
+// Append returns UNIMPLEMENTED.
+func (UnimplementedWordsServer) Append(context.Context, *words.Word) (*words.Word, error) {
+	return nil, status.Error(status.Unimplemented, Words_Append_FullName+" is not implemented")
 }

@@ -10,7 +10,6 @@ package tableparigot
 import (
 	context "context"
 	table "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
@@ -24,177 +23,16 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importTable_Nothing is the host's function for method_table.Table.Nothing.
-//
-//go:wasmimport method_table.Table Nothing
-//go:noescape
-func importTable_Nothing(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_Nothing = guest.Method{Import: importTable_Nothing}
-
-// importTable_Look is the host's function for method_table.Table.Look.
-//
-//go:wasmimport method_table.Table Look
-//go:noescape
-func importTable_Look(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_Look = guest.Method{Import: importTable_Look}
-
-// importTable_Put is the host's function for method_table.Table.Put.
-//
-//go:wasmimport method_table.Table Put
-//go:noescape
-func importTable_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_Put = guest.Method{Import: importTable_Put}
-
-// importTable_Unknown is the host's function for method_table.Table.Unknown.
-//
-//go:wasmimport method_table.Table Unknown
-//go:noescape
-func importTable_Unknown(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_Unknown = guest.Method{Import: importTable_Unknown}
-
-// importTable_Old is the host's function for method_table.Table.Old.
-//
-//go:wasmimport method_table.Table Old
-//go:noescape
-func importTable_Old(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_Old = guest.Method{Import: importTable_Old}
-
-// importTable_Wait is the host's function for method_table.Table.Wait.
-//
-//go:wasmimport method_table.Table Wait
-//go:noescape
-func importTable_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_Wait = guest.BlockingMethod{Import: importTable_Wait}
-
-// importTable_RedactedRequest is the host's function for method_table.Table.RedactedRequest.
-//
-//go:wasmimport method_table.Table RedactedRequest
-//go:noescape
-func importTable_RedactedRequest(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_RedactedRequest = guest.Method{Import: importTable_RedactedRequest}
-
-// importTable_RedactedResponse is the host's function for method_table.Table.RedactedResponse.
-//
-//go:wasmimport method_table.Table RedactedResponse
-//go:noescape
-func importTable_RedactedResponse(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_RedactedResponse = guest.Method{Import: importTable_RedactedResponse}
-
-// importTable_RedactedInLoop is the host's function for method_table.Table.RedactedInLoop.
-//
-//go:wasmimport method_table.Table RedactedInLoop
-//go:noescape
-func importTable_RedactedInLoop(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_RedactedInLoop = guest.Method{Import: importTable_RedactedInLoop}
-
-// importTable_RedactedInMap is the host's function for method_table.Table.RedactedInMap.
-//
-//go:wasmimport method_table.Table RedactedInMap
-//go:noescape
-func importTable_RedactedInMap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_RedactedInMap = guest.Method{Import: importTable_RedactedInMap}
-
-// importTable_RedactedInOneof is the host's function for method_table.Table.RedactedInOneof.
-//
-//go:wasmimport method_table.Table RedactedInOneof
-//go:noescape
-func importTable_RedactedInOneof(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_RedactedInOneof = guest.Method{Import: importTable_RedactedInOneof}
-
-// importTable_NotRedacted is the host's function for method_table.Table.NotRedacted.
-//
-//go:wasmimport method_table.Table NotRedacted
-//go:noescape
-func importTable_NotRedacted(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_NotRedacted = guest.Method{Import: importTable_NotRedacted}
-
-// importTable_Everything is the host's function for method_table.Table.Everything.
-//
-//go:wasmimport method_table.Table all
-//go:noescape
-func importTable_Everything(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTable_Everything = guest.BlockingMethod{Import: importTable_Everything}
-
 // TableClient calls the service method_table.Table. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type TableClient struct {
-	calls callsTableClient
-}
-
-// callsTableClient makes the calls of a TableClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsTableClient interface {
-	callNothing(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	callNothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	callNothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	callLook(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	callLookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	callLookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	callPut(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	callPutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	callPutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	callUnknown(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	callUnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	callUnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	callOld(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	callOldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	callOldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	callWait(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	callWaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	callWaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	callRedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error)
-	callRedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error]
-	callRedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error
-	callRedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error)
-	callRedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error]
-	callRedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error
-	callRedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error)
-	callRedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error]
-	callRedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error
-	callRedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error)
-	callRedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error]
-	callRedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error
-	callRedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error)
-	callRedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error]
-	callRedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error
-	callNotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error)
-	callNotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error]
-	callNotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error
-	callEverything(ctx context.Context, req *table.Secret) (*table.LoopB, error)
-	callEverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error]
-	callEverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type TableClient struct{ calls callsTable }
 
 // Nothing calls method_table.Table.Nothing.
 func (c TableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	return c.calls.callNothing(ctx, req)
-}
-
-// NothingAsync is Nothing without the wait: it returns the future of the
-// response.
-func (c TableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return c.calls.callNothingAsync(ctx, req)
-}
-
-// NothingInto is Nothing into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c TableClient) NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.calls.callNothingInto(ctx, req, resp)
 }
 
 // Look calls method_table.Table.Look.
@@ -202,48 +40,14 @@ func (c TableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, 
 	return c.calls.callLook(ctx, req)
 }
 
-// LookAsync is Look without the wait: it returns the future of the response.
-func (c TableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return c.calls.callLookAsync(ctx, req)
-}
-
-// LookInto is Look into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TableClient) LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.calls.callLookInto(ctx, req, resp)
-}
-
 // Put calls method_table.Table.Put.
 func (c TableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	return c.calls.callPut(ctx, req)
 }
 
-// PutAsync is Put without the wait: it returns the future of the response.
-func (c TableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return c.calls.callPutAsync(ctx, req)
-}
-
-// PutInto is Put into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TableClient) PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.calls.callPutInto(ctx, req, resp)
-}
-
 // Unknown calls method_table.Table.Unknown.
 func (c TableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	return c.calls.callUnknown(ctx, req)
-}
-
-// UnknownAsync is Unknown without the wait: it returns the future of the
-// response.
-func (c TableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return c.calls.callUnknownAsync(ctx, req)
-}
-
-// UnknownInto is Unknown into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c TableClient) UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.calls.callUnknownInto(ctx, req, resp)
 }
 
 // Old calls method_table.Table.Old.
@@ -254,37 +58,9 @@ func (c TableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, e
 	return c.calls.callOld(ctx, req)
 }
 
-// OldAsync is Old without the wait: it returns the future of the response.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c TableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return c.calls.callOldAsync(ctx, req)
-}
-
-// OldInto is Old into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c TableClient) OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.calls.callOldInto(ctx, req, resp)
-}
-
 // Wait calls method_table.Table.Wait.
 func (c TableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	return c.calls.callWait(ctx, req)
-}
-
-// WaitAsync is Wait without the wait: it returns the future of the response.
-func (c TableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return c.calls.callWaitAsync(ctx, req)
-}
-
-// WaitInto is Wait into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TableClient) WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.calls.callWaitInto(ctx, req, resp)
 }
 
 // RedactedRequest calls method_table.Table.RedactedRequest.
@@ -292,33 +68,9 @@ func (c TableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*t
 	return c.calls.callRedactedRequest(ctx, req)
 }
 
-// RedactedRequestAsync is RedactedRequest without the wait: it returns the
-// future of the response.
-func (c TableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
-	return c.calls.callRedactedRequestAsync(ctx, req)
-}
-
-// RedactedRequestInto is RedactedRequest into resp, a response to use again:
-// what it had is gone. After a call that failed it is undefined.
-func (c TableClient) RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
-	return c.calls.callRedactedRequestInto(ctx, req, resp)
-}
-
 // RedactedResponse calls method_table.Table.RedactedResponse.
 func (c TableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
 	return c.calls.callRedactedResponse(ctx, req)
-}
-
-// RedactedResponseAsync is RedactedResponse without the wait: it returns the
-// future of the response.
-func (c TableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
-	return c.calls.callRedactedResponseAsync(ctx, req)
-}
-
-// RedactedResponseInto is RedactedResponse into resp, a response to use again:
-// what it had is gone. After a call that failed it is undefined.
-func (c TableClient) RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
-	return c.calls.callRedactedResponseInto(ctx, req, resp)
 }
 
 // RedactedInLoop calls method_table.Table.RedactedInLoop.
@@ -326,33 +78,9 @@ func (c TableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*tab
 	return c.calls.callRedactedInLoop(ctx, req)
 }
 
-// RedactedInLoopAsync is RedactedInLoop without the wait: it returns the
-// future of the response.
-func (c TableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
-	return c.calls.callRedactedInLoopAsync(ctx, req)
-}
-
-// RedactedInLoopInto is RedactedInLoop into resp, a response to use again:
-// what it had is gone. After a call that failed it is undefined.
-func (c TableClient) RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
-	return c.calls.callRedactedInLoopInto(ctx, req, resp)
-}
-
 // RedactedInMap calls method_table.Table.RedactedInMap.
 func (c TableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
 	return c.calls.callRedactedInMap(ctx, req)
-}
-
-// RedactedInMapAsync is RedactedInMap without the wait: it returns the future
-// of the response.
-func (c TableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
-	return c.calls.callRedactedInMapAsync(ctx, req)
-}
-
-// RedactedInMapInto is RedactedInMap into resp, a response to use again: what
-// it had is gone. After a call that failed it is undefined.
-func (c TableClient) RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
-	return c.calls.callRedactedInMapInto(ctx, req, resp)
 }
 
 // RedactedInOneof calls method_table.Table.RedactedInOneof.
@@ -360,33 +88,9 @@ func (c TableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*
 	return c.calls.callRedactedInOneof(ctx, req)
 }
 
-// RedactedInOneofAsync is RedactedInOneof without the wait: it returns the
-// future of the response.
-func (c TableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
-	return c.calls.callRedactedInOneofAsync(ctx, req)
-}
-
-// RedactedInOneofInto is RedactedInOneof into resp, a response to use again:
-// what it had is gone. After a call that failed it is undefined.
-func (c TableClient) RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
-	return c.calls.callRedactedInOneofInto(ctx, req, resp)
-}
-
 // NotRedacted calls method_table.Table.NotRedacted.
 func (c TableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
 	return c.calls.callNotRedacted(ctx, req)
-}
-
-// NotRedactedAsync is NotRedacted without the wait: it returns the future of
-// the response.
-func (c TableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
-	return c.calls.callNotRedactedAsync(ctx, req)
-}
-
-// NotRedactedInto is NotRedacted into resp, a response to use again: what it
-// had is gone. After a call that failed it is undefined.
-func (c TableClient) NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
-	return c.calls.callNotRedactedInto(ctx, req, resp)
 }
 
 // Everything calls method_table.Table.Everything.
@@ -397,243 +101,162 @@ func (c TableClient) Everything(ctx context.Context, req *table.Secret) (*table.
 	return c.calls.callEverything(ctx, req)
 }
 
-// EverythingAsync is Everything without the wait: it returns the future of the
-// response.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c TableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
-	return c.calls.callEverythingAsync(ctx, req)
+// callsTable makes the calls of a TableClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsTable interface {
+	callNothing(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callLook(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callPut(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callUnknown(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callOld(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callWait(ctx context.Context, req *table.Plain) (*table.Plain, error)
+	callRedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error)
+	callRedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error)
+	callRedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error)
+	callRedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error)
+	callRedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error)
+	callNotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error)
+	callEverything(ctx context.Context, req *table.Secret) (*table.LoopB, error)
 }
 
-// EverythingInto is Everything into resp, a response to use again: what it had
-// is gone. After a call that failed it is undefined.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c TableClient) EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
-	return c.calls.callEverythingInto(ctx, req, resp)
-}
-
-// NewTableClient returns a client of method_table.Table that calls the host. A
+// NewTableClient returns a client that calls method_table.Table in the host. A
 // guest that links it runs only in a host that has the module
-// "method_table.Table". With [guest.Borrowed] responses are good until the
-// next call.
+// "method_table.Table".
 func NewTableClient(opts ...guest.ClientOption) TableClient {
-	return TableClient{&guestTableClient{client: guest.NewClient(opts...)}}
+	return TableClient{importedTable{guest.NewClient(opts...)}}
 }
 
-// guestTableClient calls the host.
-type guestTableClient struct {
-	client guest.Client
+// importedTable calls the host.
+type importedTable struct{ client guest.Client }
+
+//go:wasmimport method_table.Table Nothing
+//go:noescape
+func importTable_Nothing(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_Nothing = guest.Method{Import: importTable_Nothing}
+
+func (c importedTable) callNothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return guest.Call[table.Plain](ctx, c.client, &methodTable_Nothing, req)
 }
 
-func (c *guestTableClient) callNothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := methodTable_Nothing.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport method_table.Table Look
+//go:noescape
+func importTable_Look(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_Look = guest.Method{Import: importTable_Look}
+
+func (c importedTable) callLook(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return guest.Call[table.Plain](ctx, c.client, &methodTable_Look, req)
 }
 
-func (c *guestTableClient) callNothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return methodTable_Nothing.CallInto(ctx, c.client, req, resp)
+//go:wasmimport method_table.Table Put
+//go:noescape
+func importTable_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_Put = guest.Method{Import: importTable_Put}
+
+func (c importedTable) callPut(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return guest.Call[table.Plain](ctx, c.client, &methodTable_Put, req)
 }
 
-func (c *guestTableClient) callNothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.Async(ctx, &methodTable_Nothing, c.client, req, new(table.Plain))
+//go:wasmimport method_table.Table Unknown
+//go:noescape
+func importTable_Unknown(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_Unknown = guest.Method{Import: importTable_Unknown}
+
+func (c importedTable) callUnknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return guest.Call[table.Plain](ctx, c.client, &methodTable_Unknown, req)
 }
 
-func (c *guestTableClient) callLook(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := methodTable_Look.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport method_table.Table Old
+//go:noescape
+func importTable_Old(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_Old = guest.Method{Import: importTable_Old}
+
+func (c importedTable) callOld(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return guest.Call[table.Plain](ctx, c.client, &methodTable_Old, req)
 }
 
-func (c *guestTableClient) callLookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return methodTable_Look.CallInto(ctx, c.client, req, resp)
+//go:wasmimport method_table.Table Wait
+//go:noescape
+func importTable_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_Wait = guest.Method{Import: importTable_Wait, MayBlock: true}
+
+func (c importedTable) callWait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return guest.Call[table.Plain](ctx, c.client, &methodTable_Wait, req)
 }
 
-func (c *guestTableClient) callLookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.Async(ctx, &methodTable_Look, c.client, req, new(table.Plain))
+//go:wasmimport method_table.Table RedactedRequest
+//go:noescape
+func importTable_RedactedRequest(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_RedactedRequest = guest.Method{Import: importTable_RedactedRequest}
+
+func (c importedTable) callRedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
+	return guest.Call[table.Plain](ctx, c.client, &methodTable_RedactedRequest, req)
 }
 
-func (c *guestTableClient) callPut(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := methodTable_Put.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport method_table.Table RedactedResponse
+//go:noescape
+func importTable_RedactedResponse(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_RedactedResponse = guest.Method{Import: importTable_RedactedResponse}
+
+func (c importedTable) callRedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
+	return guest.Call[table.Deep](ctx, c.client, &methodTable_RedactedResponse, req)
 }
 
-func (c *guestTableClient) callPutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return methodTable_Put.CallInto(ctx, c.client, req, resp)
+//go:wasmimport method_table.Table RedactedInLoop
+//go:noescape
+func importTable_RedactedInLoop(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_RedactedInLoop = guest.Method{Import: importTable_RedactedInLoop}
+
+func (c importedTable) callRedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
+	return guest.Call[table.Plain](ctx, c.client, &methodTable_RedactedInLoop, req)
 }
 
-func (c *guestTableClient) callPutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.Async(ctx, &methodTable_Put, c.client, req, new(table.Plain))
+//go:wasmimport method_table.Table RedactedInMap
+//go:noescape
+func importTable_RedactedInMap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_RedactedInMap = guest.Method{Import: importTable_RedactedInMap}
+
+func (c importedTable) callRedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
+	return guest.Call[table.Plain](ctx, c.client, &methodTable_RedactedInMap, req)
 }
 
-func (c *guestTableClient) callUnknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := methodTable_Unknown.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport method_table.Table RedactedInOneof
+//go:noescape
+func importTable_RedactedInOneof(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_RedactedInOneof = guest.Method{Import: importTable_RedactedInOneof}
+
+func (c importedTable) callRedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
+	return guest.Call[table.Plain](ctx, c.client, &methodTable_RedactedInOneof, req)
 }
 
-func (c *guestTableClient) callUnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return methodTable_Unknown.CallInto(ctx, c.client, req, resp)
+//go:wasmimport method_table.Table NotRedacted
+//go:noescape
+func importTable_NotRedacted(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTable_NotRedacted = guest.Method{Import: importTable_NotRedacted}
+
+func (c importedTable) callNotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
+	return guest.Call[emptypb.Empty](ctx, c.client, &methodTable_NotRedacted, req)
 }
 
-func (c *guestTableClient) callUnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.Async(ctx, &methodTable_Unknown, c.client, req, new(table.Plain))
-}
+//go:wasmimport method_table.Table all
+//go:noescape
+func importTable_Everything(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestTableClient) callOld(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := methodTable_Old.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+var methodTable_Everything = guest.Method{Import: importTable_Everything, MayBlock: true}
 
-func (c *guestTableClient) callOldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return methodTable_Old.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTableClient) callOldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.Async(ctx, &methodTable_Old, c.client, req, new(table.Plain))
-}
-
-func (c *guestTableClient) callWait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := methodTable_Wait.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTableClient) callWaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return methodTable_Wait.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTableClient) callWaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return guest.Async(ctx, &methodTable_Wait, c.client, req, new(table.Plain))
-}
-
-func (c *guestTableClient) callRedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := methodTable_RedactedRequest.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTableClient) callRedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
-	return methodTable_RedactedRequest.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTableClient) callRedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
-	return guest.Async(ctx, &methodTable_RedactedRequest, c.client, req, new(table.Plain))
-}
-
-func (c *guestTableClient) callRedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
-	resp := new(table.Deep)
-	if err := methodTable_RedactedResponse.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTableClient) callRedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
-	return methodTable_RedactedResponse.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTableClient) callRedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
-	return guest.Async(ctx, &methodTable_RedactedResponse, c.client, req, new(table.Deep))
-}
-
-func (c *guestTableClient) callRedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := methodTable_RedactedInLoop.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTableClient) callRedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
-	return methodTable_RedactedInLoop.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTableClient) callRedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
-	return guest.Async(ctx, &methodTable_RedactedInLoop, c.client, req, new(table.Plain))
-}
-
-func (c *guestTableClient) callRedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := methodTable_RedactedInMap.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTableClient) callRedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
-	return methodTable_RedactedInMap.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTableClient) callRedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
-	return guest.Async(ctx, &methodTable_RedactedInMap, c.client, req, new(table.Plain))
-}
-
-func (c *guestTableClient) callRedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := methodTable_RedactedInOneof.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTableClient) callRedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
-	return methodTable_RedactedInOneof.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTableClient) callRedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
-	return guest.Async(ctx, &methodTable_RedactedInOneof, c.client, req, new(table.Plain))
-}
-
-func (c *guestTableClient) callNotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := methodTable_NotRedacted.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTableClient) callNotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
-	return methodTable_NotRedacted.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTableClient) callNotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
-	return guest.Async(ctx, &methodTable_NotRedacted, c.client, req, new(emptypb.Empty))
-}
-
-func (c *guestTableClient) callEverything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
-	resp := new(table.LoopB)
-	if err := methodTable_Everything.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTableClient) callEverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
-	return methodTable_Everything.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTableClient) callEverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
-	return guest.Async(ctx, &methodTable_Everything, c.client, req, new(table.LoopB))
+func (c importedTable) callEverything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
+	return guest.Call[table.LoopB](ctx, c.client, &methodTable_Everything, req)
 }
 
 // ServeTable serves impl as the service method_table.Table to the other guests
@@ -641,286 +264,93 @@ func (c *guestTableClient) callEverythingAsync(ctx context.Context, req *table.S
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeTable(ctx context.Context, impl TableServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedTable(impl), requires...)
+}
+
+// servedTable returns how the guest serves impl.
+func servedTable(impl TableServer) kernel.Service {
+	return kernel.Service{
 		Name: TableServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Nothing",
-				Handler: kernel.Adapt(impl, TableServer.Nothing),
-			},
-			{
-				Name:    "Look",
-				Handler: kernel.Adapt(impl, TableServer.Look),
-			},
-			{
-				Name:    "Put",
-				Handler: kernel.Adapt(impl, TableServer.Put),
-			},
-			{
-				Name:    "Unknown",
-				Handler: kernel.Adapt(impl, TableServer.Unknown),
-			},
-			{
-				Name:    "Old",
-				Handler: kernel.Adapt(impl, TableServer.Old),
-			},
-			{
-				Name:    "Wait",
-				Handler: kernel.Adapt(impl, TableServer.Wait),
-			},
-			{
-				Name:    "RedactedRequest",
-				Handler: kernel.Adapt(impl, TableServer.RedactedRequest),
-			},
-			{
-				Name:    "RedactedResponse",
-				Handler: kernel.Adapt(impl, TableServer.RedactedResponse),
-			},
-			{
-				Name:    "RedactedInLoop",
-				Handler: kernel.Adapt(impl, TableServer.RedactedInLoop),
-			},
-			{
-				Name:    "RedactedInMap",
-				Handler: kernel.Adapt(impl, TableServer.RedactedInMap),
-			},
-			{
-				Name:    "RedactedInOneof",
-				Handler: kernel.Adapt(impl, TableServer.RedactedInOneof),
-			},
-			{
-				Name:    "NotRedacted",
-				Handler: kernel.Adapt(impl, TableServer.NotRedacted),
-			},
-			{
-				Name:    "Everything",
-				Budget:  90 * time.Second,
-				Handler: kernel.Adapt(impl, TableServer.Everything),
-			},
+			{Name: "Nothing", Handler: kernel.Adapt(impl, TableServer.Nothing)},
+			{Name: "Look", Handler: kernel.Adapt(impl, TableServer.Look)},
+			{Name: "Put", Handler: kernel.Adapt(impl, TableServer.Put)},
+			{Name: "Unknown", Handler: kernel.Adapt(impl, TableServer.Unknown)},
+			{Name: "Old", Handler: kernel.Adapt(impl, TableServer.Old)},
+			{Name: "Wait", Handler: kernel.Adapt(impl, TableServer.Wait)},
+			{Name: "RedactedRequest", Handler: kernel.Adapt(impl, TableServer.RedactedRequest)},
+			{Name: "RedactedResponse", Handler: kernel.Adapt(impl, TableServer.RedactedResponse)},
+			{Name: "RedactedInLoop", Handler: kernel.Adapt(impl, TableServer.RedactedInLoop)},
+			{Name: "RedactedInMap", Handler: kernel.Adapt(impl, TableServer.RedactedInMap)},
+			{Name: "RedactedInOneof", Handler: kernel.Adapt(impl, TableServer.RedactedInOneof)},
+			{Name: "NotRedacted", Handler: kernel.Adapt(impl, TableServer.NotRedacted)},
+			{Name: "Everything", Budget: 90 * time.Second, Handler: kernel.Adapt(impl, TableServer.Everything)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateTable returns a client of method_table.Table that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateTable returns a client that calls the guests that serve
+// method_table.Table. It waits until one does: see [kernel.Locate].
 func LocateTable(ctx context.Context) (TableClient, error) {
 	remote, err := kernel.Locate(ctx, TableServiceName, "Nothing", "Look", "Put", "Unknown", "Old", "Wait", "RedactedRequest", "RedactedResponse", "RedactedInLoop", "RedactedInMap", "RedactedInOneof", "NotRedacted", "Everything")
 	if err != nil {
 		return TableClient{}, err
 	}
-	return TableClient{locatedTableClient{remote: remote}}, nil
+	return TableClient{locatedTable{remote}}, nil
 }
 
-// locatedTableClient calls guests that serve.
-type locatedTableClient struct {
-	remote *kernel.Remote
+// locatedTable calls guests that serve.
+type locatedTable struct{ remote *kernel.Remote }
+
+func (c locatedTable) callNothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return kernel.Call[table.Plain](ctx, c.remote, 0, req)
 }
 
-func (c locatedTableClient) callNothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.callNothingInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedTable) callLook(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return kernel.Call[table.Plain](ctx, c.remote, 1, req)
 }
 
-func (c locatedTableClient) callNothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.remote.Call(ctx, 0, req, resp)
+func (c locatedTable) callPut(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return kernel.Call[table.Plain](ctx, c.remote, 2, req)
 }
 
-func (c locatedTableClient) callNothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(table.Plain))
+func (c locatedTable) callUnknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return kernel.Call[table.Plain](ctx, c.remote, 3, req)
 }
 
-func (c locatedTableClient) callLook(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.callLookInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedTable) callOld(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return kernel.Call[table.Plain](ctx, c.remote, 4, req)
 }
 
-func (c locatedTableClient) callLookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.remote.Call(ctx, 1, req, resp)
+func (c locatedTable) callWait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return kernel.Call[table.Plain](ctx, c.remote, 5, req)
 }
 
-func (c locatedTableClient) callLookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(table.Plain))
+func (c locatedTable) callRedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
+	return kernel.Call[table.Plain](ctx, c.remote, 6, req)
 }
 
-func (c locatedTableClient) callPut(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.callPutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedTable) callRedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
+	return kernel.Call[table.Deep](ctx, c.remote, 7, req)
 }
 
-func (c locatedTableClient) callPutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.remote.Call(ctx, 2, req, resp)
+func (c locatedTable) callRedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
+	return kernel.Call[table.Plain](ctx, c.remote, 8, req)
 }
 
-func (c locatedTableClient) callPutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return kernel.CallAsync(ctx, c.remote, 2, req, new(table.Plain))
+func (c locatedTable) callRedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
+	return kernel.Call[table.Plain](ctx, c.remote, 9, req)
 }
 
-func (c locatedTableClient) callUnknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.callUnknownInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedTable) callRedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
+	return kernel.Call[table.Plain](ctx, c.remote, 10, req)
 }
 
-func (c locatedTableClient) callUnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.remote.Call(ctx, 3, req, resp)
+func (c locatedTable) callNotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
+	return kernel.Call[emptypb.Empty](ctx, c.remote, 11, req)
 }
 
-func (c locatedTableClient) callUnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return kernel.CallAsync(ctx, c.remote, 3, req, new(table.Plain))
-}
-
-func (c locatedTableClient) callOld(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.callOldInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTableClient) callOldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.remote.Call(ctx, 4, req, resp)
-}
-
-func (c locatedTableClient) callOldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return kernel.CallAsync(ctx, c.remote, 4, req, new(table.Plain))
-}
-
-func (c locatedTableClient) callWait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.callWaitInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTableClient) callWaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return c.remote.Call(ctx, 5, req, resp)
-}
-
-func (c locatedTableClient) callWaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return kernel.CallAsync(ctx, c.remote, 5, req, new(table.Plain))
-}
-
-func (c locatedTableClient) callRedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.callRedactedRequestInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTableClient) callRedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
-	return c.remote.Call(ctx, 6, req, resp)
-}
-
-func (c locatedTableClient) callRedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
-	return kernel.CallAsync(ctx, c.remote, 6, req, new(table.Plain))
-}
-
-func (c locatedTableClient) callRedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
-	resp := new(table.Deep)
-	if err := c.callRedactedResponseInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTableClient) callRedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
-	return c.remote.Call(ctx, 7, req, resp)
-}
-
-func (c locatedTableClient) callRedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
-	return kernel.CallAsync(ctx, c.remote, 7, req, new(table.Deep))
-}
-
-func (c locatedTableClient) callRedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.callRedactedInLoopInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTableClient) callRedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
-	return c.remote.Call(ctx, 8, req, resp)
-}
-
-func (c locatedTableClient) callRedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
-	return kernel.CallAsync(ctx, c.remote, 8, req, new(table.Plain))
-}
-
-func (c locatedTableClient) callRedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.callRedactedInMapInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTableClient) callRedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
-	return c.remote.Call(ctx, 9, req, resp)
-}
-
-func (c locatedTableClient) callRedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
-	return kernel.CallAsync(ctx, c.remote, 9, req, new(table.Plain))
-}
-
-func (c locatedTableClient) callRedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.callRedactedInOneofInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTableClient) callRedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
-	return c.remote.Call(ctx, 10, req, resp)
-}
-
-func (c locatedTableClient) callRedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
-	return kernel.CallAsync(ctx, c.remote, 10, req, new(table.Plain))
-}
-
-func (c locatedTableClient) callNotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.callNotRedactedInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTableClient) callNotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
-	return c.remote.Call(ctx, 11, req, resp)
-}
-
-func (c locatedTableClient) callNotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
-	return kernel.CallAsync(ctx, c.remote, 11, req, new(emptypb.Empty))
-}
-
-func (c locatedTableClient) callEverything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
-	resp := new(table.LoopB)
-	if err := c.callEverythingInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTableClient) callEverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
-	return c.remote.Call(ctx, 12, req, resp)
-}
-
-func (c locatedTableClient) callEverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
-	return kernel.CallAsync(ctx, c.remote, 12, req, new(table.LoopB))
+func (c locatedTable) callEverything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
+	return kernel.Call[table.LoopB](ctx, c.remote, 12, req)
 }

@@ -12,9 +12,9 @@ import (
 	table "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	time "time"
 )
@@ -25,946 +25,265 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeTable describes the service method_table.Table, which guests import
-// as the module "method_table.Table", as RegisterTable registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeTable() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   TableServiceName,
-		Module: "method_table.Table",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Nothing",
-				Func:       "Nothing",
-				Descriptor: pluginsdk.DescribeMethod(Table_Nothing_FullName),
-			},
-			{
-				Name:        "Look",
-				Func:        "Look",
-				Descriptor:  pluginsdk.DescribeMethod(Table_Look_FullName),
-				Idempotency: pluginsdk.NoSideEffects,
-			},
-			{
-				Name:        "Put",
-				Func:        "Put",
-				Descriptor:  pluginsdk.DescribeMethod(Table_Put_FullName),
-				Idempotency: pluginsdk.Idempotent,
-			},
-			{
-				Name:       "Unknown",
-				Func:       "Unknown",
-				Descriptor: pluginsdk.DescribeMethod(Table_Unknown_FullName),
-			},
-			{
-				Name:       "Old",
-				Func:       "Old",
-				Descriptor: pluginsdk.DescribeMethod(Table_Old_FullName),
-				Deprecated: true,
-			},
-			{
-				Name:       "Wait",
-				Func:       "Wait",
-				Descriptor: pluginsdk.DescribeMethod(Table_Wait_FullName),
-				MayBlock:   true,
-			},
-			{
-				Name:       "RedactedRequest",
-				Func:       "RedactedRequest",
-				Descriptor: pluginsdk.DescribeMethod(Table_RedactedRequest_FullName),
-				Redacted:   true,
-			},
-			{
-				Name:       "RedactedResponse",
-				Func:       "RedactedResponse",
-				Descriptor: pluginsdk.DescribeMethod(Table_RedactedResponse_FullName),
-				Redacted:   true,
-			},
-			{
-				Name:       "RedactedInLoop",
-				Func:       "RedactedInLoop",
-				Descriptor: pluginsdk.DescribeMethod(Table_RedactedInLoop_FullName),
-				Redacted:   true,
-			},
-			{
-				Name:       "RedactedInMap",
-				Func:       "RedactedInMap",
-				Descriptor: pluginsdk.DescribeMethod(Table_RedactedInMap_FullName),
-				Redacted:   true,
-			},
-			{
-				Name:       "RedactedInOneof",
-				Func:       "RedactedInOneof",
-				Descriptor: pluginsdk.DescribeMethod(Table_RedactedInOneof_FullName),
-				Redacted:   true,
-			},
-			{
-				Name:       "NotRedacted",
-				Func:       "NotRedacted",
-				Descriptor: pluginsdk.DescribeMethod(Table_NotRedacted_FullName),
-			},
-			{
-				Name:        "Everything",
-				Func:        "all",
-				Budget:      90 * time.Second,
-				Descriptor:  pluginsdk.DescribeMethod(Table_Everything_FullName),
-				Idempotency: pluginsdk.Idempotent,
-				Deprecated:  true,
-				Redacted:    true,
-				MayBlock:    true,
-			},
-		},
-	}
-}
-
-// RegisterTable registers impl with e as the service method_table.Table. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterTable(ctx context.Context, e eng.Engine, impl TableImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeTable()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeTable_Nothing(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Table_Nothing_FullName, impl, TableImpl.Nothing)
-	service.Methods[1].Bridge = bridgeTable_Look(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Table_Look_FullName, impl, TableImpl.Look)
-	service.Methods[2].Bridge = bridgeTable_Put(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Table_Put_FullName, impl, TableImpl.Put)
-	service.Methods[3].Bridge = bridgeTable_Unknown(impl)
-	service.Methods[3].Borrowing = pluginsdk.Borrow(Table_Unknown_FullName, impl, TableImpl.Unknown)
-	service.Methods[4].Bridge = bridgeTable_Old(impl)
-	service.Methods[4].Borrowing = pluginsdk.Borrow(Table_Old_FullName, impl, TableImpl.Old)
-	service.Methods[5].Bridge = bridgeTable_Wait(impl)
-	service.Methods[6].Bridge = bridgeTable_RedactedRequest(impl)
-	service.Methods[6].Borrowing = pluginsdk.Borrow(Table_RedactedRequest_FullName, impl, TableImpl.RedactedRequest)
-	service.Methods[7].Bridge = bridgeTable_RedactedResponse(impl)
-	service.Methods[7].Borrowing = pluginsdk.Borrow(Table_RedactedResponse_FullName, impl, TableImpl.RedactedResponse)
-	service.Methods[8].Bridge = bridgeTable_RedactedInLoop(impl)
-	service.Methods[8].Borrowing = pluginsdk.Borrow(Table_RedactedInLoop_FullName, impl, TableImpl.RedactedInLoop)
-	service.Methods[9].Bridge = bridgeTable_RedactedInMap(impl)
-	service.Methods[9].Borrowing = pluginsdk.Borrow(Table_RedactedInMap_FullName, impl, TableImpl.RedactedInMap)
-	service.Methods[10].Bridge = bridgeTable_RedactedInOneof(impl)
-	service.Methods[10].Borrowing = pluginsdk.Borrow(Table_RedactedInOneof_FullName, impl, TableImpl.RedactedInOneof)
-	service.Methods[11].Bridge = bridgeTable_NotRedacted(impl)
-	service.Methods[11].Borrowing = pluginsdk.Borrow(Table_NotRedacted_FullName, impl, TableImpl.NotRedacted)
-	service.Methods[12].Bridge = bridgeTable_Everything(impl)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeTable_Nothing returns the host function of method_table.Table.Nothing.
-func bridgeTable_Nothing(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.Nothing)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_Nothing_FullName, m, stack, call, new(table.Plain), new(table.Plain))
-	}
-}
-
-// bridgeTable_Look returns the host function of method_table.Table.Look.
-func bridgeTable_Look(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.Look)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_Look_FullName, m, stack, call, new(table.Plain), new(table.Plain))
-	}
-}
-
-// bridgeTable_Put returns the host function of method_table.Table.Put.
-func bridgeTable_Put(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.Put)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_Put_FullName, m, stack, call, new(table.Plain), new(table.Plain))
-	}
-}
-
-// bridgeTable_Unknown returns the host function of method_table.Table.Unknown.
-func bridgeTable_Unknown(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.Unknown)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_Unknown_FullName, m, stack, call, new(table.Plain), new(table.Plain))
-	}
-}
-
-// bridgeTable_Old returns the host function of method_table.Table.Old.
-func bridgeTable_Old(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.Old)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_Old_FullName, m, stack, call, new(table.Plain), new(table.Plain))
-	}
-}
-
-// bridgeTable_Wait returns the host function of method_table.Table.Wait.
-func bridgeTable_Wait(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.Wait)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_Wait_FullName, m, stack, call, new(table.Plain), new(table.Plain))
-	}
-}
-
-// bridgeTable_RedactedRequest returns the host function of method_table.Table.RedactedRequest.
-func bridgeTable_RedactedRequest(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.RedactedRequest)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_RedactedRequest_FullName, m, stack, call, new(table.Secret), new(table.Plain))
-	}
-}
-
-// bridgeTable_RedactedResponse returns the host function of method_table.Table.RedactedResponse.
-func bridgeTable_RedactedResponse(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.RedactedResponse)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_RedactedResponse_FullName, m, stack, call, new(table.Plain), new(table.Deep))
-	}
-}
-
-// bridgeTable_RedactedInLoop returns the host function of method_table.Table.RedactedInLoop.
-func bridgeTable_RedactedInLoop(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.RedactedInLoop)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_RedactedInLoop_FullName, m, stack, call, new(table.LoopA), new(table.Plain))
-	}
-}
-
-// bridgeTable_RedactedInMap returns the host function of method_table.Table.RedactedInMap.
-func bridgeTable_RedactedInMap(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.RedactedInMap)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_RedactedInMap_FullName, m, stack, call, new(table.InMap), new(table.Plain))
-	}
-}
-
-// bridgeTable_RedactedInOneof returns the host function of method_table.Table.RedactedInOneof.
-func bridgeTable_RedactedInOneof(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.RedactedInOneof)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_RedactedInOneof_FullName, m, stack, call, new(table.InOneof), new(table.Plain))
-	}
-}
-
-// bridgeTable_NotRedacted returns the host function of method_table.Table.NotRedacted.
-func bridgeTable_NotRedacted(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.NotRedacted)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_NotRedacted_FullName, m, stack, call, new(table.Harmless), new(emptypb.Empty))
-	}
-}
-
-// bridgeTable_Everything returns the host function of method_table.Table.Everything.
-func bridgeTable_Everything(impl TableImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TableImpl.Everything)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Table_Everything_FullName, m, stack, call, new(table.Secret), new(table.LoopB))
-	}
-}
-
 // TableClient calls the service method_table.Table. It is safe for concurrent
 // use. In guests it is a struct.
 type TableClient interface {
 	// Nothing calls method_table.Table.Nothing.
 	Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// NothingAsync is Nothing without the wait: it returns the future of the
-	// response.
-	NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	// NothingInto is Nothing into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
 	// Look calls method_table.Table.Look.
 	Look(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// LookAsync is Look without the wait: it returns the future of the response.
-	LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	// LookInto is Look into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
 	// Put calls method_table.Table.Put.
 	Put(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// PutAsync is Put without the wait: it returns the future of the response.
-	PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	// PutInto is Put into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
 	// Unknown calls method_table.Table.Unknown.
 	Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// UnknownAsync is Unknown without the wait: it returns the future of the
-	// response.
-	UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	// UnknownInto is Unknown into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
 	// Old calls method_table.Table.Old.
 	//
 	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
 	// method_table/table.proto.
 	Old(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// OldAsync is Old without the wait: it returns the future of the response.
-	//
-	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-	// method_table/table.proto.
-	OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	// OldInto is Old into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-	// method_table/table.proto.
-	OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
 	// Wait calls method_table.Table.Wait.
 	Wait(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// WaitAsync is Wait without the wait: it returns the future of the response.
-	WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error]
-	// WaitInto is Wait into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
 	// RedactedRequest calls method_table.Table.RedactedRequest.
 	RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error)
-	// RedactedRequestAsync is RedactedRequest without the wait: it returns the
-	// future of the response.
-	RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error]
-	// RedactedRequestInto is RedactedRequest into resp, a response to use again:
-	// what it had is gone. After a call that failed it is undefined.
-	RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error
 	// RedactedResponse calls method_table.Table.RedactedResponse.
 	RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error)
-	// RedactedResponseAsync is RedactedResponse without the wait: it returns the
-	// future of the response.
-	RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error]
-	// RedactedResponseInto is RedactedResponse into resp, a response to use again:
-	// what it had is gone. After a call that failed it is undefined.
-	RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error
 	// RedactedInLoop calls method_table.Table.RedactedInLoop.
 	RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error)
-	// RedactedInLoopAsync is RedactedInLoop without the wait: it returns the
-	// future of the response.
-	RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error]
-	// RedactedInLoopInto is RedactedInLoop into resp, a response to use again:
-	// what it had is gone. After a call that failed it is undefined.
-	RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error
 	// RedactedInMap calls method_table.Table.RedactedInMap.
 	RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error)
-	// RedactedInMapAsync is RedactedInMap without the wait: it returns the future
-	// of the response.
-	RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error]
-	// RedactedInMapInto is RedactedInMap into resp, a response to use again: what
-	// it had is gone. After a call that failed it is undefined.
-	RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error
 	// RedactedInOneof calls method_table.Table.RedactedInOneof.
 	RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error)
-	// RedactedInOneofAsync is RedactedInOneof without the wait: it returns the
-	// future of the response.
-	RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error]
-	// RedactedInOneofInto is RedactedInOneof into resp, a response to use again:
-	// what it had is gone. After a call that failed it is undefined.
-	RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error
 	// NotRedacted calls method_table.Table.NotRedacted.
 	NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error)
-	// NotRedactedAsync is NotRedacted without the wait: it returns the future of
-	// the response.
-	NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error]
-	// NotRedactedInto is NotRedacted into resp, a response to use again: what it
-	// had is gone. After a call that failed it is undefined.
-	NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error
 	// Everything calls method_table.Table.Everything.
 	//
 	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
 	// method_table/table.proto.
 	Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error)
-	// EverythingAsync is Everything without the wait: it returns the future of the
-	// response.
-	//
-	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-	// method_table/table.proto.
-	EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error]
-	// EverythingInto is Everything into resp, a response to use again: what it had
-	// is gone. After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-	// method_table/table.proto.
+}
+
+// NewTableClient returns a client that calls method_table.Table through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewTableClient(conn parigotimpl.Conn) TableClient {
+	return clientTable{conn}
+}
+
+// NewLocalTableClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalTableClient(impl TableServer) TableClient {
+	return clientTable{parigotimpl.Local(&Table_ServiceDesc, impl)}
+}
+
+// clientTable is the TableClient for every connection.
+type clientTable struct{ conn parigotimpl.Conn }
+
+func (c clientTable) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[0], req, new(table.Plain))
+}
+
+func (c clientTable) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[1], req, new(table.Plain))
+}
+
+func (c clientTable) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[2], req, new(table.Plain))
+}
+
+func (c clientTable) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[3], req, new(table.Plain))
+}
+
+func (c clientTable) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[4], req, new(table.Plain))
+}
+
+func (c clientTable) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[5], req, new(table.Plain))
+}
+
+func (c clientTable) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[6], req, new(table.Plain))
+}
+
+func (c clientTable) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[7], req, new(table.Deep))
+}
+
+func (c clientTable) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[8], req, new(table.Plain))
+}
+
+func (c clientTable) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[9], req, new(table.Plain))
+}
+
+func (c clientTable) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[10], req, new(table.Plain))
+}
+
+func (c clientTable) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[11], req, new(emptypb.Empty))
+}
+
+func (c clientTable) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
+	return parigotimpl.Call(ctx, c.conn, &Table_ServiceDesc.Methods[12], req, new(table.LoopB))
+}
+
+// TableIntoServer is the form of TableServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type TableIntoServer interface {
+	NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error
+	RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error
+	RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error
+	RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error
+	RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error
+	RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error
+	NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error
 	EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error
 }
 
-// NewLocalTableClient returns a client of method_table.Table that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalTableClient(impl TableImpl) TableClient {
-	return localTableClient{impl: impl}
-}
-
-// localTableClient is the client that NewLocalTableClient returns.
-type localTableClient struct {
-	impl TableImpl
-}
-
-// Nothing calls method_table.Table.Nothing.
-func (c localTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.NothingInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// NothingInto calls method_table.Table.Nothing into resp.
-func (c localTableClient) NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return pluginsdk.CallLocal(ctx, Table_Nothing_FullName, c.impl, TableImpl.Nothing, req, resp)
-}
-
-// NothingAsync calls method_table.Table.Nothing on a goroutine of its own and
-// returns its future.
-func (c localTableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Nothing, req)
-}
-
-// Look calls method_table.Table.Look.
-func (c localTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.LookInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// LookInto calls method_table.Table.Look into resp.
-func (c localTableClient) LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return pluginsdk.CallLocal(ctx, Table_Look_FullName, c.impl, TableImpl.Look, req, resp)
-}
-
-// LookAsync calls method_table.Table.Look on a goroutine of its own and
-// returns its future.
-func (c localTableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Look, req)
-}
-
-// Put calls method_table.Table.Put.
-func (c localTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.PutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PutInto calls method_table.Table.Put into resp.
-func (c localTableClient) PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return pluginsdk.CallLocal(ctx, Table_Put_FullName, c.impl, TableImpl.Put, req, resp)
-}
-
-// PutAsync calls method_table.Table.Put on a goroutine of its own and returns
-// its future.
-func (c localTableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Put, req)
-}
-
-// Unknown calls method_table.Table.Unknown.
-func (c localTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.UnknownInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// UnknownInto calls method_table.Table.Unknown into resp.
-func (c localTableClient) UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return pluginsdk.CallLocal(ctx, Table_Unknown_FullName, c.impl, TableImpl.Unknown, req, resp)
-}
-
-// UnknownAsync calls method_table.Table.Unknown on a goroutine of its own and
-// returns its future.
-func (c localTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Unknown, req)
-}
-
-// Old calls method_table.Table.Old.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c localTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.OldInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// OldInto calls method_table.Table.Old into resp.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c localTableClient) OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return pluginsdk.CallLocal(ctx, Table_Old_FullName, c.impl, TableImpl.Old, req, resp)
-}
-
-// OldAsync calls method_table.Table.Old on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c localTableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Old, req)
-}
-
-// Wait calls method_table.Table.Wait.
-func (c localTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.WaitInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// WaitInto calls method_table.Table.Wait into resp.
-func (c localTableClient) WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Table_Wait_FullName, c.impl, TableImpl.Wait, req, resp)
-}
-
-// WaitAsync calls method_table.Table.Wait on a goroutine of its own and
-// returns its future.
-func (c localTableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Wait, req)
-}
-
-// RedactedRequest calls method_table.Table.RedactedRequest.
-func (c localTableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.RedactedRequestInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RedactedRequestInto calls method_table.Table.RedactedRequest into resp.
-func (c localTableClient) RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
-	return pluginsdk.CallLocal(ctx, Table_RedactedRequest_FullName, c.impl, TableImpl.RedactedRequest, req, resp)
-}
-
-// RedactedRequestAsync calls method_table.Table.RedactedRequest on a goroutine
-// of its own and returns its future.
-func (c localTableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.RedactedRequest, req)
-}
-
-// RedactedResponse calls method_table.Table.RedactedResponse.
-func (c localTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
-	resp := new(table.Deep)
-	if err := c.RedactedResponseInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RedactedResponseInto calls method_table.Table.RedactedResponse into resp.
-func (c localTableClient) RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
-	return pluginsdk.CallLocal(ctx, Table_RedactedResponse_FullName, c.impl, TableImpl.RedactedResponse, req, resp)
-}
-
-// RedactedResponseAsync calls method_table.Table.RedactedResponse on a
-// goroutine of its own and returns its future.
-func (c localTableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
-	return future.Go(ctx, c.RedactedResponse, req)
-}
-
-// RedactedInLoop calls method_table.Table.RedactedInLoop.
-func (c localTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.RedactedInLoopInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RedactedInLoopInto calls method_table.Table.RedactedInLoop into resp.
-func (c localTableClient) RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
-	return pluginsdk.CallLocal(ctx, Table_RedactedInLoop_FullName, c.impl, TableImpl.RedactedInLoop, req, resp)
-}
-
-// RedactedInLoopAsync calls method_table.Table.RedactedInLoop on a goroutine
-// of its own and returns its future.
-func (c localTableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.RedactedInLoop, req)
-}
-
-// RedactedInMap calls method_table.Table.RedactedInMap.
-func (c localTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.RedactedInMapInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RedactedInMapInto calls method_table.Table.RedactedInMap into resp.
-func (c localTableClient) RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
-	return pluginsdk.CallLocal(ctx, Table_RedactedInMap_FullName, c.impl, TableImpl.RedactedInMap, req, resp)
-}
-
-// RedactedInMapAsync calls method_table.Table.RedactedInMap on a goroutine of
-// its own and returns its future.
-func (c localTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.RedactedInMap, req)
-}
-
-// RedactedInOneof calls method_table.Table.RedactedInOneof.
-func (c localTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.RedactedInOneofInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RedactedInOneofInto calls method_table.Table.RedactedInOneof into resp.
-func (c localTableClient) RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
-	return pluginsdk.CallLocal(ctx, Table_RedactedInOneof_FullName, c.impl, TableImpl.RedactedInOneof, req, resp)
-}
-
-// RedactedInOneofAsync calls method_table.Table.RedactedInOneof on a goroutine
-// of its own and returns its future.
-func (c localTableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.RedactedInOneof, req)
-}
-
-// NotRedacted calls method_table.Table.NotRedacted.
-func (c localTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.NotRedactedInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// NotRedactedInto calls method_table.Table.NotRedacted into resp.
-func (c localTableClient) NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
-	return pluginsdk.CallLocal(ctx, Table_NotRedacted_FullName, c.impl, TableImpl.NotRedacted, req, resp)
-}
-
-// NotRedactedAsync calls method_table.Table.NotRedacted on a goroutine of its
-// own and returns its future.
-func (c localTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
-	return future.Go(ctx, c.NotRedacted, req)
-}
-
-// Everything calls method_table.Table.Everything.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c localTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
-	resp := new(table.LoopB)
-	if err := c.EverythingInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// EverythingInto calls method_table.Table.Everything into resp.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c localTableClient) EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 90*time.Second), Table_Everything_FullName, c.impl, TableImpl.Everything, req, resp)
-}
-
-// EverythingAsync calls method_table.Table.Everything on a goroutine of its
-// own and returns its future.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c localTableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
-	return future.Go(ctx, c.Everything, req)
-}
-
-// NewTableHostClient returns a client of method_table.Table that calls the
-// guests that serve it, through d.
-func NewTableHostClient(d pluginsdk.Dispatcher) TableClient {
-	return hostTableClient{dispatcher: d}
-}
-
-// hostTableClient is the client that NewTableHostClient returns.
-type hostTableClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Nothing calls method_table.Table.Nothing.
-func (c hostTableClient) Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.NothingInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// NothingInto calls method_table.Table.Nothing into resp.
-func (c hostTableClient) NothingInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "Nothing", req, resp)
-}
-
-// NothingAsync calls method_table.Table.Nothing on a goroutine of its own and
-// returns its future.
-func (c hostTableClient) NothingAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Nothing, req)
-}
-
-// Look calls method_table.Table.Look.
-func (c hostTableClient) Look(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.LookInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// LookInto calls method_table.Table.Look into resp.
-func (c hostTableClient) LookInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "Look", req, resp)
-}
-
-// LookAsync calls method_table.Table.Look on a goroutine of its own and
-// returns its future.
-func (c hostTableClient) LookAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Look, req)
-}
-
-// Put calls method_table.Table.Put.
-func (c hostTableClient) Put(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.PutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PutInto calls method_table.Table.Put into resp.
-func (c hostTableClient) PutInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "Put", req, resp)
-}
-
-// PutAsync calls method_table.Table.Put on a goroutine of its own and returns
-// its future.
-func (c hostTableClient) PutAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Put, req)
-}
-
-// Unknown calls method_table.Table.Unknown.
-func (c hostTableClient) Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.UnknownInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// UnknownInto calls method_table.Table.Unknown into resp.
-func (c hostTableClient) UnknownInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "Unknown", req, resp)
-}
-
-// UnknownAsync calls method_table.Table.Unknown on a goroutine of its own and
-// returns its future.
-func (c hostTableClient) UnknownAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Unknown, req)
-}
-
-// Old calls method_table.Table.Old.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c hostTableClient) Old(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.OldInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// OldInto calls method_table.Table.Old into resp.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c hostTableClient) OldInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "Old", req, resp)
-}
-
-// OldAsync calls method_table.Table.Old on a goroutine of its own and returns
-// its future.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (c hostTableClient) OldAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Old, req)
-}
-
-// Wait calls method_table.Table.Wait.
-func (c hostTableClient) Wait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.WaitInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// WaitInto calls method_table.Table.Wait into resp.
-func (c hostTableClient) WaitInto(ctx context.Context, req *table.Plain, resp *table.Plain) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "Wait", req, resp)
-}
-
-// WaitAsync calls method_table.Table.Wait on a goroutine of its own and
-// returns its future.
-func (c hostTableClient) WaitAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.Wait, req)
-}
-
-// RedactedRequest calls method_table.Table.RedactedRequest.
-func (c hostTableClient) RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.RedactedRequestInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RedactedRequestInto calls method_table.Table.RedactedRequest into resp.
-func (c hostTableClient) RedactedRequestInto(ctx context.Context, req *table.Secret, resp *table.Plain) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedRequest", req, resp)
-}
-
-// RedactedRequestAsync calls method_table.Table.RedactedRequest on a goroutine
-// of its own and returns its future.
-func (c hostTableClient) RedactedRequestAsync(ctx context.Context, req *table.Secret) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.RedactedRequest, req)
-}
-
-// RedactedResponse calls method_table.Table.RedactedResponse.
-func (c hostTableClient) RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
-	resp := new(table.Deep)
-	if err := c.RedactedResponseInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RedactedResponseInto calls method_table.Table.RedactedResponse into resp.
-func (c hostTableClient) RedactedResponseInto(ctx context.Context, req *table.Plain, resp *table.Deep) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedResponse", req, resp)
-}
-
-// RedactedResponseAsync calls method_table.Table.RedactedResponse on a
-// goroutine of its own and returns its future.
-func (c hostTableClient) RedactedResponseAsync(ctx context.Context, req *table.Plain) *future.Method[*table.Deep, error] {
-	return future.Go(ctx, c.RedactedResponse, req)
-}
-
-// RedactedInLoop calls method_table.Table.RedactedInLoop.
-func (c hostTableClient) RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.RedactedInLoopInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RedactedInLoopInto calls method_table.Table.RedactedInLoop into resp.
-func (c hostTableClient) RedactedInLoopInto(ctx context.Context, req *table.LoopA, resp *table.Plain) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInLoop", req, resp)
-}
-
-// RedactedInLoopAsync calls method_table.Table.RedactedInLoop on a goroutine
-// of its own and returns its future.
-func (c hostTableClient) RedactedInLoopAsync(ctx context.Context, req *table.LoopA) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.RedactedInLoop, req)
-}
-
-// RedactedInMap calls method_table.Table.RedactedInMap.
-func (c hostTableClient) RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.RedactedInMapInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RedactedInMapInto calls method_table.Table.RedactedInMap into resp.
-func (c hostTableClient) RedactedInMapInto(ctx context.Context, req *table.InMap, resp *table.Plain) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInMap", req, resp)
-}
-
-// RedactedInMapAsync calls method_table.Table.RedactedInMap on a goroutine of
-// its own and returns its future.
-func (c hostTableClient) RedactedInMapAsync(ctx context.Context, req *table.InMap) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.RedactedInMap, req)
-}
-
-// RedactedInOneof calls method_table.Table.RedactedInOneof.
-func (c hostTableClient) RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
-	resp := new(table.Plain)
-	if err := c.RedactedInOneofInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RedactedInOneofInto calls method_table.Table.RedactedInOneof into resp.
-func (c hostTableClient) RedactedInOneofInto(ctx context.Context, req *table.InOneof, resp *table.Plain) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "RedactedInOneof", req, resp)
-}
+// RegisterTable registers impl with e as the service method_table.Table, which
+// guests import as the module "method_table.Table". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterTable(ctx context.Context, e eng.Engine, impl TableServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Table_ServiceDesc, impl, opts...)
+}
+
+// Table_ServiceDesc describes the service method_table.Table. It must not be
+// changed.
+var Table_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: TableServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return table.File_method_table_table_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "Nothing", FullName: Table_Nothing_FullName},
+			Handler: parigotimpl.Handle(TableServer.Nothing, TableIntoServer.NothingInto, bridgeTable_Nothing),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "Look", FullName: Table_Look_FullName, Idempotency: parigotimpl.NoSideEffects},
+			Handler: parigotimpl.Handle(TableServer.Look, TableIntoServer.LookInto, bridgeTable_Look),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "Put", FullName: Table_Put_FullName, Idempotency: parigotimpl.Idempotent},
+			Handler: parigotimpl.Handle(TableServer.Put, TableIntoServer.PutInto, bridgeTable_Put),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "Unknown", FullName: Table_Unknown_FullName},
+			Handler: parigotimpl.Handle(TableServer.Unknown, TableIntoServer.UnknownInto, bridgeTable_Unknown),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "Old", FullName: Table_Old_FullName, Deprecated: true},
+			Handler: parigotimpl.Handle(TableServer.Old, TableIntoServer.OldInto, bridgeTable_Old),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "Wait", FullName: Table_Wait_FullName, MayBlock: true},
+			Handler: parigotimpl.Handle(TableServer.Wait, TableIntoServer.WaitInto, bridgeTable_Wait),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "RedactedRequest", FullName: Table_RedactedRequest_FullName, Redacted: true},
+			Handler: parigotimpl.Handle(TableServer.RedactedRequest, TableIntoServer.RedactedRequestInto, bridgeTable_RedactedRequest),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "RedactedResponse", FullName: Table_RedactedResponse_FullName, Redacted: true},
+			Handler: parigotimpl.Handle(TableServer.RedactedResponse, TableIntoServer.RedactedResponseInto, bridgeTable_RedactedResponse),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "RedactedInLoop", FullName: Table_RedactedInLoop_FullName, Redacted: true},
+			Handler: parigotimpl.Handle(TableServer.RedactedInLoop, TableIntoServer.RedactedInLoopInto, bridgeTable_RedactedInLoop),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "RedactedInMap", FullName: Table_RedactedInMap_FullName, Redacted: true},
+			Handler: parigotimpl.Handle(TableServer.RedactedInMap, TableIntoServer.RedactedInMapInto, bridgeTable_RedactedInMap),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "RedactedInOneof", FullName: Table_RedactedInOneof_FullName, Redacted: true},
+			Handler: parigotimpl.Handle(TableServer.RedactedInOneof, TableIntoServer.RedactedInOneofInto, bridgeTable_RedactedInOneof),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "NotRedacted", FullName: Table_NotRedacted_FullName},
+			Handler: parigotimpl.Handle(TableServer.NotRedacted, TableIntoServer.NotRedactedInto, bridgeTable_NotRedacted),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TableServiceName, Name: "Everything", FullName: Table_Everything_FullName, Budget: 90 * time.Second, MayBlock: true, Idempotency: parigotimpl.Idempotent, Deprecated: true, Redacted: true},
+			Func:    "all",
+			Handler: parigotimpl.Handle(TableServer.Everything, TableIntoServer.EverythingInto, bridgeTable_Everything),
+		},
+	},
+}
+
+func bridgeTable_Nothing(ctx context.Context, h *parigotimpl.Handler[*table.Plain, *table.Plain], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_Nothing_FullName, m, stack, h.Serve, req, resp)
+}
+
+func bridgeTable_Look(ctx context.Context, h *parigotimpl.Handler[*table.Plain, *table.Plain], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_Look_FullName, m, stack, h.Serve, req, resp)
+}
+
+func bridgeTable_Put(ctx context.Context, h *parigotimpl.Handler[*table.Plain, *table.Plain], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_Put_FullName, m, stack, h.Serve, req, resp)
+}
+
+func bridgeTable_Unknown(ctx context.Context, h *parigotimpl.Handler[*table.Plain, *table.Plain], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_Unknown_FullName, m, stack, h.Serve, req, resp)
+}
+
+func bridgeTable_Old(ctx context.Context, h *parigotimpl.Handler[*table.Plain, *table.Plain], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_Old_FullName, m, stack, h.Serve, req, resp)
+}
+
+func bridgeTable_Wait(ctx context.Context, h *parigotimpl.Handler[*table.Plain, *table.Plain], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_Wait_FullName, m, stack, h.Serve, req, resp)
+}
 
-// RedactedInOneofAsync calls method_table.Table.RedactedInOneof on a goroutine
-// of its own and returns its future.
-func (c hostTableClient) RedactedInOneofAsync(ctx context.Context, req *table.InOneof) *future.Method[*table.Plain, error] {
-	return future.Go(ctx, c.RedactedInOneof, req)
+func bridgeTable_RedactedRequest(ctx context.Context, h *parigotimpl.Handler[*table.Secret, *table.Plain], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_RedactedRequest_FullName, m, stack, h.Serve, req, resp)
 }
 
-// NotRedacted calls method_table.Table.NotRedacted.
-func (c hostTableClient) NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.NotRedactedInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeTable_RedactedResponse(ctx context.Context, h *parigotimpl.Handler[*table.Plain, *table.Deep], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_RedactedResponse_FullName, m, stack, h.Serve, req, resp)
 }
 
-// NotRedactedInto calls method_table.Table.NotRedacted into resp.
-func (c hostTableClient) NotRedactedInto(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "NotRedacted", req, resp)
+func bridgeTable_RedactedInLoop(ctx context.Context, h *parigotimpl.Handler[*table.LoopA, *table.Plain], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_RedactedInLoop_FullName, m, stack, h.Serve, req, resp)
 }
 
-// NotRedactedAsync calls method_table.Table.NotRedacted on a goroutine of its
-// own and returns its future.
-func (c hostTableClient) NotRedactedAsync(ctx context.Context, req *table.Harmless) *future.Method[*emptypb.Empty, error] {
-	return future.Go(ctx, c.NotRedacted, req)
+func bridgeTable_RedactedInMap(ctx context.Context, h *parigotimpl.Handler[*table.InMap, *table.Plain], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_RedactedInMap_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Everything calls method_table.Table.Everything.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c hostTableClient) Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
-	resp := new(table.LoopB)
-	if err := c.EverythingInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeTable_RedactedInOneof(ctx context.Context, h *parigotimpl.Handler[*table.InOneof, *table.Plain], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_RedactedInOneof_FullName, m, stack, h.Serve, req, resp)
 }
 
-// EverythingInto calls method_table.Table.Everything into resp.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c hostTableClient) EverythingInto(ctx context.Context, req *table.Secret, resp *table.LoopB) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TableServiceName, "Everything", req, resp)
+func bridgeTable_NotRedacted(ctx context.Context, h *parigotimpl.Handler[*table.Harmless, *emptypb.Empty], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_NotRedacted_FullName, m, stack, h.Serve, req, resp)
 }
 
-// EverythingAsync calls method_table.Table.Everything on a goroutine of its
-// own and returns its future.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (c hostTableClient) EverythingAsync(ctx context.Context, req *table.Secret) *future.Method[*table.LoopB, error] {
-	return future.Go(ctx, c.Everything, req)
+func bridgeTable_Everything(ctx context.Context, h *parigotimpl.Handler[*table.Secret, *table.LoopB], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Table_Everything_FullName, m, stack, h.Serve, req, resp)
 }

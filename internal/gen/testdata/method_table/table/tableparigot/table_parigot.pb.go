@@ -38,162 +38,118 @@ const (
 	Table_Everything_FullName = "method_table.Table.Everything"
 )
 
-// TableImpl is what an implementation of the service method_table.Table
-// provides to its host. Embed UnimplementedTableImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type TableImpl interface {
-	// Nothing handles method_table.Table.Nothing.
-	Nothing(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	// Look handles method_table.Table.Look.
-	Look(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	// Put handles method_table.Table.Put.
-	Put(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	// Unknown handles method_table.Table.Unknown.
-	Unknown(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	// Old handles method_table.Table.Old.
-	//
-	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-	// method_table/table.proto.
-	Old(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	// Wait handles method_table.Table.Wait.
-	Wait(ctx context.Context, req *table.Plain, resp *table.Plain) error
-	// RedactedRequest handles method_table.Table.RedactedRequest.
-	RedactedRequest(ctx context.Context, req *table.Secret, resp *table.Plain) error
-	// RedactedResponse handles method_table.Table.RedactedResponse.
-	RedactedResponse(ctx context.Context, req *table.Plain, resp *table.Deep) error
-	// RedactedInLoop handles method_table.Table.RedactedInLoop.
-	RedactedInLoop(ctx context.Context, req *table.LoopA, resp *table.Plain) error
-	// RedactedInMap handles method_table.Table.RedactedInMap.
-	RedactedInMap(ctx context.Context, req *table.InMap, resp *table.Plain) error
-	// RedactedInOneof handles method_table.Table.RedactedInOneof.
-	RedactedInOneof(ctx context.Context, req *table.InOneof, resp *table.Plain) error
-	// NotRedacted handles method_table.Table.NotRedacted.
-	NotRedacted(ctx context.Context, req *table.Harmless, resp *emptypb.Empty) error
-	// Everything handles method_table.Table.Everything.
-	//
-	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-	// method_table/table.proto.
-	Everything(ctx context.Context, req *table.Secret, resp *table.LoopB) error
-}
-
-// UnimplementedTableImpl answers every method of method_table.Table with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedTableImpl struct{}
-
-// Nothing answers that method_table.Table.Nothing is not implemented.
-func (UnimplementedTableImpl) Nothing(context.Context, *table.Plain, *table.Plain) error {
-	return status.Error(status.Unimplemented, Table_Nothing_FullName+" is not implemented")
-}
-
-// Look answers that method_table.Table.Look is not implemented.
-func (UnimplementedTableImpl) Look(context.Context, *table.Plain, *table.Plain) error {
-	return status.Error(status.Unimplemented, Table_Look_FullName+" is not implemented")
-}
-
-// Put answers that method_table.Table.Put is not implemented.
-func (UnimplementedTableImpl) Put(context.Context, *table.Plain, *table.Plain) error {
-	return status.Error(status.Unimplemented, Table_Put_FullName+" is not implemented")
-}
-
-// Unknown answers that method_table.Table.Unknown is not implemented.
-func (UnimplementedTableImpl) Unknown(context.Context, *table.Plain, *table.Plain) error {
-	return status.Error(status.Unimplemented, Table_Unknown_FullName+" is not implemented")
-}
-
-// Old answers that method_table.Table.Old is not implemented.
-//
-// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
-// method_table/table.proto.
-func (UnimplementedTableImpl) Old(context.Context, *table.Plain, *table.Plain) error {
-	return status.Error(status.Unimplemented, Table_Old_FullName+" is not implemented")
-}
-
-// Wait answers that method_table.Table.Wait is not implemented.
-func (UnimplementedTableImpl) Wait(context.Context, *table.Plain, *table.Plain) error {
-	return status.Error(status.Unimplemented, Table_Wait_FullName+" is not implemented")
-}
-
-// RedactedRequest answers that method_table.Table.RedactedRequest is not
-// implemented.
-func (UnimplementedTableImpl) RedactedRequest(context.Context, *table.Secret, *table.Plain) error {
-	return status.Error(status.Unimplemented, Table_RedactedRequest_FullName+" is not implemented")
-}
-
-// RedactedResponse answers that method_table.Table.RedactedResponse is not
-// implemented.
-func (UnimplementedTableImpl) RedactedResponse(context.Context, *table.Plain, *table.Deep) error {
-	return status.Error(status.Unimplemented, Table_RedactedResponse_FullName+" is not implemented")
-}
-
-// RedactedInLoop answers that method_table.Table.RedactedInLoop is not
-// implemented.
-func (UnimplementedTableImpl) RedactedInLoop(context.Context, *table.LoopA, *table.Plain) error {
-	return status.Error(status.Unimplemented, Table_RedactedInLoop_FullName+" is not implemented")
-}
-
-// RedactedInMap answers that method_table.Table.RedactedInMap is not
-// implemented.
-func (UnimplementedTableImpl) RedactedInMap(context.Context, *table.InMap, *table.Plain) error {
-	return status.Error(status.Unimplemented, Table_RedactedInMap_FullName+" is not implemented")
-}
-
-// RedactedInOneof answers that method_table.Table.RedactedInOneof is not
-// implemented.
-func (UnimplementedTableImpl) RedactedInOneof(context.Context, *table.InOneof, *table.Plain) error {
-	return status.Error(status.Unimplemented, Table_RedactedInOneof_FullName+" is not implemented")
-}
-
-// NotRedacted answers that method_table.Table.NotRedacted is not implemented.
-func (UnimplementedTableImpl) NotRedacted(context.Context, *table.Harmless, *emptypb.Empty) error {
-	return status.Error(status.Unimplemented, Table_NotRedacted_FullName+" is not implemented")
-}
-
-// Everything answers that method_table.Table.Everything is not implemented.
-//
-// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
-// method_table/table.proto.
-func (UnimplementedTableImpl) Everything(context.Context, *table.Secret, *table.LoopB) error {
-	return status.Error(status.Unimplemented, Table_Everything_FullName+" is not implemented")
-}
-
-// TableServer is what an implementation of the service method_table.Table in a
-// guest provides, see ServeTable. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// TableServer is the service method_table.Table for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedTableServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type TableServer interface {
-	// Nothing handles method_table.Table.Nothing.
+	// Nothing serves method_table.Table.Nothing.
 	Nothing(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// Look handles method_table.Table.Look.
+	// Look serves method_table.Table.Look.
 	Look(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// Put handles method_table.Table.Put.
+	// Put serves method_table.Table.Put.
 	Put(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// Unknown handles method_table.Table.Unknown.
+	// Unknown serves method_table.Table.Unknown.
 	Unknown(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// Old handles method_table.Table.Old.
+	// Old serves method_table.Table.Old.
 	//
 	// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
 	// method_table/table.proto.
 	Old(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// Wait handles method_table.Table.Wait.
+	// Wait serves method_table.Table.Wait.
 	Wait(ctx context.Context, req *table.Plain) (*table.Plain, error)
-	// RedactedRequest handles method_table.Table.RedactedRequest.
+	// RedactedRequest serves method_table.Table.RedactedRequest.
 	RedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error)
-	// RedactedResponse handles method_table.Table.RedactedResponse.
+	// RedactedResponse serves method_table.Table.RedactedResponse.
 	RedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error)
-	// RedactedInLoop handles method_table.Table.RedactedInLoop.
+	// RedactedInLoop serves method_table.Table.RedactedInLoop.
 	RedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error)
-	// RedactedInMap handles method_table.Table.RedactedInMap.
+	// RedactedInMap serves method_table.Table.RedactedInMap.
 	RedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error)
-	// RedactedInOneof handles method_table.Table.RedactedInOneof.
+	// RedactedInOneof serves method_table.Table.RedactedInOneof.
 	RedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error)
-	// NotRedacted handles method_table.Table.NotRedacted.
+	// NotRedacted serves method_table.Table.NotRedacted.
 	NotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error)
-	// Everything handles method_table.Table.Everything.
+	// Everything serves method_table.Table.Everything.
 	//
 	// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
 	// method_table/table.proto.
 	Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error)
+}
+
+// UnimplementedTableServer answers every method of method_table.Table with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedTableServer struct{}
+
+// Nothing returns UNIMPLEMENTED.
+func (UnimplementedTableServer) Nothing(context.Context, *table.Plain) (*table.Plain, error) {
+	return nil, status.Error(status.Unimplemented, Table_Nothing_FullName+" is not implemented")
+}
+
+// Look returns UNIMPLEMENTED.
+func (UnimplementedTableServer) Look(context.Context, *table.Plain) (*table.Plain, error) {
+	return nil, status.Error(status.Unimplemented, Table_Look_FullName+" is not implemented")
+}
+
+// Put returns UNIMPLEMENTED.
+func (UnimplementedTableServer) Put(context.Context, *table.Plain) (*table.Plain, error) {
+	return nil, status.Error(status.Unimplemented, Table_Put_FullName+" is not implemented")
+}
+
+// Unknown returns UNIMPLEMENTED.
+func (UnimplementedTableServer) Unknown(context.Context, *table.Plain) (*table.Plain, error) {
+	return nil, status.Error(status.Unimplemented, Table_Unknown_FullName+" is not implemented")
+}
+
+// Old returns UNIMPLEMENTED.
+//
+// Deprecated: the rpc method_table.Table.Old is marked as deprecated in
+// method_table/table.proto.
+func (UnimplementedTableServer) Old(context.Context, *table.Plain) (*table.Plain, error) {
+	return nil, status.Error(status.Unimplemented, Table_Old_FullName+" is not implemented")
+}
+
+// Wait returns UNIMPLEMENTED.
+func (UnimplementedTableServer) Wait(context.Context, *table.Plain) (*table.Plain, error) {
+	return nil, status.Error(status.Unimplemented, Table_Wait_FullName+" is not implemented")
+}
+
+// RedactedRequest returns UNIMPLEMENTED.
+func (UnimplementedTableServer) RedactedRequest(context.Context, *table.Secret) (*table.Plain, error) {
+	return nil, status.Error(status.Unimplemented, Table_RedactedRequest_FullName+" is not implemented")
+}
+
+// RedactedResponse returns UNIMPLEMENTED.
+func (UnimplementedTableServer) RedactedResponse(context.Context, *table.Plain) (*table.Deep, error) {
+	return nil, status.Error(status.Unimplemented, Table_RedactedResponse_FullName+" is not implemented")
+}
+
+// RedactedInLoop returns UNIMPLEMENTED.
+func (UnimplementedTableServer) RedactedInLoop(context.Context, *table.LoopA) (*table.Plain, error) {
+	return nil, status.Error(status.Unimplemented, Table_RedactedInLoop_FullName+" is not implemented")
+}
+
+// RedactedInMap returns UNIMPLEMENTED.
+func (UnimplementedTableServer) RedactedInMap(context.Context, *table.InMap) (*table.Plain, error) {
+	return nil, status.Error(status.Unimplemented, Table_RedactedInMap_FullName+" is not implemented")
+}
+
+// RedactedInOneof returns UNIMPLEMENTED.
+func (UnimplementedTableServer) RedactedInOneof(context.Context, *table.InOneof) (*table.Plain, error) {
+	return nil, status.Error(status.Unimplemented, Table_RedactedInOneof_FullName+" is not implemented")
+}
+
+// NotRedacted returns UNIMPLEMENTED.
+func (UnimplementedTableServer) NotRedacted(context.Context, *table.Harmless) (*emptypb.Empty, error) {
+	return nil, status.Error(status.Unimplemented, Table_NotRedacted_FullName+" is not implemented")
+}
+
+// Everything returns UNIMPLEMENTED.
+//
+// Deprecated: the rpc method_table.Table.Everything is marked as deprecated in
+// method_table/table.proto.
+func (UnimplementedTableServer) Everything(context.Context, *table.Secret) (*table.LoopB, error) {
+	return nil, status.Error(status.Unimplemented, Table_Everything_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package boxparigot
 import (
 	context "context"
 	box "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,72 +19,40 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importBox_Put is the host's function for module.Box.Put.
-//
-//go:wasmimport module.Box Put
-//go:noescape
-func importBox_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodBox_Put = guest.Method{Import: importBox_Put}
-
-// BoxClient calls the service module.Box. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type BoxClient struct {
-	calls callsBoxClient
-}
-
-// callsBoxClient makes the calls of a BoxClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsBoxClient interface {
-	callPut(ctx context.Context, req *box.Thing) (*box.Place, error)
-	callPutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error]
-	callPutInto(ctx context.Context, req *box.Thing, resp *box.Place) error
-}
+// BoxClient calls the service module.Box. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type BoxClient struct{ calls callsBox }
 
 // Put calls module.Box.Put.
 func (c BoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
 	return c.calls.callPut(ctx, req)
 }
 
-// PutAsync is Put without the wait: it returns the future of the response.
-func (c BoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
-	return c.calls.callPutAsync(ctx, req)
+// callsBox makes the calls of a BoxClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsBox interface {
+	callPut(ctx context.Context, req *box.Thing) (*box.Place, error)
 }
 
-// PutInto is Put into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c BoxClient) PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
-	return c.calls.callPutInto(ctx, req, resp)
-}
-
-// NewBoxClient returns a client of module.Box that calls the host. A guest
-// that links it runs only in a host that has the module "module.Box". With
-// [guest.Borrowed] responses are good until the next call.
+// NewBoxClient returns a client that calls module.Box in the host. A guest
+// that links it runs only in a host that has the module "module.Box".
 func NewBoxClient(opts ...guest.ClientOption) BoxClient {
-	return BoxClient{&guestBoxClient{client: guest.NewClient(opts...)}}
+	return BoxClient{importedBox{guest.NewClient(opts...)}}
 }
 
-// guestBoxClient calls the host.
-type guestBoxClient struct {
-	client guest.Client
-}
+// importedBox calls the host.
+type importedBox struct{ client guest.Client }
 
-func (c *guestBoxClient) callPut(ctx context.Context, req *box.Thing) (*box.Place, error) {
-	resp := new(box.Place)
-	if err := methodBox_Put.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport module.Box Put
+//go:noescape
+func importBox_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestBoxClient) callPutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
-	return methodBox_Put.CallInto(ctx, c.client, req, resp)
-}
+var methodBox_Put = guest.Method{Import: importBox_Put}
 
-func (c *guestBoxClient) callPutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
-	return guest.Async(ctx, &methodBox_Put, c.client, req, new(box.Place))
+func (c importedBox) callPut(ctx context.Context, req *box.Thing) (*box.Place, error) {
+	return guest.Call[box.Place](ctx, c.client, &methodBox_Put, req)
 }
 
 // ServeBox serves impl as the service module.Box to the other guests of its
@@ -93,45 +60,33 @@ func (c *guestBoxClient) callPutAsync(ctx context.Context, req *box.Thing) *futu
 // returns when ctx ends, or when all guests were asked to end and no call is
 // left: see [kernel.Serve].
 func ServeBox(ctx context.Context, impl BoxServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedBox(impl), requires...)
+}
+
+// servedBox returns how the guest serves impl.
+func servedBox(impl BoxServer) kernel.Service {
+	return kernel.Service{
 		Name: BoxServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Put",
-				Handler: kernel.Adapt(impl, BoxServer.Put),
-			},
+			{Name: "Put", Handler: kernel.Adapt(impl, BoxServer.Put)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateBox returns a client of module.Box that calls the guests that serve
-// it. It waits until one does: see [kernel.Locate].
+// LocateBox returns a client that calls the guests that serve module.Box. It
+// waits until one does: see [kernel.Locate].
 func LocateBox(ctx context.Context) (BoxClient, error) {
 	remote, err := kernel.Locate(ctx, BoxServiceName, "Put")
 	if err != nil {
 		return BoxClient{}, err
 	}
-	return BoxClient{locatedBoxClient{remote: remote}}, nil
+	return BoxClient{locatedBox{remote}}, nil
 }
 
-// locatedBoxClient calls guests that serve.
-type locatedBoxClient struct {
-	remote *kernel.Remote
-}
+// locatedBox calls guests that serve.
+type locatedBox struct{ remote *kernel.Remote }
 
-func (c locatedBoxClient) callPut(ctx context.Context, req *box.Thing) (*box.Place, error) {
-	resp := new(box.Place)
-	if err := c.callPutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedBoxClient) callPutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedBoxClient) callPutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(box.Place))
+func (c locatedBox) callPut(ctx context.Context, req *box.Thing) (*box.Place, error) {
+	return kernel.Call[box.Place](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	box "github.com/iansmith/parigot/internal/gen/testdata/module/box"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,64 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeBox describes the service module.Box, which guests import as the
-// module "module.Box", as RegisterBox registers it, without its implementation
-// and the bridges. The caller may change what it gets.
-func DescribeBox() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   BoxServiceName,
-		Module: "module.Box",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Put",
-				Func:       "Put",
-				Descriptor: pluginsdk.DescribeMethod(Box_Put_FullName),
-			},
-		},
-	}
-}
-
-// RegisterBox registers impl with e as the service module.Box. It fails when
-// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
-// nothing of a call.
-func RegisterBox(ctx context.Context, e eng.Engine, impl BoxImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeBox()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeBox_Put(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Box_Put_FullName, impl, BoxImpl.Put)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeBox_Put returns the host function of module.Box.Put.
-func bridgeBox_Put(impl BoxImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, BoxImpl.Put)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Box_Put_FullName, m, stack, call, new(box.Thing), new(box.Place))
-	}
-}
-
 // BoxClient calls the service module.Box. It is safe for concurrent use. In
 // guests it is a struct.
 type BoxClient interface {
 	// Put calls module.Box.Put.
 	Put(ctx context.Context, req *box.Thing) (*box.Place, error)
-	// PutAsync is Put without the wait: it returns the future of the response.
-	PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error]
-	// PutInto is Put into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewBoxClient returns a client that calls module.Box through conn, such as
+// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewBoxClient(conn parigotimpl.Conn) BoxClient {
+	return clientBox{conn}
+}
+
+// NewLocalBoxClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalBoxClient(impl BoxServer) BoxClient {
+	return clientBox{parigotimpl.Local(&Box_ServiceDesc, impl)}
+}
+
+// clientBox is the BoxClient for every connection.
+type clientBox struct{ conn parigotimpl.Conn }
+
+func (c clientBox) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
+	return parigotimpl.Call(ctx, c.conn, &Box_ServiceDesc.Methods[0], req, new(box.Place))
+}
+
+// BoxIntoServer is the form of BoxServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type BoxIntoServer interface {
 	PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error
 }
 
-// NewLocalBoxClient returns a client of module.Box that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalBoxClient(impl BoxImpl) BoxClient {
-	return localBoxClient{impl: impl}
+// RegisterBox registers impl with e as the service module.Box, which guests
+// import as the module "module.Box". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterBox(ctx context.Context, e eng.Engine, impl BoxServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Box_ServiceDesc, impl, opts...)
 }
 
-// localBoxClient is the client that NewLocalBoxClient returns.
-type localBoxClient struct {
-	impl BoxImpl
+// Box_ServiceDesc describes the service module.Box. It must not be changed.
+var Box_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: BoxServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return box.File_module_box_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: BoxServiceName, Name: "Put", FullName: Box_Put_FullName},
+			Handler: parigotimpl.Handle(BoxServer.Put, BoxIntoServer.PutInto, bridgeBox_Put),
+		},
+	},
 }
 
-// Put calls module.Box.Put.
-func (c localBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
-	resp := new(box.Place)
-	if err := c.PutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PutInto calls module.Box.Put into resp.
-func (c localBoxClient) PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
-	return pluginsdk.CallLocal(ctx, Box_Put_FullName, c.impl, BoxImpl.Put, req, resp)
-}
-
-// PutAsync calls module.Box.Put on a goroutine of its own and returns its
-// future.
-func (c localBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
-	return future.Go(ctx, c.Put, req)
-}
-
-// NewBoxHostClient returns a client of module.Box that calls the guests that
-// serve it, through d.
-func NewBoxHostClient(d pluginsdk.Dispatcher) BoxClient {
-	return hostBoxClient{dispatcher: d}
-}
-
-// hostBoxClient is the client that NewBoxHostClient returns.
-type hostBoxClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Put calls module.Box.Put.
-func (c hostBoxClient) Put(ctx context.Context, req *box.Thing) (*box.Place, error) {
-	resp := new(box.Place)
-	if err := c.PutInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PutInto calls module.Box.Put into resp.
-func (c hostBoxClient) PutInto(ctx context.Context, req *box.Thing, resp *box.Place) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, BoxServiceName, "Put", req, resp)
-}
-
-// PutAsync calls module.Box.Put on a goroutine of its own and returns its
-// future.
-func (c hostBoxClient) PutAsync(ctx context.Context, req *box.Thing) *future.Method[*box.Place, error] {
-	return future.Go(ctx, c.Put, req)
+func bridgeBox_Put(ctx context.Context, h *parigotimpl.Handler[*box.Thing, *box.Place], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Box_Put_FullName, m, stack, h.Serve, req, resp)
 }

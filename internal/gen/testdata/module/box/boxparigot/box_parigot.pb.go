@@ -19,31 +19,21 @@ const (
 	Box_Put_FullName = "module.Box.Put"
 )
 
-// BoxImpl is what an implementation of the service module.Box provides to its
-// host. Embed UnimplementedBoxImpl by value, so that a method that the service
-// gets later does not break the build. A method fills resp, which is empty and
-// belongs to its caller: it keeps neither req nor resp when it returns. An
-// error made by package status arrives in the guest as it is; the text of any
-// other error stays in the host.
-type BoxImpl interface {
-	// Put handles module.Box.Put.
-	Put(ctx context.Context, req *box.Thing, resp *box.Place) error
-}
-
-// UnimplementedBoxImpl answers every method of module.Box with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedBoxImpl struct{}
-
-// Put answers that module.Box.Put is not implemented.
-func (UnimplementedBoxImpl) Put(context.Context, *box.Thing, *box.Place) error {
-	return status.Error(status.Unimplemented, Box_Put_FullName+" is not implemented")
-}
-
-// BoxServer is what an implementation of the service module.Box in a guest
-// provides, see ServeBox. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// BoxServer is the service module.Box for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedBoxServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type BoxServer interface {
-	// Put handles module.Box.Put.
+	// Put serves module.Box.Put.
 	Put(ctx context.Context, req *box.Thing) (*box.Place, error)
+}
+
+// UnimplementedBoxServer answers every method of module.Box with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedBoxServer struct{}
+
+// Put returns UNIMPLEMENTED.
+func (UnimplementedBoxServer) Put(context.Context, *box.Thing) (*box.Place, error) {
+	return nil, status.Error(status.Unimplemented, Box_Put_FullName+" is not implemented")
 }

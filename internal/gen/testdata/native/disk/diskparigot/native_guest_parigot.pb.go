@@ -8,7 +8,6 @@ package diskparigot
 import (
 	context "context"
 	disk "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	time "time"
@@ -21,243 +20,144 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importDisk_Read is the host's function for native.Disk.Read.
-//
-//go:wasmimport native.Disk Read
-//go:noescape
-func importDisk_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodDisk_Read = guest.Method{Import: importDisk_Read}
-
-// DiskClient calls the service native.Disk. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// DiskClient calls the service native.Disk. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
 //
 // Disk is only implemented by hosts.
-type DiskClient struct {
-	calls callsDiskClient
-}
-
-// callsDiskClient makes the calls of a DiskClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsDiskClient interface {
-	callRead(ctx context.Context, req *disk.Block) (*disk.Block, error)
-	callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
-	callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
-}
+type DiskClient struct{ calls callsDisk }
 
 // Read reads.
 func (c DiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	return c.calls.callRead(ctx, req)
 }
 
-// ReadAsync is Read without the wait: it returns the future of the response.
-func (c DiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return c.calls.callReadAsync(ctx, req)
+// callsDisk makes the calls of a DiskClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsDisk interface {
+	callRead(ctx context.Context, req *disk.Block) (*disk.Block, error)
 }
 
-// ReadInto is Read into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c DiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
-	return c.calls.callReadInto(ctx, req, resp)
-}
-
-// NewDiskClient returns a client of native.Disk that calls the host. A guest
-// that links it runs only in a host that has the module "native.Disk". With
-// [guest.Borrowed] responses are good until the next call.
+// NewDiskClient returns a client that calls native.Disk in the host. A guest
+// that links it runs only in a host that has the module "native.Disk".
 func NewDiskClient(opts ...guest.ClientOption) DiskClient {
-	return DiskClient{&guestDiskClient{client: guest.NewClient(opts...)}}
+	return DiskClient{importedDisk{guest.NewClient(opts...)}}
 }
 
-// guestDiskClient calls the host.
-type guestDiskClient struct {
-	client guest.Client
-}
+// importedDisk calls the host.
+type importedDisk struct{ client guest.Client }
 
-func (c *guestDiskClient) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
-	resp := new(disk.Block)
-	if err := methodDisk_Read.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestDiskClient) callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
-	return methodDisk_Read.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestDiskClient) callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return guest.Async(ctx, &methodDisk_Read, c.client, req, new(disk.Block))
-}
-
-// importDrive_Read is the host's function for native.Drive.Read.
-//
-//go:wasmimport drive Read
+//go:wasmimport native.Disk Read
 //go:noescape
-func importDrive_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+func importDisk_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodDrive_Read = guest.Method{Import: importDrive_Read}
+var methodDisk_Read = guest.Method{Import: importDisk_Read}
 
-// DriveClient calls the service native.Drive. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+func (c importedDisk) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+	return guest.Call[disk.Block](ctx, c.client, &methodDisk_Read, req)
+}
+
+// DriveClient calls the service native.Drive. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
 //
 // Drive has a module, too.
-type DriveClient struct {
-	calls callsDriveClient
-}
-
-// callsDriveClient makes the calls of a DriveClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsDriveClient interface {
-	callRead(ctx context.Context, req *disk.Block) (*disk.Block, error)
-	callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
-	callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
-}
+type DriveClient struct{ calls callsDrive }
 
 // Read reads.
 func (c DriveClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	return c.calls.callRead(ctx, req)
 }
 
-// ReadAsync is Read without the wait: it returns the future of the response.
-func (c DriveClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return c.calls.callReadAsync(ctx, req)
+// callsDrive makes the calls of a DriveClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsDrive interface {
+	callRead(ctx context.Context, req *disk.Block) (*disk.Block, error)
 }
 
-// ReadInto is Read into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c DriveClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
-	return c.calls.callReadInto(ctx, req, resp)
-}
-
-// NewDriveClient returns a client of native.Drive that calls the host. A guest
-// that links it runs only in a host that has the module "drive". With
-// [guest.Borrowed] responses are good until the next call.
+// NewDriveClient returns a client that calls native.Drive in the host. A guest
+// that links it runs only in a host that has the module "drive".
 func NewDriveClient(opts ...guest.ClientOption) DriveClient {
-	return DriveClient{&guestDriveClient{client: guest.NewClient(opts...)}}
+	return DriveClient{importedDrive{guest.NewClient(opts...)}}
 }
 
-// guestDriveClient calls the host.
-type guestDriveClient struct {
-	client guest.Client
-}
+// importedDrive calls the host.
+type importedDrive struct{ client guest.Client }
 
-func (c *guestDriveClient) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
-	resp := new(disk.Block)
-	if err := methodDrive_Read.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport drive Read
+//go:noescape
+func importDrive_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestDriveClient) callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
-	return methodDrive_Read.CallInto(ctx, c.client, req, resp)
-}
+var methodDrive_Read = guest.Method{Import: importDrive_Read}
 
-func (c *guestDriveClient) callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return guest.Async(ctx, &methodDrive_Read, c.client, req, new(disk.Block))
+func (c importedDrive) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+	return guest.Call[disk.Block](ctx, c.client, &methodDrive_Read, req)
 }
 
 // DiskServerClient calls the service native.DiskServer. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
 //
 // DiskServer would need ServeDiskServer, if guests served it.
-type DiskServerClient struct {
-	calls callsDiskServerClient
-}
+type DiskServerClient struct{ calls callsDiskServer }
 
-// callsDiskServerClient makes the calls of a DiskServerClient. Its methods are unexported, because
+// callsDiskServer makes the calls of a DiskServerClient. Its methods are unexported, because
 // the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsDiskServerClient interface {
+type callsDiskServer interface {
 }
 
-// NewDiskServerClient returns a client of native.DiskServer that calls the
+// NewDiskServerClient returns a client that calls native.DiskServer in the
 // host. A guest that links it runs only in a host that has the module
-// "native.DiskServer". With [guest.Borrowed] responses are good until the next
-// call.
+// "native.DiskServer".
 func NewDiskServerClient(opts ...guest.ClientOption) DiskServerClient {
-	return DiskServerClient{&guestDiskServerClient{client: guest.NewClient(opts...)}}
+	return DiskServerClient{importedDiskServer{guest.NewClient(opts...)}}
 }
 
-// guestDiskServerClient calls the host.
-type guestDiskServerClient struct {
-	client guest.Client
-}
-
-// importServeDisk_Read is the host's function for native.ServeDisk.Read.
-//
-//go:wasmimport native.ServeDisk Read
-//go:noescape
-func importServeDisk_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodServeDisk_Read = guest.Method{Import: importServeDisk_Read}
+// importedDiskServer calls the host.
+type importedDiskServer struct{ client guest.Client }
 
 // ServeDiskClient calls the service native.ServeDisk. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
 //
 // ServeDisk is served by guests: ServeDiskServer is its interface.
-type ServeDiskClient struct {
-	calls callsServeDiskClient
-}
-
-// callsServeDiskClient makes the calls of a ServeDiskClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsServeDiskClient interface {
-	callRead(ctx context.Context, req *disk.Block) (*disk.Block, error)
-	callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
-	callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
-}
+type ServeDiskClient struct{ calls callsServeDisk }
 
 // Read reads.
 func (c ServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	return c.calls.callRead(ctx, req)
 }
 
-// ReadAsync is Read without the wait: it returns the future of the response.
-func (c ServeDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return c.calls.callReadAsync(ctx, req)
+// callsServeDisk makes the calls of a ServeDiskClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsServeDisk interface {
+	callRead(ctx context.Context, req *disk.Block) (*disk.Block, error)
 }
 
-// ReadInto is Read into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c ServeDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
-	return c.calls.callReadInto(ctx, req, resp)
-}
-
-// NewServeDiskClient returns a client of native.ServeDisk that calls the host.
+// NewServeDiskClient returns a client that calls native.ServeDisk in the host.
 // A guest that links it runs only in a host that has the module
-// "native.ServeDisk". With [guest.Borrowed] responses are good until the next
-// call.
+// "native.ServeDisk".
 func NewServeDiskClient(opts ...guest.ClientOption) ServeDiskClient {
-	return ServeDiskClient{&guestServeDiskClient{client: guest.NewClient(opts...)}}
+	return ServeDiskClient{importedServeDisk{guest.NewClient(opts...)}}
 }
 
-// guestServeDiskClient calls the host.
-type guestServeDiskClient struct {
-	client guest.Client
-}
+// importedServeDisk calls the host.
+type importedServeDisk struct{ client guest.Client }
 
-func (c *guestServeDiskClient) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
-	resp := new(disk.Block)
-	if err := methodServeDisk_Read.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport native.ServeDisk Read
+//go:noescape
+func importServeDisk_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestServeDiskClient) callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
-	return methodServeDisk_Read.CallInto(ctx, c.client, req, resp)
-}
+var methodServeDisk_Read = guest.Method{Import: importServeDisk_Read}
 
-func (c *guestServeDiskClient) callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return guest.Async(ctx, &methodServeDisk_Read, c.client, req, new(disk.Block))
+func (c importedServeDisk) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+	return guest.Call[disk.Block](ctx, c.client, &methodServeDisk_Read, req)
 }
 
 // ServeServeDisk serves impl as the service native.ServeDisk to the other
@@ -265,46 +165,33 @@ func (c *guestServeDiskClient) callReadAsync(ctx context.Context, req *disk.Bloc
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeServeDisk(ctx context.Context, impl ServeDiskServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedServeDisk(impl), requires...)
+}
+
+// servedServeDisk returns how the guest serves impl.
+func servedServeDisk(impl ServeDiskServer) kernel.Service {
+	return kernel.Service{
 		Name: ServeDiskServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Read",
-				Budget:  5 * time.Second,
-				Handler: kernel.Adapt(impl, ServeDiskServer.Read),
-			},
+			{Name: "Read", Budget: 5 * time.Second, Handler: kernel.Adapt(impl, ServeDiskServer.Read)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateServeDisk returns a client of native.ServeDisk that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateServeDisk returns a client that calls the guests that serve
+// native.ServeDisk. It waits until one does: see [kernel.Locate].
 func LocateServeDisk(ctx context.Context) (ServeDiskClient, error) {
 	remote, err := kernel.Locate(ctx, ServeDiskServiceName, "Read")
 	if err != nil {
 		return ServeDiskClient{}, err
 	}
-	return ServeDiskClient{locatedServeDiskClient{remote: remote}}, nil
+	return ServeDiskClient{locatedServeDisk{remote}}, nil
 }
 
-// locatedServeDiskClient calls guests that serve.
-type locatedServeDiskClient struct {
-	remote *kernel.Remote
-}
+// locatedServeDisk calls guests that serve.
+type locatedServeDisk struct{ remote *kernel.Remote }
 
-func (c locatedServeDiskClient) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
-	resp := new(disk.Block)
-	if err := c.callReadInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedServeDiskClient) callReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedServeDiskClient) callReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(disk.Block))
+func (c locatedServeDisk) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+	return kernel.Call[disk.Block](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	disk "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	time "time"
 )
 
@@ -22,42 +22,6 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeDisk describes the service native.Disk, which guests import as the
-// module "native.Disk", as RegisterDisk registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeDisk() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   DiskServiceName,
-		Module: "native.Disk",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Read",
-				Func:       "Read",
-				Descriptor: pluginsdk.DescribeMethod(Disk_Read_FullName),
-			},
-		},
-	}
-}
-
-// RegisterDisk registers impl with e as the service native.Disk. It fails when
-// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
-// nothing of a call.
-func RegisterDisk(ctx context.Context, e eng.Engine, impl DiskImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeDisk()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeDisk_Read(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Disk_Read_FullName, impl, DiskImpl.Read)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeDisk_Read returns the host function of native.Disk.Read.
-func bridgeDisk_Read(impl DiskImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, DiskImpl.Read)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Disk_Read_FullName, m, stack, call, new(disk.Block), new(disk.Block))
-	}
-}
-
 // DiskClient calls the service native.Disk. It is safe for concurrent use. In
 // guests it is a struct.
 //
@@ -65,80 +29,61 @@ func bridgeDisk_Read(impl DiskImpl) eng.HostFunc {
 type DiskClient interface {
 	// Read reads.
 	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
-	// ReadAsync is Read without the wait: it returns the future of the response.
-	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
-	// ReadInto is Read into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewDiskClient returns a client that calls native.Disk through conn, such as
+// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewDiskClient(conn parigotimpl.Conn) DiskClient {
+	return clientDisk{conn}
+}
+
+// NewLocalDiskClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalDiskClient(impl DiskServer) DiskClient {
+	return clientDisk{parigotimpl.Local(&Disk_ServiceDesc, impl)}
+}
+
+// clientDisk is the DiskClient for every connection.
+type clientDisk struct{ conn parigotimpl.Conn }
+
+func (c clientDisk) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+	return parigotimpl.Call(ctx, c.conn, &Disk_ServiceDesc.Methods[0], req, new(disk.Block))
+}
+
+// DiskIntoServer is the form of DiskServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type DiskIntoServer interface {
 	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
 }
 
-// NewLocalDiskClient returns a client of native.Disk that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalDiskClient(impl DiskImpl) DiskClient {
-	return localDiskClient{impl: impl}
+// RegisterDisk registers impl with e as the service native.Disk, which guests
+// import as the module "native.Disk". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterDisk(ctx context.Context, e eng.Engine, impl DiskServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Disk_ServiceDesc, impl, opts...)
 }
 
-// localDiskClient is the client that NewLocalDiskClient returns.
-type localDiskClient struct {
-	impl DiskImpl
-}
-
-// Read calls native.Disk.Read.
-func (c localDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
-	resp := new(disk.Block)
-	if err := c.ReadInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReadInto calls native.Disk.Read into resp.
-func (c localDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
-	return pluginsdk.CallLocal(ctx, Disk_Read_FullName, c.impl, DiskImpl.Read, req, resp)
-}
-
-// ReadAsync calls native.Disk.Read on a goroutine of its own and returns its
-// future.
-func (c localDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return future.Go(ctx, c.Read, req)
-}
-
-// DescribeDrive describes the service native.Drive, which guests import as the
-// module "drive", as RegisterDrive registers it, without its implementation
-// and the bridges. The caller may change what it gets.
-func DescribeDrive() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   DriveServiceName,
-		Module: "drive",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Read",
-				Func:       "Read",
-				Descriptor: pluginsdk.DescribeMethod(Drive_Read_FullName),
-			},
+// Disk_ServiceDesc describes the service native.Disk. It must not be changed.
+var Disk_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: DiskServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return disk.File_native_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: DiskServiceName, Name: "Read", FullName: Disk_Read_FullName},
+			Handler: parigotimpl.Handle(DiskServer.Read, DiskIntoServer.ReadInto, bridgeDisk_Read),
 		},
-	}
+	},
 }
 
-// RegisterDrive registers impl with e as the service native.Drive. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterDrive(ctx context.Context, e eng.Engine, impl DriveImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeDrive()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeDrive_Read(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Drive_Read_FullName, impl, DriveImpl.Read)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeDrive_Read returns the host function of native.Drive.Read.
-func bridgeDrive_Read(impl DriveImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, DriveImpl.Read)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Drive_Read_FullName, m, stack, call, new(disk.Block), new(disk.Block))
-	}
+func bridgeDisk_Read(ctx context.Context, h *parigotimpl.Handler[*disk.Block, *disk.Block], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Disk_Read_FullName, m, stack, h.Serve, req, resp)
 }
 
 // DriveClient calls the service native.Drive. It is safe for concurrent use.
@@ -148,64 +93,63 @@ func bridgeDrive_Read(impl DriveImpl) eng.HostFunc {
 type DriveClient interface {
 	// Read reads.
 	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
-	// ReadAsync is Read without the wait: it returns the future of the response.
-	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
-	// ReadInto is Read into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewDriveClient returns a client that calls native.Drive through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewDriveClient(conn parigotimpl.Conn) DriveClient {
+	return clientDrive{conn}
+}
+
+// NewLocalDriveClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalDriveClient(impl DriveServer) DriveClient {
+	return clientDrive{parigotimpl.Local(&Drive_ServiceDesc, impl)}
+}
+
+// clientDrive is the DriveClient for every connection.
+type clientDrive struct{ conn parigotimpl.Conn }
+
+func (c clientDrive) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+	return parigotimpl.Call(ctx, c.conn, &Drive_ServiceDesc.Methods[0], req, new(disk.Block))
+}
+
+// DriveIntoServer is the form of DriveServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type DriveIntoServer interface {
 	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
 }
 
-// NewLocalDriveClient returns a client of native.Drive that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalDriveClient(impl DriveImpl) DriveClient {
-	return localDriveClient{impl: impl}
+// RegisterDrive registers impl with e as the service native.Drive, which
+// guests import as the module "drive". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterDrive(ctx context.Context, e eng.Engine, impl DriveServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Drive_ServiceDesc, impl, opts...)
 }
 
-// localDriveClient is the client that NewLocalDriveClient returns.
-type localDriveClient struct {
-	impl DriveImpl
+// Drive_ServiceDesc describes the service native.Drive. It must not be
+// changed.
+var Drive_ServiceDesc = parigotimpl.ServiceDesc{
+	Name:   DriveServiceName,
+	Module: "drive",
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return disk.File_native_proto.Services().Get(1)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: DriveServiceName, Name: "Read", FullName: Drive_Read_FullName},
+			Handler: parigotimpl.Handle(DriveServer.Read, DriveIntoServer.ReadInto, bridgeDrive_Read),
+		},
+	},
 }
 
-// Read calls native.Drive.Read.
-func (c localDriveClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
-	resp := new(disk.Block)
-	if err := c.ReadInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReadInto calls native.Drive.Read into resp.
-func (c localDriveClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
-	return pluginsdk.CallLocal(ctx, Drive_Read_FullName, c.impl, DriveImpl.Read, req, resp)
-}
-
-// ReadAsync calls native.Drive.Read on a goroutine of its own and returns its
-// future.
-func (c localDriveClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return future.Go(ctx, c.Read, req)
-}
-
-// DescribeDiskServer describes the service native.DiskServer, which guests
-// import as the module "native.DiskServer", as RegisterDiskServer registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeDiskServer() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   DiskServerServiceName,
-		Module: "native.DiskServer",
-	}
-}
-
-// RegisterDiskServer registers impl with e as the service native.DiskServer.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterDiskServer(ctx context.Context, e eng.Engine, impl DiskServerImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeDiskServer()
-	service.Impl = impl
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
+func bridgeDrive_Read(ctx context.Context, h *parigotimpl.Handler[*disk.Block, *disk.Block], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Drive_Read_FullName, m, stack, h.Serve, req, resp)
 }
 
 // DiskServerClient calls the service native.DiskServer. It is safe for
@@ -215,55 +159,45 @@ func RegisterDiskServer(ctx context.Context, e eng.Engine, impl DiskServerImpl, 
 type DiskServerClient interface {
 }
 
-// NewLocalDiskServerClient returns a client of native.DiskServer that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalDiskServerClient(impl DiskServerImpl) DiskServerClient {
-	return localDiskServerClient{impl: impl}
+// NewDiskServerClient returns a client that calls native.DiskServer through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewDiskServerClient(conn parigotimpl.Conn) DiskServerClient {
+	return clientDiskServer{conn}
 }
 
-// localDiskServerClient is the client that NewLocalDiskServerClient returns.
-type localDiskServerClient struct {
-	impl DiskServerImpl
+// NewLocalDiskServerClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalDiskServerClient(impl DiskServerServer) DiskServerClient {
+	return clientDiskServer{parigotimpl.Local(&DiskServer_ServiceDesc, impl)}
 }
 
-// DescribeServeDisk describes the service native.ServeDisk, which guests
-// import as the module "native.ServeDisk", as RegisterServeDisk registers it,
-// without its implementation and the bridges. The caller may change what it
-// gets.
-func DescribeServeDisk() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   ServeDiskServiceName,
-		Module: "native.ServeDisk",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Read",
-				Func:       "Read",
-				Budget:     5 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(ServeDisk_Read_FullName),
-			},
-		},
-	}
+// clientDiskServer is the DiskServerClient for every connection.
+type clientDiskServer struct{ conn parigotimpl.Conn }
+
+// DiskServerIntoServer is the form of DiskServerServer that [pluginsdk.Into]
+// asks for: each method fills resp, which is empty and not the method's any
+// more when it returns.
+type DiskServerIntoServer interface {
 }
 
-// RegisterServeDisk registers impl with e as the service native.ServeDisk. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterServeDisk(ctx context.Context, e eng.Engine, impl ServeDiskImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeServeDisk()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeServeDisk_Read(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(ServeDisk_Read_FullName, impl, ServeDiskImpl.Read)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
+// RegisterDiskServer registers impl with e as the service native.DiskServer,
+// which guests import as the module "native.DiskServer". It fails when impl is
+// nil. With [pluginsdk.Borrowed] the implementation promises to keep nothing
+// of a call.
+func RegisterDiskServer(ctx context.Context, e eng.Engine, impl DiskServerServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &DiskServer_ServiceDesc, impl, opts...)
 }
 
-// bridgeServeDisk_Read returns the host function of native.ServeDisk.Read.
-func bridgeServeDisk_Read(impl ServeDiskImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, ServeDiskImpl.Read)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, ServeDisk_Read_FullName, m, stack, call, new(disk.Block), new(disk.Block))
-	}
+// DiskServer_ServiceDesc describes the service native.DiskServer. It must not
+// be changed.
+var DiskServer_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: DiskServerServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return disk.File_native_proto.Services().Get(2)
+	},
 }
 
 // ServeDiskClient calls the service native.ServeDisk. It is safe for
@@ -273,74 +207,61 @@ func bridgeServeDisk_Read(impl ServeDiskImpl) eng.HostFunc {
 type ServeDiskClient interface {
 	// Read reads.
 	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
-	// ReadAsync is Read without the wait: it returns the future of the response.
-	ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error]
-	// ReadInto is Read into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewServeDiskClient returns a client that calls native.ServeDisk through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewServeDiskClient(conn parigotimpl.Conn) ServeDiskClient {
+	return clientServeDisk{conn}
+}
+
+// NewLocalServeDiskClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalServeDiskClient(impl ServeDiskServer) ServeDiskClient {
+	return clientServeDisk{parigotimpl.Local(&ServeDisk_ServiceDesc, impl)}
+}
+
+// clientServeDisk is the ServeDiskClient for every connection.
+type clientServeDisk struct{ conn parigotimpl.Conn }
+
+func (c clientServeDisk) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
+	return parigotimpl.Call(ctx, c.conn, &ServeDisk_ServiceDesc.Methods[0], req, new(disk.Block))
+}
+
+// ServeDiskIntoServer is the form of ServeDiskServer that [pluginsdk.Into]
+// asks for: each method fills resp, which is empty and not the method's any
+// more when it returns.
+type ServeDiskIntoServer interface {
 	ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error
 }
 
-// NewLocalServeDiskClient returns a client of native.ServeDisk that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalServeDiskClient(impl ServeDiskImpl) ServeDiskClient {
-	return localServeDiskClient{impl: impl}
+// RegisterServeDisk registers impl with e as the service native.ServeDisk,
+// which guests import as the module "native.ServeDisk". It fails when impl is
+// nil. With [pluginsdk.Borrowed] the implementation promises to keep nothing
+// of a call.
+func RegisterServeDisk(ctx context.Context, e eng.Engine, impl ServeDiskServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &ServeDisk_ServiceDesc, impl, opts...)
 }
 
-// localServeDiskClient is the client that NewLocalServeDiskClient returns.
-type localServeDiskClient struct {
-	impl ServeDiskImpl
+// ServeDisk_ServiceDesc describes the service native.ServeDisk. It must not be
+// changed.
+var ServeDisk_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: ServeDiskServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return disk.File_native_proto.Services().Get(3)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: ServeDiskServiceName, Name: "Read", FullName: ServeDisk_Read_FullName, Budget: 5 * time.Second},
+			Handler: parigotimpl.Handle(ServeDiskServer.Read, ServeDiskIntoServer.ReadInto, bridgeServeDisk_Read),
+		},
+	},
 }
 
-// Read calls native.ServeDisk.Read.
-func (c localServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
-	resp := new(disk.Block)
-	if err := c.ReadInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReadInto calls native.ServeDisk.Read into resp.
-func (c localServeDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 5*time.Second), ServeDisk_Read_FullName, c.impl, ServeDiskImpl.Read, req, resp)
-}
-
-// ReadAsync calls native.ServeDisk.Read on a goroutine of its own and returns
-// its future.
-func (c localServeDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return future.Go(ctx, c.Read, req)
-}
-
-// NewServeDiskHostClient returns a client of native.ServeDisk that calls the
-// guests that serve it, through d.
-func NewServeDiskHostClient(d pluginsdk.Dispatcher) ServeDiskClient {
-	return hostServeDiskClient{dispatcher: d}
-}
-
-// hostServeDiskClient is the client that NewServeDiskHostClient returns.
-type hostServeDiskClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Read calls native.ServeDisk.Read.
-func (c hostServeDiskClient) Read(ctx context.Context, req *disk.Block) (*disk.Block, error) {
-	resp := new(disk.Block)
-	if err := c.ReadInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReadInto calls native.ServeDisk.Read into resp.
-func (c hostServeDiskClient) ReadInto(ctx context.Context, req *disk.Block, resp *disk.Block) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, ServeDiskServiceName, "Read", req, resp)
-}
-
-// ReadAsync calls native.ServeDisk.Read on a goroutine of its own and returns
-// its future.
-func (c hostServeDiskClient) ReadAsync(ctx context.Context, req *disk.Block) *future.Method[*disk.Block, error] {
-	return future.Go(ctx, c.Read, req)
+func bridgeServeDisk_Read(ctx context.Context, h *parigotimpl.Handler[*disk.Block, *disk.Block], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, ServeDisk_Read_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,26 +19,25 @@ const (
 	Disk_Read_FullName = "native.Disk.Read"
 )
 
-// DiskImpl is what an implementation of the service native.Disk provides to
-// its host. Embed UnimplementedDiskImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
+// DiskServer is the service native.Disk for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedDiskServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 //
 // Disk is only implemented by hosts.
-type DiskImpl interface {
+type DiskServer interface {
 	// Read reads.
-	Read(ctx context.Context, req *disk.Block, resp *disk.Block) error
+	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
 }
 
-// UnimplementedDiskImpl answers every method of native.Disk with the error
+// UnimplementedDiskServer answers every method of native.Disk with
 // UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedDiskImpl struct{}
+type UnimplementedDiskServer struct{}
 
-// Read answers that native.Disk.Read is not implemented.
-func (UnimplementedDiskImpl) Read(context.Context, *disk.Block, *disk.Block) error {
-	return status.Error(status.Unimplemented, Disk_Read_FullName+" is not implemented")
+// Read returns UNIMPLEMENTED.
+func (UnimplementedDiskServer) Read(context.Context, *disk.Block) (*disk.Block, error) {
+	return nil, status.Error(status.Unimplemented, Disk_Read_FullName+" is not implemented")
 }
 
 // DriveServiceName is the full name of the service native.Drive.
@@ -49,45 +48,44 @@ const (
 	Drive_Read_FullName = "native.Drive.Read"
 )
 
-// DriveImpl is what an implementation of the service native.Drive provides to
-// its host. Embed UnimplementedDriveImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
+// DriveServer is the service native.Drive for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedDriveServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 //
 // Drive has a module, too.
-type DriveImpl interface {
+type DriveServer interface {
 	// Read reads.
-	Read(ctx context.Context, req *disk.Block, resp *disk.Block) error
+	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
 }
 
-// UnimplementedDriveImpl answers every method of native.Drive with the error
+// UnimplementedDriveServer answers every method of native.Drive with
 // UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedDriveImpl struct{}
+type UnimplementedDriveServer struct{}
 
-// Read answers that native.Drive.Read is not implemented.
-func (UnimplementedDriveImpl) Read(context.Context, *disk.Block, *disk.Block) error {
-	return status.Error(status.Unimplemented, Drive_Read_FullName+" is not implemented")
+// Read returns UNIMPLEMENTED.
+func (UnimplementedDriveServer) Read(context.Context, *disk.Block) (*disk.Block, error) {
+	return nil, status.Error(status.Unimplemented, Drive_Read_FullName+" is not implemented")
 }
 
 // DiskServerServiceName is the full name of the service native.DiskServer.
 const DiskServerServiceName = "native.DiskServer"
 
-// DiskServerImpl is what an implementation of the service native.DiskServer
-// provides to its host. Embed UnimplementedDiskServerImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
+// DiskServerServer is the service native.DiskServer for those who implement
+// it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedDiskServerServer by value, so that a method that the service
+// gets later does not break the build. Methods are called concurrently. An
+// error of package status reaches the caller as it is; of other errors the
+// text does not.
 //
 // DiskServer would need ServeDiskServer, if guests served it.
-type DiskServerImpl interface {
+type DiskServerServer interface {
 }
 
-// UnimplementedDiskServerImpl answers every method of native.DiskServer with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedDiskServerImpl struct{}
+// UnimplementedDiskServerServer answers every method of native.DiskServer with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedDiskServerServer struct{}
 
 // ServeDiskServiceName is the full name of the service native.ServeDisk.
 const ServeDiskServiceName = "native.ServeDisk"
@@ -97,35 +95,24 @@ const (
 	ServeDisk_Read_FullName = "native.ServeDisk.Read"
 )
 
-// ServeDiskImpl is what an implementation of the service native.ServeDisk
-// provides to its host. Embed UnimplementedServeDiskImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-//
-// ServeDisk is served by guests: ServeDiskServer is its interface.
-type ServeDiskImpl interface {
-	// Read reads.
-	Read(ctx context.Context, req *disk.Block, resp *disk.Block) error
-}
-
-// UnimplementedServeDiskImpl answers every method of native.ServeDisk with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedServeDiskImpl struct{}
-
-// Read answers that native.ServeDisk.Read is not implemented.
-func (UnimplementedServeDiskImpl) Read(context.Context, *disk.Block, *disk.Block) error {
-	return status.Error(status.Unimplemented, ServeDisk_Read_FullName+" is not implemented")
-}
-
-// ServeDiskServer is what an implementation of the service native.ServeDisk in
-// a guest provides, see ServeServeDisk. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// ServeDiskServer is the service native.ServeDisk for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedServeDiskServer by value, so that a method that the service
+// gets later does not break the build. Methods are called concurrently. An
+// error of package status reaches the caller as it is; of other errors the
+// text does not.
 //
 // ServeDisk is served by guests: ServeDiskServer is its interface.
 type ServeDiskServer interface {
 	// Read reads.
 	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
+}
+
+// UnimplementedServeDiskServer answers every method of native.ServeDisk with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedServeDiskServer struct{}
+
+// Read returns UNIMPLEMENTED.
+func (UnimplementedServeDiskServer) Read(context.Context, *disk.Block) (*disk.Block, error) {
+	return nil, status.Error(status.Unimplemented, ServeDisk_Read_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package nestedparigot
 import (
 	context "context"
 	nested "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,72 +19,40 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importNest_Lay is the host's function for nested.Nest.Lay.
-//
-//go:wasmimport nested.Nest Lay
-//go:noescape
-func importNest_Lay(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNest_Lay = guest.Method{Import: importNest_Lay}
-
-// NestClient calls the service nested.Nest. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type NestClient struct {
-	calls callsNestClient
-}
-
-// callsNestClient makes the calls of a NestClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsNestClient interface {
-	callLay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
-	callLayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error]
-	callLayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error
-}
+// NestClient calls the service nested.Nest. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type NestClient struct{ calls callsNest }
 
 // Lay calls nested.Nest.Lay.
 func (c NestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
 	return c.calls.callLay(ctx, req)
 }
 
-// LayAsync is Lay without the wait: it returns the future of the response.
-func (c NestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
-	return c.calls.callLayAsync(ctx, req)
+// callsNest makes the calls of a NestClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNest interface {
+	callLay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
 }
 
-// LayInto is Lay into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c NestClient) LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
-	return c.calls.callLayInto(ctx, req, resp)
-}
-
-// NewNestClient returns a client of nested.Nest that calls the host. A guest
-// that links it runs only in a host that has the module "nested.Nest". With
-// [guest.Borrowed] responses are good until the next call.
+// NewNestClient returns a client that calls nested.Nest in the host. A guest
+// that links it runs only in a host that has the module "nested.Nest".
 func NewNestClient(opts ...guest.ClientOption) NestClient {
-	return NestClient{&guestNestClient{client: guest.NewClient(opts...)}}
+	return NestClient{importedNest{guest.NewClient(opts...)}}
 }
 
-// guestNestClient calls the host.
-type guestNestClient struct {
-	client guest.Client
-}
+// importedNest calls the host.
+type importedNest struct{ client guest.Client }
 
-func (c *guestNestClient) callLay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
-	resp := new(nested.Outer_Inner_Innermost)
-	if err := methodNest_Lay.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport nested.Nest Lay
+//go:noescape
+func importNest_Lay(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestNestClient) callLayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
-	return methodNest_Lay.CallInto(ctx, c.client, req, resp)
-}
+var methodNest_Lay = guest.Method{Import: importNest_Lay}
 
-func (c *guestNestClient) callLayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
-	return guest.Async(ctx, &methodNest_Lay, c.client, req, new(nested.Outer_Inner_Innermost))
+func (c importedNest) callLay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
+	return guest.Call[nested.Outer_Inner_Innermost](ctx, c.client, &methodNest_Lay, req)
 }
 
 // ServeNest serves impl as the service nested.Nest to the other guests of its
@@ -93,45 +60,33 @@ func (c *guestNestClient) callLayAsync(ctx context.Context, req *nested.Outer_In
 // returns when ctx ends, or when all guests were asked to end and no call is
 // left: see [kernel.Serve].
 func ServeNest(ctx context.Context, impl NestServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedNest(impl), requires...)
+}
+
+// servedNest returns how the guest serves impl.
+func servedNest(impl NestServer) kernel.Service {
+	return kernel.Service{
 		Name: NestServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Lay",
-				Handler: kernel.Adapt(impl, NestServer.Lay),
-			},
+			{Name: "Lay", Handler: kernel.Adapt(impl, NestServer.Lay)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateNest returns a client of nested.Nest that calls the guests that serve
-// it. It waits until one does: see [kernel.Locate].
+// LocateNest returns a client that calls the guests that serve nested.Nest. It
+// waits until one does: see [kernel.Locate].
 func LocateNest(ctx context.Context) (NestClient, error) {
 	remote, err := kernel.Locate(ctx, NestServiceName, "Lay")
 	if err != nil {
 		return NestClient{}, err
 	}
-	return NestClient{locatedNestClient{remote: remote}}, nil
+	return NestClient{locatedNest{remote}}, nil
 }
 
-// locatedNestClient calls guests that serve.
-type locatedNestClient struct {
-	remote *kernel.Remote
-}
+// locatedNest calls guests that serve.
+type locatedNest struct{ remote *kernel.Remote }
 
-func (c locatedNestClient) callLay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
-	resp := new(nested.Outer_Inner_Innermost)
-	if err := c.callLayInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedNestClient) callLayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedNestClient) callLayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(nested.Outer_Inner_Innermost))
+func (c locatedNest) callLay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
+	return kernel.Call[nested.Outer_Inner_Innermost](ctx, c.remote, 0, req)
 }

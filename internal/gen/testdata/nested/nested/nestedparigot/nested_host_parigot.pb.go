@@ -10,9 +10,9 @@ import (
 	nested "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,64 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeNest describes the service nested.Nest, which guests import as the
-// module "nested.Nest", as RegisterNest registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeNest() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   NestServiceName,
-		Module: "nested.Nest",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Lay",
-				Func:       "Lay",
-				Descriptor: pluginsdk.DescribeMethod(Nest_Lay_FullName),
-			},
-		},
-	}
-}
-
-// RegisterNest registers impl with e as the service nested.Nest. It fails when
-// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
-// nothing of a call.
-func RegisterNest(ctx context.Context, e eng.Engine, impl NestImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeNest()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeNest_Lay(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Nest_Lay_FullName, impl, NestImpl.Lay)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeNest_Lay returns the host function of nested.Nest.Lay.
-func bridgeNest_Lay(impl NestImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NestImpl.Lay)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Nest_Lay_FullName, m, stack, call, new(nested.Outer_Inner), new(nested.Outer_Inner_Innermost))
-	}
-}
-
 // NestClient calls the service nested.Nest. It is safe for concurrent use. In
 // guests it is a struct.
 type NestClient interface {
 	// Lay calls nested.Nest.Lay.
 	Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
-	// LayAsync is Lay without the wait: it returns the future of the response.
-	LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error]
-	// LayInto is Lay into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewNestClient returns a client that calls nested.Nest through conn, such as
+// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewNestClient(conn parigotimpl.Conn) NestClient {
+	return clientNest{conn}
+}
+
+// NewLocalNestClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalNestClient(impl NestServer) NestClient {
+	return clientNest{parigotimpl.Local(&Nest_ServiceDesc, impl)}
+}
+
+// clientNest is the NestClient for every connection.
+type clientNest struct{ conn parigotimpl.Conn }
+
+func (c clientNest) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
+	return parigotimpl.Call(ctx, c.conn, &Nest_ServiceDesc.Methods[0], req, new(nested.Outer_Inner_Innermost))
+}
+
+// NestIntoServer is the form of NestServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type NestIntoServer interface {
 	LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error
 }
 
-// NewLocalNestClient returns a client of nested.Nest that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalNestClient(impl NestImpl) NestClient {
-	return localNestClient{impl: impl}
+// RegisterNest registers impl with e as the service nested.Nest, which guests
+// import as the module "nested.Nest". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterNest(ctx context.Context, e eng.Engine, impl NestServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Nest_ServiceDesc, impl, opts...)
 }
 
-// localNestClient is the client that NewLocalNestClient returns.
-type localNestClient struct {
-	impl NestImpl
+// Nest_ServiceDesc describes the service nested.Nest. It must not be changed.
+var Nest_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: NestServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return nested.File_nested_nested_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: NestServiceName, Name: "Lay", FullName: Nest_Lay_FullName},
+			Handler: parigotimpl.Handle(NestServer.Lay, NestIntoServer.LayInto, bridgeNest_Lay),
+		},
+	},
 }
 
-// Lay calls nested.Nest.Lay.
-func (c localNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
-	resp := new(nested.Outer_Inner_Innermost)
-	if err := c.LayInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// LayInto calls nested.Nest.Lay into resp.
-func (c localNestClient) LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
-	return pluginsdk.CallLocal(ctx, Nest_Lay_FullName, c.impl, NestImpl.Lay, req, resp)
-}
-
-// LayAsync calls nested.Nest.Lay on a goroutine of its own and returns its
-// future.
-func (c localNestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
-	return future.Go(ctx, c.Lay, req)
-}
-
-// NewNestHostClient returns a client of nested.Nest that calls the guests that
-// serve it, through d.
-func NewNestHostClient(d pluginsdk.Dispatcher) NestClient {
-	return hostNestClient{dispatcher: d}
-}
-
-// hostNestClient is the client that NewNestHostClient returns.
-type hostNestClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Lay calls nested.Nest.Lay.
-func (c hostNestClient) Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
-	resp := new(nested.Outer_Inner_Innermost)
-	if err := c.LayInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// LayInto calls nested.Nest.Lay into resp.
-func (c hostNestClient) LayInto(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, NestServiceName, "Lay", req, resp)
-}
-
-// LayAsync calls nested.Nest.Lay on a goroutine of its own and returns its
-// future.
-func (c hostNestClient) LayAsync(ctx context.Context, req *nested.Outer_Inner) *future.Method[*nested.Outer_Inner_Innermost, error] {
-	return future.Go(ctx, c.Lay, req)
+func bridgeNest_Lay(ctx context.Context, h *parigotimpl.Handler[*nested.Outer_Inner, *nested.Outer_Inner_Innermost], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Nest_Lay_FullName, m, stack, h.Serve, req, resp)
 }

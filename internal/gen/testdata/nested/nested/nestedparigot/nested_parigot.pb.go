@@ -19,31 +19,21 @@ const (
 	Nest_Lay_FullName = "nested.Nest.Lay"
 )
 
-// NestImpl is what an implementation of the service nested.Nest provides to
-// its host. Embed UnimplementedNestImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type NestImpl interface {
-	// Lay handles nested.Nest.Lay.
-	Lay(ctx context.Context, req *nested.Outer_Inner, resp *nested.Outer_Inner_Innermost) error
-}
-
-// UnimplementedNestImpl answers every method of nested.Nest with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedNestImpl struct{}
-
-// Lay answers that nested.Nest.Lay is not implemented.
-func (UnimplementedNestImpl) Lay(context.Context, *nested.Outer_Inner, *nested.Outer_Inner_Innermost) error {
-	return status.Error(status.Unimplemented, Nest_Lay_FullName+" is not implemented")
-}
-
-// NestServer is what an implementation of the service nested.Nest in a guest
-// provides, see ServeNest. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// NestServer is the service nested.Nest for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedNestServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type NestServer interface {
-	// Lay handles nested.Nest.Lay.
+	// Lay serves nested.Nest.Lay.
 	Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
+}
+
+// UnimplementedNestServer answers every method of nested.Nest with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedNestServer struct{}
+
+// Lay returns UNIMPLEMENTED.
+func (UnimplementedNestServer) Lay(context.Context, *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
+	return nil, status.Error(status.Unimplemented, Nest_Lay_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package nopackageparigot
 import (
 	context "context"
 	nopackage "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importNoPackageService_Call is the host's function for NoPackageService.Call.
-//
-//go:wasmimport NoPackageService Call
-//go:noescape
-func importNoPackageService_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNoPackageService_Call = guest.Method{Import: importNoPackageService_Call}
-
 // NoPackageServiceClient calls the service NoPackageService. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type NoPackageServiceClient struct {
-	calls callsNoPackageServiceClient
-}
-
-// callsNoPackageServiceClient makes the calls of a NoPackageServiceClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsNoPackageServiceClient interface {
-	callCall(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
-	callCallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error]
-	callCallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type NoPackageServiceClient struct{ calls callsNoPackageService }
 
 // Call calls NoPackageService.Call.
 func (c NoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c NoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsNoPackageService makes the calls of a NoPackageServiceClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNoPackageService interface {
+	callCall(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c NoPackageServiceClient) CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewNoPackageServiceClient returns a client of NoPackageService that calls
+// NewNoPackageServiceClient returns a client that calls NoPackageService in
 // the host. A guest that links it runs only in a host that has the module
-// "NoPackageService". With [guest.Borrowed] responses are good until the next
-// call.
+// "NoPackageService".
 func NewNoPackageServiceClient(opts ...guest.ClientOption) NoPackageServiceClient {
-	return NoPackageServiceClient{&guestNoPackageServiceClient{client: guest.NewClient(opts...)}}
+	return NoPackageServiceClient{importedNoPackageService{guest.NewClient(opts...)}}
 }
 
-// guestNoPackageServiceClient calls the host.
-type guestNoPackageServiceClient struct {
-	client guest.Client
-}
+// importedNoPackageService calls the host.
+type importedNoPackageService struct{ client guest.Client }
 
-func (c *guestNoPackageServiceClient) callCall(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
-	resp := new(nopackage.NoPackageResponse)
-	if err := methodNoPackageService_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport NoPackageService Call
+//go:noescape
+func importNoPackageService_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestNoPackageServiceClient) callCallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
-	return methodNoPackageService_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodNoPackageService_Call = guest.Method{Import: importNoPackageService_Call}
 
-func (c *guestNoPackageServiceClient) callCallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
-	return guest.Async(ctx, &methodNoPackageService_Call, c.client, req, new(nopackage.NoPackageResponse))
+func (c importedNoPackageService) callCall(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
+	return guest.Call[nopackage.NoPackageResponse](ctx, c.client, &methodNoPackageService_Call, req)
 }
 
 // ServeNoPackageService serves impl as the service NoPackageService to the
@@ -94,45 +62,33 @@ func (c *guestNoPackageServiceClient) callCallAsync(ctx context.Context, req *no
 // requires have started. It returns when ctx ends, or when all guests were
 // asked to end and no call is left: see [kernel.Serve].
 func ServeNoPackageService(ctx context.Context, impl NoPackageServiceServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedNoPackageService(impl), requires...)
+}
+
+// servedNoPackageService returns how the guest serves impl.
+func servedNoPackageService(impl NoPackageServiceServer) kernel.Service {
+	return kernel.Service{
 		Name: NoPackageServiceServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, NoPackageServiceServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, NoPackageServiceServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateNoPackageService returns a client of NoPackageService that calls the
-// guests that serve it. It waits until one does: see [kernel.Locate].
+// LocateNoPackageService returns a client that calls the guests that serve
+// NoPackageService. It waits until one does: see [kernel.Locate].
 func LocateNoPackageService(ctx context.Context) (NoPackageServiceClient, error) {
 	remote, err := kernel.Locate(ctx, NoPackageServiceServiceName, "Call")
 	if err != nil {
 		return NoPackageServiceClient{}, err
 	}
-	return NoPackageServiceClient{locatedNoPackageServiceClient{remote: remote}}, nil
+	return NoPackageServiceClient{locatedNoPackageService{remote}}, nil
 }
 
-// locatedNoPackageServiceClient calls guests that serve.
-type locatedNoPackageServiceClient struct {
-	remote *kernel.Remote
-}
+// locatedNoPackageService calls guests that serve.
+type locatedNoPackageService struct{ remote *kernel.Remote }
 
-func (c locatedNoPackageServiceClient) callCall(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
-	resp := new(nopackage.NoPackageResponse)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedNoPackageServiceClient) callCallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedNoPackageServiceClient) callCallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(nopackage.NoPackageResponse))
+func (c locatedNoPackageService) callCall(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
+	return kernel.Call[nopackage.NoPackageResponse](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	nopackage "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,116 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeNoPackageService describes the service NoPackageService, which
-// guests import as the module "NoPackageService", as RegisterNoPackageService
-// registers it, without its implementation and the bridges. The caller may
-// change what it gets.
-func DescribeNoPackageService() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   NoPackageServiceServiceName,
-		Module: "NoPackageService",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(NoPackageService_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterNoPackageService registers impl with e as the service
-// NoPackageService. It fails when impl is nil. With [pluginsdk.Borrowed] the
-// implementation promises to keep nothing of a call.
-func RegisterNoPackageService(ctx context.Context, e eng.Engine, impl NoPackageServiceImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeNoPackageService()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeNoPackageService_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(NoPackageService_Call_FullName, impl, NoPackageServiceImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeNoPackageService_Call returns the host function of NoPackageService.Call.
-func bridgeNoPackageService_Call(impl NoPackageServiceImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NoPackageServiceImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, NoPackageService_Call_FullName, m, stack, call, new(nopackage.NoPackageRequest), new(nopackage.NoPackageResponse))
-	}
-}
-
 // NoPackageServiceClient calls the service NoPackageService. It is safe for
 // concurrent use. In guests it is a struct.
 type NoPackageServiceClient interface {
 	// Call calls NoPackageService.Call.
 	Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewNoPackageServiceClient returns a client that calls NoPackageService
+// through conn, such as the [pluginsdk.Dispatcher] of an engine, behind which
+// are the guests that serve.
+func NewNoPackageServiceClient(conn parigotimpl.Conn) NoPackageServiceClient {
+	return clientNoPackageService{conn}
+}
+
+// NewLocalNoPackageServiceClient returns a client that calls impl in this
+// process, without WebAssembly: for tests of impl, and for finding its bugs
+// with a native debugger. Messages are copied and errors coded, as between a
+// guest and its host.
+func NewLocalNoPackageServiceClient(impl NoPackageServiceServer) NoPackageServiceClient {
+	return clientNoPackageService{parigotimpl.Local(&NoPackageService_ServiceDesc, impl)}
+}
+
+// clientNoPackageService is the NoPackageServiceClient for every connection.
+type clientNoPackageService struct{ conn parigotimpl.Conn }
+
+func (c clientNoPackageService) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &NoPackageService_ServiceDesc.Methods[0], req, new(nopackage.NoPackageResponse))
+}
+
+// NoPackageServiceIntoServer is the form of NoPackageServiceServer that
+// [pluginsdk.Into] asks for: each method fills resp, which is empty and not
+// the method's any more when it returns.
+type NoPackageServiceIntoServer interface {
 	CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error
 }
 
-// NewLocalNoPackageServiceClient returns a client of NoPackageService that
-// calls impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalNoPackageServiceClient(impl NoPackageServiceImpl) NoPackageServiceClient {
-	return localNoPackageServiceClient{impl: impl}
+// RegisterNoPackageService registers impl with e as the service
+// NoPackageService, which guests import as the module "NoPackageService". It
+// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
+// promises to keep nothing of a call.
+func RegisterNoPackageService(ctx context.Context, e eng.Engine, impl NoPackageServiceServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &NoPackageService_ServiceDesc, impl, opts...)
 }
 
-// localNoPackageServiceClient is the client that NewLocalNoPackageServiceClient returns.
-type localNoPackageServiceClient struct {
-	impl NoPackageServiceImpl
+// NoPackageService_ServiceDesc describes the service NoPackageService. It must
+// not be changed.
+var NoPackageService_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: NoPackageServiceServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return nopackage.File_no_package_nopackage_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: NoPackageServiceServiceName, Name: "Call", FullName: NoPackageService_Call_FullName},
+			Handler: parigotimpl.Handle(NoPackageServiceServer.Call, NoPackageServiceIntoServer.CallInto, bridgeNoPackageService_Call),
+		},
+	},
 }
 
-// Call calls NoPackageService.Call.
-func (c localNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
-	resp := new(nopackage.NoPackageResponse)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls NoPackageService.Call into resp.
-func (c localNoPackageServiceClient) CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
-	return pluginsdk.CallLocal(ctx, NoPackageService_Call_FullName, c.impl, NoPackageServiceImpl.Call, req, resp)
-}
-
-// CallAsync calls NoPackageService.Call on a goroutine of its own and returns
-// its future.
-func (c localNoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewNoPackageServiceHostClient returns a client of NoPackageService that
-// calls the guests that serve it, through d.
-func NewNoPackageServiceHostClient(d pluginsdk.Dispatcher) NoPackageServiceClient {
-	return hostNoPackageServiceClient{dispatcher: d}
-}
-
-// hostNoPackageServiceClient is the client that NewNoPackageServiceHostClient returns.
-type hostNoPackageServiceClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls NoPackageService.Call.
-func (c hostNoPackageServiceClient) Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
-	resp := new(nopackage.NoPackageResponse)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls NoPackageService.Call into resp.
-func (c hostNoPackageServiceClient) CallInto(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, NoPackageServiceServiceName, "Call", req, resp)
-}
-
-// CallAsync calls NoPackageService.Call on a goroutine of its own and returns
-// its future.
-func (c hostNoPackageServiceClient) CallAsync(ctx context.Context, req *nopackage.NoPackageRequest) *future.Method[*nopackage.NoPackageResponse, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeNoPackageService_Call(ctx context.Context, h *parigotimpl.Handler[*nopackage.NoPackageRequest, *nopackage.NoPackageResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, NoPackageService_Call_FullName, m, stack, h.Serve, req, resp)
 }

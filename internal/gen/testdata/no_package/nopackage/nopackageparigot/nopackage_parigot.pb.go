@@ -20,33 +20,22 @@ const (
 	NoPackageService_Call_FullName = "NoPackageService.Call"
 )
 
-// NoPackageServiceImpl is what an implementation of the service
-// NoPackageService provides to its host. Embed
-// UnimplementedNoPackageServiceImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type NoPackageServiceImpl interface {
-	// Call handles NoPackageService.Call.
-	Call(ctx context.Context, req *nopackage.NoPackageRequest, resp *nopackage.NoPackageResponse) error
-}
-
-// UnimplementedNoPackageServiceImpl answers every method of NoPackageService
-// with the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedNoPackageServiceImpl struct{}
-
-// Call answers that NoPackageService.Call is not implemented.
-func (UnimplementedNoPackageServiceImpl) Call(context.Context, *nopackage.NoPackageRequest, *nopackage.NoPackageResponse) error {
-	return status.Error(status.Unimplemented, NoPackageService_Call_FullName+" is not implemented")
-}
-
-// NoPackageServiceServer is what an implementation of the service
-// NoPackageService in a guest provides, see ServeNoPackageService. Methods are
-// called concurrently, each call on a goroutine of its own. An error made by
-// package status arrives at the caller as it is; the text of any other error
-// stays in the guest.
+// NoPackageServiceServer is the service NoPackageService for those who
+// implement it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedNoPackageServiceServer by value, so that a method that the
+// service gets later does not break the build. Methods are called
+// concurrently. An error of package status reaches the caller as it is; of
+// other errors the text does not.
 type NoPackageServiceServer interface {
-	// Call handles NoPackageService.Call.
+	// Call serves NoPackageService.Call.
 	Call(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error)
+}
+
+// UnimplementedNoPackageServiceServer answers every method of NoPackageService
+// with UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedNoPackageServiceServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedNoPackageServiceServer) Call(context.Context, *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
+	return nil, status.Error(status.Unimplemented, NoPackageService_Call_FullName+" is not implemented")
 }

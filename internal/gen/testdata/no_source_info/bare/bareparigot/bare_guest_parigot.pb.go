@@ -8,7 +8,6 @@ package bareparigot
 import (
 	context "context"
 	bare "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importBare_Call is the host's function for no_source_info.Bare.Call.
-//
-//go:wasmimport no_source_info.Bare Call
-//go:noescape
-func importBare_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodBare_Call = guest.Method{Import: importBare_Call}
-
 // BareClient calls the service no_source_info.Bare. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type BareClient struct {
-	calls callsBareClient
-}
-
-// callsBareClient makes the calls of a BareClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsBareClient interface {
-	callCall(ctx context.Context, req *bare.Word) (*bare.Word, error)
-	callCallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error]
-	callCallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type BareClient struct{ calls callsBare }
 
 // Call calls no_source_info.Bare.Call.
 func (c BareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c BareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsBare makes the calls of a BareClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsBare interface {
+	callCall(ctx context.Context, req *bare.Word) (*bare.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c BareClient) CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewBareClient returns a client of no_source_info.Bare that calls the host. A
+// NewBareClient returns a client that calls no_source_info.Bare in the host. A
 // guest that links it runs only in a host that has the module
-// "no_source_info.Bare". With [guest.Borrowed] responses are good until the
-// next call.
+// "no_source_info.Bare".
 func NewBareClient(opts ...guest.ClientOption) BareClient {
-	return BareClient{&guestBareClient{client: guest.NewClient(opts...)}}
+	return BareClient{importedBare{guest.NewClient(opts...)}}
 }
 
-// guestBareClient calls the host.
-type guestBareClient struct {
-	client guest.Client
-}
+// importedBare calls the host.
+type importedBare struct{ client guest.Client }
 
-func (c *guestBareClient) callCall(ctx context.Context, req *bare.Word) (*bare.Word, error) {
-	resp := new(bare.Word)
-	if err := methodBare_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport no_source_info.Bare Call
+//go:noescape
+func importBare_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestBareClient) callCallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
-	return methodBare_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodBare_Call = guest.Method{Import: importBare_Call}
 
-func (c *guestBareClient) callCallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
-	return guest.Async(ctx, &methodBare_Call, c.client, req, new(bare.Word))
+func (c importedBare) callCall(ctx context.Context, req *bare.Word) (*bare.Word, error) {
+	return guest.Call[bare.Word](ctx, c.client, &methodBare_Call, req)
 }
 
 // ServeBare serves impl as the service no_source_info.Bare to the other guests
@@ -94,45 +62,33 @@ func (c *guestBareClient) callCallAsync(ctx context.Context, req *bare.Word) *fu
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeBare(ctx context.Context, impl BareServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedBare(impl), requires...)
+}
+
+// servedBare returns how the guest serves impl.
+func servedBare(impl BareServer) kernel.Service {
+	return kernel.Service{
 		Name: BareServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, BareServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, BareServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateBare returns a client of no_source_info.Bare that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateBare returns a client that calls the guests that serve
+// no_source_info.Bare. It waits until one does: see [kernel.Locate].
 func LocateBare(ctx context.Context) (BareClient, error) {
 	remote, err := kernel.Locate(ctx, BareServiceName, "Call")
 	if err != nil {
 		return BareClient{}, err
 	}
-	return BareClient{locatedBareClient{remote: remote}}, nil
+	return BareClient{locatedBare{remote}}, nil
 }
 
-// locatedBareClient calls guests that serve.
-type locatedBareClient struct {
-	remote *kernel.Remote
-}
+// locatedBare calls guests that serve.
+type locatedBare struct{ remote *kernel.Remote }
 
-func (c locatedBareClient) callCall(ctx context.Context, req *bare.Word) (*bare.Word, error) {
-	resp := new(bare.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedBareClient) callCallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedBareClient) callCallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(bare.Word))
+func (c locatedBare) callCall(ctx context.Context, req *bare.Word) (*bare.Word, error) {
+	return kernel.Call[bare.Word](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	bare "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeBare describes the service no_source_info.Bare, which guests import
-// as the module "no_source_info.Bare", as RegisterBare registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeBare() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   BareServiceName,
-		Module: "no_source_info.Bare",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Bare_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterBare registers impl with e as the service no_source_info.Bare. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterBare(ctx context.Context, e eng.Engine, impl BareImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeBare()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeBare_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Bare_Call_FullName, impl, BareImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeBare_Call returns the host function of no_source_info.Bare.Call.
-func bridgeBare_Call(impl BareImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, BareImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Bare_Call_FullName, m, stack, call, new(bare.Word), new(bare.Word))
-	}
-}
-
 // BareClient calls the service no_source_info.Bare. It is safe for concurrent
 // use. In guests it is a struct.
 type BareClient interface {
 	// Call calls no_source_info.Bare.Call.
 	Call(ctx context.Context, req *bare.Word) (*bare.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewBareClient returns a client that calls no_source_info.Bare through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewBareClient(conn parigotimpl.Conn) BareClient {
+	return clientBare{conn}
+}
+
+// NewLocalBareClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalBareClient(impl BareServer) BareClient {
+	return clientBare{parigotimpl.Local(&Bare_ServiceDesc, impl)}
+}
+
+// clientBare is the BareClient for every connection.
+type clientBare struct{ conn parigotimpl.Conn }
+
+func (c clientBare) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Bare_ServiceDesc.Methods[0], req, new(bare.Word))
+}
+
+// BareIntoServer is the form of BareServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type BareIntoServer interface {
 	CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error
 }
 
-// NewLocalBareClient returns a client of no_source_info.Bare that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalBareClient(impl BareImpl) BareClient {
-	return localBareClient{impl: impl}
+// RegisterBare registers impl with e as the service no_source_info.Bare, which
+// guests import as the module "no_source_info.Bare". It fails when impl is
+// nil. With [pluginsdk.Borrowed] the implementation promises to keep nothing
+// of a call.
+func RegisterBare(ctx context.Context, e eng.Engine, impl BareServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Bare_ServiceDesc, impl, opts...)
 }
 
-// localBareClient is the client that NewLocalBareClient returns.
-type localBareClient struct {
-	impl BareImpl
+// Bare_ServiceDesc describes the service no_source_info.Bare. It must not be
+// changed.
+var Bare_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: BareServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return bare.File_no_source_info_bare_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: BareServiceName, Name: "Call", FullName: Bare_Call_FullName},
+			Handler: parigotimpl.Handle(BareServer.Call, BareIntoServer.CallInto, bridgeBare_Call),
+		},
+	},
 }
 
-// Call calls no_source_info.Bare.Call.
-func (c localBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
-	resp := new(bare.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls no_source_info.Bare.Call into resp.
-func (c localBareClient) CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
-	return pluginsdk.CallLocal(ctx, Bare_Call_FullName, c.impl, BareImpl.Call, req, resp)
-}
-
-// CallAsync calls no_source_info.Bare.Call on a goroutine of its own and
-// returns its future.
-func (c localBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewBareHostClient returns a client of no_source_info.Bare that calls the
-// guests that serve it, through d.
-func NewBareHostClient(d pluginsdk.Dispatcher) BareClient {
-	return hostBareClient{dispatcher: d}
-}
-
-// hostBareClient is the client that NewBareHostClient returns.
-type hostBareClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls no_source_info.Bare.Call.
-func (c hostBareClient) Call(ctx context.Context, req *bare.Word) (*bare.Word, error) {
-	resp := new(bare.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls no_source_info.Bare.Call into resp.
-func (c hostBareClient) CallInto(ctx context.Context, req *bare.Word, resp *bare.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, BareServiceName, "Call", req, resp)
-}
-
-// CallAsync calls no_source_info.Bare.Call on a goroutine of its own and
-// returns its future.
-func (c hostBareClient) CallAsync(ctx context.Context, req *bare.Word) *future.Method[*bare.Word, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeBare_Call(ctx context.Context, h *parigotimpl.Handler[*bare.Word, *bare.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Bare_Call_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,31 +19,22 @@ const (
 	Bare_Call_FullName = "no_source_info.Bare.Call"
 )
 
-// BareImpl is what an implementation of the service no_source_info.Bare
-// provides to its host. Embed UnimplementedBareImpl by value, so that a method
-// that the service gets later does not break the build. A method fills resp,
-// which is empty and belongs to its caller: it keeps neither req nor resp when
-// it returns. An error made by package status arrives in the guest as it is;
-// the text of any other error stays in the host.
-type BareImpl interface {
-	// Call handles no_source_info.Bare.Call.
-	Call(ctx context.Context, req *bare.Word, resp *bare.Word) error
-}
-
-// UnimplementedBareImpl answers every method of no_source_info.Bare with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedBareImpl struct{}
-
-// Call answers that no_source_info.Bare.Call is not implemented.
-func (UnimplementedBareImpl) Call(context.Context, *bare.Word, *bare.Word) error {
-	return status.Error(status.Unimplemented, Bare_Call_FullName+" is not implemented")
-}
-
-// BareServer is what an implementation of the service no_source_info.Bare in a
-// guest provides, see ServeBare. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// BareServer is the service no_source_info.Bare for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedBareServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type BareServer interface {
-	// Call handles no_source_info.Bare.Call.
+	// Call serves no_source_info.Bare.Call.
 	Call(ctx context.Context, req *bare.Word) (*bare.Word, error)
+}
+
+// UnimplementedBareServer answers every method of no_source_info.Bare with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedBareServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedBareServer) Call(context.Context, *bare.Word) (*bare.Word, error) {
+	return nil, status.Error(status.Unimplemented, Bare_Call_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package opaqueparigot
 import (
 	context "context"
 	opaque "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,72 +19,40 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importSafe_Open is the host's function for opaque.Safe.Open.
-//
-//go:wasmimport opaque.Safe Open
-//go:noescape
-func importSafe_Open(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSafe_Open = guest.Method{Import: importSafe_Open}
-
-// SafeClient calls the service opaque.Safe. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type SafeClient struct {
-	calls callsSafeClient
-}
-
-// callsSafeClient makes the calls of a SafeClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsSafeClient interface {
-	callOpen(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
-	callOpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error]
-	callOpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error
-}
+// SafeClient calls the service opaque.Safe. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type SafeClient struct{ calls callsSafe }
 
 // Open calls opaque.Safe.Open.
 func (c SafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
 	return c.calls.callOpen(ctx, req)
 }
 
-// OpenAsync is Open without the wait: it returns the future of the response.
-func (c SafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
-	return c.calls.callOpenAsync(ctx, req)
+// callsSafe makes the calls of a SafeClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSafe interface {
+	callOpen(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
 }
 
-// OpenInto is Open into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c SafeClient) OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
-	return c.calls.callOpenInto(ctx, req, resp)
-}
-
-// NewSafeClient returns a client of opaque.Safe that calls the host. A guest
-// that links it runs only in a host that has the module "opaque.Safe". With
-// [guest.Borrowed] responses are good until the next call.
+// NewSafeClient returns a client that calls opaque.Safe in the host. A guest
+// that links it runs only in a host that has the module "opaque.Safe".
 func NewSafeClient(opts ...guest.ClientOption) SafeClient {
-	return SafeClient{&guestSafeClient{client: guest.NewClient(opts...)}}
+	return SafeClient{importedSafe{guest.NewClient(opts...)}}
 }
 
-// guestSafeClient calls the host.
-type guestSafeClient struct {
-	client guest.Client
-}
+// importedSafe calls the host.
+type importedSafe struct{ client guest.Client }
 
-func (c *guestSafeClient) callOpen(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
-	resp := new(opaque.Content)
-	if err := methodSafe_Open.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport opaque.Safe Open
+//go:noescape
+func importSafe_Open(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestSafeClient) callOpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
-	return methodSafe_Open.CallInto(ctx, c.client, req, resp)
-}
+var methodSafe_Open = guest.Method{Import: importSafe_Open}
 
-func (c *guestSafeClient) callOpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
-	return guest.Async(ctx, &methodSafe_Open, c.client, req, new(opaque.Content))
+func (c importedSafe) callOpen(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
+	return guest.Call[opaque.Content](ctx, c.client, &methodSafe_Open, req)
 }
 
 // ServeSafe serves impl as the service opaque.Safe to the other guests of its
@@ -93,45 +60,33 @@ func (c *guestSafeClient) callOpenAsync(ctx context.Context, req *opaque.Combina
 // returns when ctx ends, or when all guests were asked to end and no call is
 // left: see [kernel.Serve].
 func ServeSafe(ctx context.Context, impl SafeServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedSafe(impl), requires...)
+}
+
+// servedSafe returns how the guest serves impl.
+func servedSafe(impl SafeServer) kernel.Service {
+	return kernel.Service{
 		Name: SafeServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Open",
-				Handler: kernel.Adapt(impl, SafeServer.Open),
-			},
+			{Name: "Open", Handler: kernel.Adapt(impl, SafeServer.Open)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateSafe returns a client of opaque.Safe that calls the guests that serve
-// it. It waits until one does: see [kernel.Locate].
+// LocateSafe returns a client that calls the guests that serve opaque.Safe. It
+// waits until one does: see [kernel.Locate].
 func LocateSafe(ctx context.Context) (SafeClient, error) {
 	remote, err := kernel.Locate(ctx, SafeServiceName, "Open")
 	if err != nil {
 		return SafeClient{}, err
 	}
-	return SafeClient{locatedSafeClient{remote: remote}}, nil
+	return SafeClient{locatedSafe{remote}}, nil
 }
 
-// locatedSafeClient calls guests that serve.
-type locatedSafeClient struct {
-	remote *kernel.Remote
-}
+// locatedSafe calls guests that serve.
+type locatedSafe struct{ remote *kernel.Remote }
 
-func (c locatedSafeClient) callOpen(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
-	resp := new(opaque.Content)
-	if err := c.callOpenInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedSafeClient) callOpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedSafeClient) callOpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(opaque.Content))
+func (c locatedSafe) callOpen(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
+	return kernel.Call[opaque.Content](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	opaque "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,64 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeSafe describes the service opaque.Safe, which guests import as the
-// module "opaque.Safe", as RegisterSafe registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeSafe() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   SafeServiceName,
-		Module: "opaque.Safe",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Open",
-				Func:       "Open",
-				Descriptor: pluginsdk.DescribeMethod(Safe_Open_FullName),
-			},
-		},
-	}
-}
-
-// RegisterSafe registers impl with e as the service opaque.Safe. It fails when
-// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
-// nothing of a call.
-func RegisterSafe(ctx context.Context, e eng.Engine, impl SafeImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeSafe()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeSafe_Open(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Safe_Open_FullName, impl, SafeImpl.Open)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeSafe_Open returns the host function of opaque.Safe.Open.
-func bridgeSafe_Open(impl SafeImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SafeImpl.Open)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Safe_Open_FullName, m, stack, call, new(opaque.Combination), new(opaque.Content))
-	}
-}
-
 // SafeClient calls the service opaque.Safe. It is safe for concurrent use. In
 // guests it is a struct.
 type SafeClient interface {
 	// Open calls opaque.Safe.Open.
 	Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
-	// OpenAsync is Open without the wait: it returns the future of the response.
-	OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error]
-	// OpenInto is Open into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewSafeClient returns a client that calls opaque.Safe through conn, such as
+// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewSafeClient(conn parigotimpl.Conn) SafeClient {
+	return clientSafe{conn}
+}
+
+// NewLocalSafeClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalSafeClient(impl SafeServer) SafeClient {
+	return clientSafe{parigotimpl.Local(&Safe_ServiceDesc, impl)}
+}
+
+// clientSafe is the SafeClient for every connection.
+type clientSafe struct{ conn parigotimpl.Conn }
+
+func (c clientSafe) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
+	return parigotimpl.Call(ctx, c.conn, &Safe_ServiceDesc.Methods[0], req, new(opaque.Content))
+}
+
+// SafeIntoServer is the form of SafeServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type SafeIntoServer interface {
 	OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error
 }
 
-// NewLocalSafeClient returns a client of opaque.Safe that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalSafeClient(impl SafeImpl) SafeClient {
-	return localSafeClient{impl: impl}
+// RegisterSafe registers impl with e as the service opaque.Safe, which guests
+// import as the module "opaque.Safe". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterSafe(ctx context.Context, e eng.Engine, impl SafeServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Safe_ServiceDesc, impl, opts...)
 }
 
-// localSafeClient is the client that NewLocalSafeClient returns.
-type localSafeClient struct {
-	impl SafeImpl
+// Safe_ServiceDesc describes the service opaque.Safe. It must not be changed.
+var Safe_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: SafeServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return opaque.File_opaque_opaque_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: SafeServiceName, Name: "Open", FullName: Safe_Open_FullName},
+			Handler: parigotimpl.Handle(SafeServer.Open, SafeIntoServer.OpenInto, bridgeSafe_Open),
+		},
+	},
 }
 
-// Open calls opaque.Safe.Open.
-func (c localSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
-	resp := new(opaque.Content)
-	if err := c.OpenInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// OpenInto calls opaque.Safe.Open into resp.
-func (c localSafeClient) OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
-	return pluginsdk.CallLocal(ctx, Safe_Open_FullName, c.impl, SafeImpl.Open, req, resp)
-}
-
-// OpenAsync calls opaque.Safe.Open on a goroutine of its own and returns its
-// future.
-func (c localSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
-	return future.Go(ctx, c.Open, req)
-}
-
-// NewSafeHostClient returns a client of opaque.Safe that calls the guests that
-// serve it, through d.
-func NewSafeHostClient(d pluginsdk.Dispatcher) SafeClient {
-	return hostSafeClient{dispatcher: d}
-}
-
-// hostSafeClient is the client that NewSafeHostClient returns.
-type hostSafeClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Open calls opaque.Safe.Open.
-func (c hostSafeClient) Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
-	resp := new(opaque.Content)
-	if err := c.OpenInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// OpenInto calls opaque.Safe.Open into resp.
-func (c hostSafeClient) OpenInto(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, SafeServiceName, "Open", req, resp)
-}
-
-// OpenAsync calls opaque.Safe.Open on a goroutine of its own and returns its
-// future.
-func (c hostSafeClient) OpenAsync(ctx context.Context, req *opaque.Combination) *future.Method[*opaque.Content, error] {
-	return future.Go(ctx, c.Open, req)
+func bridgeSafe_Open(ctx context.Context, h *parigotimpl.Handler[*opaque.Combination, *opaque.Content], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Safe_Open_FullName, m, stack, h.Serve, req, resp)
 }

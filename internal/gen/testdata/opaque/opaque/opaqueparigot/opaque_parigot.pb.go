@@ -19,31 +19,21 @@ const (
 	Safe_Open_FullName = "opaque.Safe.Open"
 )
 
-// SafeImpl is what an implementation of the service opaque.Safe provides to
-// its host. Embed UnimplementedSafeImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type SafeImpl interface {
-	// Open handles opaque.Safe.Open.
-	Open(ctx context.Context, req *opaque.Combination, resp *opaque.Content) error
-}
-
-// UnimplementedSafeImpl answers every method of opaque.Safe with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedSafeImpl struct{}
-
-// Open answers that opaque.Safe.Open is not implemented.
-func (UnimplementedSafeImpl) Open(context.Context, *opaque.Combination, *opaque.Content) error {
-	return status.Error(status.Unimplemented, Safe_Open_FullName+" is not implemented")
-}
-
-// SafeServer is what an implementation of the service opaque.Safe in a guest
-// provides, see ServeSafe. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// SafeServer is the service opaque.Safe for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedSafeServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type SafeServer interface {
-	// Open handles opaque.Safe.Open.
+	// Open serves opaque.Safe.Open.
 	Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
+}
+
+// UnimplementedSafeServer answers every method of opaque.Safe with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedSafeServer struct{}
+
+// Open returns UNIMPLEMENTED.
+func (UnimplementedSafeServer) Open(context.Context, *opaque.Combination) (*opaque.Content, error) {
+	return nil, status.Error(status.Unimplemented, Safe_Open_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package optionsparigot
 import (
 	context "context"
 	options "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	time "time"
@@ -21,88 +20,15 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importTuned_Slow is the host's function for options.Tuned.Slow.
-//
-//go:wasmimport tuned-module/v2 Slow
-//go:noescape
-func importTuned_Slow(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTuned_Slow = guest.Method{Import: importTuned_Slow}
-
-// importTuned_Slower is the host's function for options.Tuned.Slower.
-//
-//go:wasmimport tuned-module/v2 [async]slower
-//go:noescape
-func importTuned_Slower(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTuned_Slower = guest.Method{Import: importTuned_Slower}
-
-// importTuned_Quick is the host's function for options.Tuned.Quick.
-//
-//go:wasmimport tuned-module/v2 Quick
-//go:noescape
-func importTuned_Quick(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTuned_Quick = guest.Method{Import: importTuned_Quick}
-
-// importTuned_Renamed is the host's function for options.Tuned.Renamed.
-//
-//go:wasmimport tuned-module/v2 other
-//go:noescape
-func importTuned_Renamed(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTuned_Renamed = guest.Method{Import: importTuned_Renamed}
-
-// importTuned_Plain is the host's function for options.Tuned.Plain.
-//
-//go:wasmimport tuned-module/v2 Plain
-//go:noescape
-func importTuned_Plain(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTuned_Plain = guest.Method{Import: importTuned_Plain}
-
-// TunedClient calls the service options.Tuned. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type TunedClient struct {
-	calls callsTunedClient
-}
-
-// callsTunedClient makes the calls of a TunedClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsTunedClient interface {
-	callSlow(ctx context.Context, req *options.Word) (*options.Word, error)
-	callSlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	callSlowInto(ctx context.Context, req *options.Word, resp *options.Word) error
-	callSlower(ctx context.Context, req *options.Word) (*options.Word, error)
-	callSlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	callSlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error
-	callQuick(ctx context.Context, req *options.Word) (*options.Word, error)
-	callQuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	callQuickInto(ctx context.Context, req *options.Word, resp *options.Word) error
-	callRenamed(ctx context.Context, req *options.Word) (*options.Word, error)
-	callRenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	callRenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error
-	callPlain(ctx context.Context, req *options.Word) (*options.Word, error)
-	callPlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	callPlainInto(ctx context.Context, req *options.Word, resp *options.Word) error
-}
+// TunedClient calls the service options.Tuned. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type TunedClient struct{ calls callsTuned }
 
 // Slow calls options.Tuned.Slow.
 func (c TunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
 	return c.calls.callSlow(ctx, req)
-}
-
-// SlowAsync is Slow without the wait: it returns the future of the response.
-func (c TunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return c.calls.callSlowAsync(ctx, req)
-}
-
-// SlowInto is Slow into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TunedClient) SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return c.calls.callSlowInto(ctx, req, resp)
 }
 
 // Slower calls options.Tuned.Slower.
@@ -110,32 +36,9 @@ func (c TunedClient) Slower(ctx context.Context, req *options.Word) (*options.Wo
 	return c.calls.callSlower(ctx, req)
 }
 
-// SlowerAsync is Slower without the wait: it returns the future of the
-// response.
-func (c TunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return c.calls.callSlowerAsync(ctx, req)
-}
-
-// SlowerInto is Slower into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c TunedClient) SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return c.calls.callSlowerInto(ctx, req, resp)
-}
-
 // Quick calls options.Tuned.Quick.
 func (c TunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
 	return c.calls.callQuick(ctx, req)
-}
-
-// QuickAsync is Quick without the wait: it returns the future of the response.
-func (c TunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return c.calls.callQuickAsync(ctx, req)
-}
-
-// QuickInto is Quick into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TunedClient) QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return c.calls.callQuickInto(ctx, req, resp)
 }
 
 // Renamed calls options.Tuned.Renamed.
@@ -143,125 +46,79 @@ func (c TunedClient) Renamed(ctx context.Context, req *options.Word) (*options.W
 	return c.calls.callRenamed(ctx, req)
 }
 
-// RenamedAsync is Renamed without the wait: it returns the future of the
-// response.
-func (c TunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return c.calls.callRenamedAsync(ctx, req)
-}
-
-// RenamedInto is Renamed into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c TunedClient) RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return c.calls.callRenamedInto(ctx, req, resp)
-}
-
 // Plain calls options.Tuned.Plain.
 func (c TunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
 	return c.calls.callPlain(ctx, req)
 }
 
-// PlainAsync is Plain without the wait: it returns the future of the response.
-func (c TunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return c.calls.callPlainAsync(ctx, req)
+// callsTuned makes the calls of a TunedClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsTuned interface {
+	callSlow(ctx context.Context, req *options.Word) (*options.Word, error)
+	callSlower(ctx context.Context, req *options.Word) (*options.Word, error)
+	callQuick(ctx context.Context, req *options.Word) (*options.Word, error)
+	callRenamed(ctx context.Context, req *options.Word) (*options.Word, error)
+	callPlain(ctx context.Context, req *options.Word) (*options.Word, error)
 }
 
-// PlainInto is Plain into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TunedClient) PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return c.calls.callPlainInto(ctx, req, resp)
-}
-
-// NewTunedClient returns a client of options.Tuned that calls the host. A
+// NewTunedClient returns a client that calls options.Tuned in the host. A
 // guest that links it runs only in a host that has the module
-// "tuned-module/v2". With [guest.Borrowed] responses are good until the next
-// call.
+// "tuned-module/v2".
 func NewTunedClient(opts ...guest.ClientOption) TunedClient {
-	return TunedClient{&guestTunedClient{client: guest.NewClient(opts...)}}
+	return TunedClient{importedTuned{guest.NewClient(opts...)}}
 }
 
-// guestTunedClient calls the host.
-type guestTunedClient struct {
-	client guest.Client
+// importedTuned calls the host.
+type importedTuned struct{ client guest.Client }
+
+//go:wasmimport tuned-module/v2 Slow
+//go:noescape
+func importTuned_Slow(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTuned_Slow = guest.Method{Import: importTuned_Slow}
+
+func (c importedTuned) callSlow(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return guest.Call[options.Word](ctx, c.client, &methodTuned_Slow, req)
 }
 
-func (c *guestTunedClient) callSlow(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := methodTuned_Slow.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport tuned-module/v2 [async]slower
+//go:noescape
+func importTuned_Slower(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTuned_Slower = guest.Method{Import: importTuned_Slower}
+
+func (c importedTuned) callSlower(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return guest.Call[options.Word](ctx, c.client, &methodTuned_Slower, req)
 }
 
-func (c *guestTunedClient) callSlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return methodTuned_Slow.CallInto(ctx, c.client, req, resp)
+//go:wasmimport tuned-module/v2 Quick
+//go:noescape
+func importTuned_Quick(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTuned_Quick = guest.Method{Import: importTuned_Quick}
+
+func (c importedTuned) callQuick(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return guest.Call[options.Word](ctx, c.client, &methodTuned_Quick, req)
 }
 
-func (c *guestTunedClient) callSlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return guest.Async(ctx, &methodTuned_Slow, c.client, req, new(options.Word))
+//go:wasmimport tuned-module/v2 other
+//go:noescape
+func importTuned_Renamed(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodTuned_Renamed = guest.Method{Import: importTuned_Renamed}
+
+func (c importedTuned) callRenamed(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return guest.Call[options.Word](ctx, c.client, &methodTuned_Renamed, req)
 }
 
-func (c *guestTunedClient) callSlower(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := methodTuned_Slower.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport tuned-module/v2 Plain
+//go:noescape
+func importTuned_Plain(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestTunedClient) callSlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return methodTuned_Slower.CallInto(ctx, c.client, req, resp)
-}
+var methodTuned_Plain = guest.Method{Import: importTuned_Plain}
 
-func (c *guestTunedClient) callSlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return guest.Async(ctx, &methodTuned_Slower, c.client, req, new(options.Word))
-}
-
-func (c *guestTunedClient) callQuick(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := methodTuned_Quick.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTunedClient) callQuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return methodTuned_Quick.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTunedClient) callQuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return guest.Async(ctx, &methodTuned_Quick, c.client, req, new(options.Word))
-}
-
-func (c *guestTunedClient) callRenamed(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := methodTuned_Renamed.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTunedClient) callRenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return methodTuned_Renamed.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTunedClient) callRenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return guest.Async(ctx, &methodTuned_Renamed, c.client, req, new(options.Word))
-}
-
-func (c *guestTunedClient) callPlain(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := methodTuned_Plain.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestTunedClient) callPlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return methodTuned_Plain.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestTunedClient) callPlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return guest.Async(ctx, &methodTuned_Plain, c.client, req, new(options.Word))
+func (c importedTuned) callPlain(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return guest.Call[options.Word](ctx, c.client, &methodTuned_Plain, req)
 }
 
 // ServeTuned serves impl as the service options.Tuned to the other guests of
@@ -269,128 +126,53 @@ func (c *guestTunedClient) callPlainAsync(ctx context.Context, req *options.Word
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeTuned(ctx context.Context, impl TunedServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedTuned(impl), requires...)
+}
+
+// servedTuned returns how the guest serves impl.
+func servedTuned(impl TunedServer) kernel.Service {
+	return kernel.Service{
 		Name: TunedServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Slow",
-				Budget:  90 * time.Second,
-				Handler: kernel.Adapt(impl, TunedServer.Slow),
-			},
-			{
-				Name:    "Slower",
-				Budget:  2 * time.Hour,
-				Handler: kernel.Adapt(impl, TunedServer.Slower),
-			},
-			{
-				Name:    "Quick",
-				Budget:  1500 * time.Nanosecond,
-				Handler: kernel.Adapt(impl, TunedServer.Quick),
-			},
-			{
-				Name:    "Renamed",
-				Handler: kernel.Adapt(impl, TunedServer.Renamed),
-			},
-			{
-				Name:    "Plain",
-				Handler: kernel.Adapt(impl, TunedServer.Plain),
-			},
+			{Name: "Slow", Budget: 90 * time.Second, Handler: kernel.Adapt(impl, TunedServer.Slow)},
+			{Name: "Slower", Budget: 2 * time.Hour, Handler: kernel.Adapt(impl, TunedServer.Slower)},
+			{Name: "Quick", Budget: 1500 * time.Nanosecond, Handler: kernel.Adapt(impl, TunedServer.Quick)},
+			{Name: "Renamed", Handler: kernel.Adapt(impl, TunedServer.Renamed)},
+			{Name: "Plain", Handler: kernel.Adapt(impl, TunedServer.Plain)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateTuned returns a client of options.Tuned that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateTuned returns a client that calls the guests that serve options.Tuned.
+// It waits until one does: see [kernel.Locate].
 func LocateTuned(ctx context.Context) (TunedClient, error) {
 	remote, err := kernel.Locate(ctx, TunedServiceName, "Slow", "Slower", "Quick", "Renamed", "Plain")
 	if err != nil {
 		return TunedClient{}, err
 	}
-	return TunedClient{locatedTunedClient{remote: remote}}, nil
+	return TunedClient{locatedTuned{remote}}, nil
 }
 
-// locatedTunedClient calls guests that serve.
-type locatedTunedClient struct {
-	remote *kernel.Remote
+// locatedTuned calls guests that serve.
+type locatedTuned struct{ remote *kernel.Remote }
+
+func (c locatedTuned) callSlow(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return kernel.Call[options.Word](ctx, c.remote, 0, req)
 }
 
-func (c locatedTunedClient) callSlow(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.callSlowInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedTuned) callSlower(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return kernel.Call[options.Word](ctx, c.remote, 1, req)
 }
 
-func (c locatedTunedClient) callSlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
+func (c locatedTuned) callQuick(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return kernel.Call[options.Word](ctx, c.remote, 2, req)
 }
 
-func (c locatedTunedClient) callSlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(options.Word))
+func (c locatedTuned) callRenamed(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return kernel.Call[options.Word](ctx, c.remote, 3, req)
 }
 
-func (c locatedTunedClient) callSlower(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.callSlowerInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTunedClient) callSlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedTunedClient) callSlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(options.Word))
-}
-
-func (c locatedTunedClient) callQuick(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.callQuickInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTunedClient) callQuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return c.remote.Call(ctx, 2, req, resp)
-}
-
-func (c locatedTunedClient) callQuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 2, req, new(options.Word))
-}
-
-func (c locatedTunedClient) callRenamed(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.callRenamedInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTunedClient) callRenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return c.remote.Call(ctx, 3, req, resp)
-}
-
-func (c locatedTunedClient) callRenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 3, req, new(options.Word))
-}
-
-func (c locatedTunedClient) callPlain(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.callPlainInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTunedClient) callPlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return c.remote.Call(ctx, 4, req, resp)
-}
-
-func (c locatedTunedClient) callPlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 4, req, new(options.Word))
+func (c locatedTuned) callPlain(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return kernel.Call[options.Word](ctx, c.remote, 4, req)
 }

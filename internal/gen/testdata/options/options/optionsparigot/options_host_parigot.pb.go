@@ -10,9 +10,9 @@ import (
 	options "github.com/iansmith/parigot/internal/gen/testdata/options/options"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	time "time"
 )
 
@@ -22,372 +22,133 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeTuned describes the service options.Tuned, which guests import as
-// the module "tuned-module/v2", as RegisterTuned registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeTuned() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   TunedServiceName,
-		Module: "tuned-module/v2",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Slow",
-				Func:       "Slow",
-				Budget:     90 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(Tuned_Slow_FullName),
-			},
-			{
-				Name:       "Slower",
-				Func:       "[async]slower",
-				Budget:     2 * time.Hour,
-				Descriptor: pluginsdk.DescribeMethod(Tuned_Slower_FullName),
-			},
-			{
-				Name:       "Quick",
-				Func:       "Quick",
-				Budget:     1500 * time.Nanosecond,
-				Descriptor: pluginsdk.DescribeMethod(Tuned_Quick_FullName),
-			},
-			{
-				Name:       "Renamed",
-				Func:       "other",
-				Descriptor: pluginsdk.DescribeMethod(Tuned_Renamed_FullName),
-			},
-			{
-				Name:       "Plain",
-				Func:       "Plain",
-				Descriptor: pluginsdk.DescribeMethod(Tuned_Plain_FullName),
-			},
-		},
-	}
-}
-
-// RegisterTuned registers impl with e as the service options.Tuned. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterTuned(ctx context.Context, e eng.Engine, impl TunedImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeTuned()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeTuned_Slow(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Tuned_Slow_FullName, impl, TunedImpl.Slow)
-	service.Methods[1].Bridge = bridgeTuned_Slower(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Tuned_Slower_FullName, impl, TunedImpl.Slower)
-	service.Methods[2].Bridge = bridgeTuned_Quick(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Tuned_Quick_FullName, impl, TunedImpl.Quick)
-	service.Methods[3].Bridge = bridgeTuned_Renamed(impl)
-	service.Methods[3].Borrowing = pluginsdk.Borrow(Tuned_Renamed_FullName, impl, TunedImpl.Renamed)
-	service.Methods[4].Bridge = bridgeTuned_Plain(impl)
-	service.Methods[4].Borrowing = pluginsdk.Borrow(Tuned_Plain_FullName, impl, TunedImpl.Plain)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeTuned_Slow returns the host function of options.Tuned.Slow.
-func bridgeTuned_Slow(impl TunedImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TunedImpl.Slow)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Tuned_Slow_FullName, m, stack, call, new(options.Word), new(options.Word))
-	}
-}
-
-// bridgeTuned_Slower returns the host function of options.Tuned.Slower.
-func bridgeTuned_Slower(impl TunedImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TunedImpl.Slower)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Tuned_Slower_FullName, m, stack, call, new(options.Word), new(options.Word))
-	}
-}
-
-// bridgeTuned_Quick returns the host function of options.Tuned.Quick.
-func bridgeTuned_Quick(impl TunedImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TunedImpl.Quick)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Tuned_Quick_FullName, m, stack, call, new(options.Word), new(options.Word))
-	}
-}
-
-// bridgeTuned_Renamed returns the host function of options.Tuned.Renamed.
-func bridgeTuned_Renamed(impl TunedImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TunedImpl.Renamed)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Tuned_Renamed_FullName, m, stack, call, new(options.Word), new(options.Word))
-	}
-}
-
-// bridgeTuned_Plain returns the host function of options.Tuned.Plain.
-func bridgeTuned_Plain(impl TunedImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TunedImpl.Plain)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Tuned_Plain_FullName, m, stack, call, new(options.Word), new(options.Word))
-	}
-}
-
 // TunedClient calls the service options.Tuned. It is safe for concurrent use.
 // In guests it is a struct.
 type TunedClient interface {
 	// Slow calls options.Tuned.Slow.
 	Slow(ctx context.Context, req *options.Word) (*options.Word, error)
-	// SlowAsync is Slow without the wait: it returns the future of the response.
-	SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	// SlowInto is Slow into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error
 	// Slower calls options.Tuned.Slower.
 	Slower(ctx context.Context, req *options.Word) (*options.Word, error)
-	// SlowerAsync is Slower without the wait: it returns the future of the
-	// response.
-	SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	// SlowerInto is Slower into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error
 	// Quick calls options.Tuned.Quick.
 	Quick(ctx context.Context, req *options.Word) (*options.Word, error)
-	// QuickAsync is Quick without the wait: it returns the future of the response.
-	QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	// QuickInto is Quick into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error
 	// Renamed calls options.Tuned.Renamed.
 	Renamed(ctx context.Context, req *options.Word) (*options.Word, error)
-	// RenamedAsync is Renamed without the wait: it returns the future of the
-	// response.
-	RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	// RenamedInto is Renamed into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error
 	// Plain calls options.Tuned.Plain.
 	Plain(ctx context.Context, req *options.Word) (*options.Word, error)
-	// PlainAsync is Plain without the wait: it returns the future of the response.
-	PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error]
-	// PlainInto is Plain into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewTunedClient returns a client that calls options.Tuned through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewTunedClient(conn parigotimpl.Conn) TunedClient {
+	return clientTuned{conn}
+}
+
+// NewLocalTunedClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalTunedClient(impl TunedServer) TunedClient {
+	return clientTuned{parigotimpl.Local(&Tuned_ServiceDesc, impl)}
+}
+
+// clientTuned is the TunedClient for every connection.
+type clientTuned struct{ conn parigotimpl.Conn }
+
+func (c clientTuned) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Tuned_ServiceDesc.Methods[0], req, new(options.Word))
+}
+
+func (c clientTuned) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Tuned_ServiceDesc.Methods[1], req, new(options.Word))
+}
+
+func (c clientTuned) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Tuned_ServiceDesc.Methods[2], req, new(options.Word))
+}
+
+func (c clientTuned) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Tuned_ServiceDesc.Methods[3], req, new(options.Word))
+}
+
+func (c clientTuned) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Tuned_ServiceDesc.Methods[4], req, new(options.Word))
+}
+
+// TunedIntoServer is the form of TunedServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type TunedIntoServer interface {
+	SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error
+	SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error
+	QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error
+	RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error
 	PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error
 }
 
-// NewLocalTunedClient returns a client of options.Tuned that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalTunedClient(impl TunedImpl) TunedClient {
-	return localTunedClient{impl: impl}
+// RegisterTuned registers impl with e as the service options.Tuned, which
+// guests import as the module "tuned-module/v2". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterTuned(ctx context.Context, e eng.Engine, impl TunedServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Tuned_ServiceDesc, impl, opts...)
 }
 
-// localTunedClient is the client that NewLocalTunedClient returns.
-type localTunedClient struct {
-	impl TunedImpl
+// Tuned_ServiceDesc describes the service options.Tuned. It must not be
+// changed.
+var Tuned_ServiceDesc = parigotimpl.ServiceDesc{
+	Name:   TunedServiceName,
+	Module: "tuned-module/v2",
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return options.File_options_options_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: TunedServiceName, Name: "Slow", FullName: Tuned_Slow_FullName, Budget: 90 * time.Second},
+			Handler: parigotimpl.Handle(TunedServer.Slow, TunedIntoServer.SlowInto, bridgeTuned_Slow),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TunedServiceName, Name: "Slower", FullName: Tuned_Slower_FullName, Budget: 2 * time.Hour},
+			Func:    "[async]slower",
+			Handler: parigotimpl.Handle(TunedServer.Slower, TunedIntoServer.SlowerInto, bridgeTuned_Slower),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TunedServiceName, Name: "Quick", FullName: Tuned_Quick_FullName, Budget: 1500 * time.Nanosecond},
+			Handler: parigotimpl.Handle(TunedServer.Quick, TunedIntoServer.QuickInto, bridgeTuned_Quick),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TunedServiceName, Name: "Renamed", FullName: Tuned_Renamed_FullName},
+			Func:    "other",
+			Handler: parigotimpl.Handle(TunedServer.Renamed, TunedIntoServer.RenamedInto, bridgeTuned_Renamed),
+		},
+		{
+			Method:  parigotimpl.Method{Service: TunedServiceName, Name: "Plain", FullName: Tuned_Plain_FullName},
+			Handler: parigotimpl.Handle(TunedServer.Plain, TunedIntoServer.PlainInto, bridgeTuned_Plain),
+		},
+	},
 }
 
-// Slow calls options.Tuned.Slow.
-func (c localTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.SlowInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeTuned_Slow(ctx context.Context, h *parigotimpl.Handler[*options.Word, *options.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Tuned_Slow_FullName, m, stack, h.Serve, req, resp)
 }
 
-// SlowInto calls options.Tuned.Slow into resp.
-func (c localTunedClient) SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 90*time.Second), Tuned_Slow_FullName, c.impl, TunedImpl.Slow, req, resp)
+func bridgeTuned_Slower(ctx context.Context, h *parigotimpl.Handler[*options.Word, *options.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Tuned_Slower_FullName, m, stack, h.Serve, req, resp)
 }
 
-// SlowAsync calls options.Tuned.Slow on a goroutine of its own and returns its
-// future.
-func (c localTunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return future.Go(ctx, c.Slow, req)
+func bridgeTuned_Quick(ctx context.Context, h *parigotimpl.Handler[*options.Word, *options.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Tuned_Quick_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Slower calls options.Tuned.Slower.
-func (c localTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.SlowerInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeTuned_Renamed(ctx context.Context, h *parigotimpl.Handler[*options.Word, *options.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Tuned_Renamed_FullName, m, stack, h.Serve, req, resp)
 }
 
-// SlowerInto calls options.Tuned.Slower into resp.
-func (c localTunedClient) SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 2*time.Hour), Tuned_Slower_FullName, c.impl, TunedImpl.Slower, req, resp)
-}
-
-// SlowerAsync calls options.Tuned.Slower on a goroutine of its own and returns
-// its future.
-func (c localTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return future.Go(ctx, c.Slower, req)
-}
-
-// Quick calls options.Tuned.Quick.
-func (c localTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.QuickInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// QuickInto calls options.Tuned.Quick into resp.
-func (c localTunedClient) QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 1500*time.Nanosecond), Tuned_Quick_FullName, c.impl, TunedImpl.Quick, req, resp)
-}
-
-// QuickAsync calls options.Tuned.Quick on a goroutine of its own and returns
-// its future.
-func (c localTunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return future.Go(ctx, c.Quick, req)
-}
-
-// Renamed calls options.Tuned.Renamed.
-func (c localTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.RenamedInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RenamedInto calls options.Tuned.Renamed into resp.
-func (c localTunedClient) RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return pluginsdk.CallLocal(ctx, Tuned_Renamed_FullName, c.impl, TunedImpl.Renamed, req, resp)
-}
-
-// RenamedAsync calls options.Tuned.Renamed on a goroutine of its own and
-// returns its future.
-func (c localTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return future.Go(ctx, c.Renamed, req)
-}
-
-// Plain calls options.Tuned.Plain.
-func (c localTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.PlainInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PlainInto calls options.Tuned.Plain into resp.
-func (c localTunedClient) PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	return pluginsdk.CallLocal(ctx, Tuned_Plain_FullName, c.impl, TunedImpl.Plain, req, resp)
-}
-
-// PlainAsync calls options.Tuned.Plain on a goroutine of its own and returns
-// its future.
-func (c localTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return future.Go(ctx, c.Plain, req)
-}
-
-// NewTunedHostClient returns a client of options.Tuned that calls the guests
-// that serve it, through d.
-func NewTunedHostClient(d pluginsdk.Dispatcher) TunedClient {
-	return hostTunedClient{dispatcher: d}
-}
-
-// hostTunedClient is the client that NewTunedHostClient returns.
-type hostTunedClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Slow calls options.Tuned.Slow.
-func (c hostTunedClient) Slow(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.SlowInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SlowInto calls options.Tuned.Slow into resp.
-func (c hostTunedClient) SlowInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TunedServiceName, "Slow", req, resp)
-}
-
-// SlowAsync calls options.Tuned.Slow on a goroutine of its own and returns its
-// future.
-func (c hostTunedClient) SlowAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return future.Go(ctx, c.Slow, req)
-}
-
-// Slower calls options.Tuned.Slower.
-func (c hostTunedClient) Slower(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.SlowerInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SlowerInto calls options.Tuned.Slower into resp.
-func (c hostTunedClient) SlowerInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TunedServiceName, "Slower", req, resp)
-}
-
-// SlowerAsync calls options.Tuned.Slower on a goroutine of its own and returns
-// its future.
-func (c hostTunedClient) SlowerAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return future.Go(ctx, c.Slower, req)
-}
-
-// Quick calls options.Tuned.Quick.
-func (c hostTunedClient) Quick(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.QuickInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// QuickInto calls options.Tuned.Quick into resp.
-func (c hostTunedClient) QuickInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TunedServiceName, "Quick", req, resp)
-}
-
-// QuickAsync calls options.Tuned.Quick on a goroutine of its own and returns
-// its future.
-func (c hostTunedClient) QuickAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return future.Go(ctx, c.Quick, req)
-}
-
-// Renamed calls options.Tuned.Renamed.
-func (c hostTunedClient) Renamed(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.RenamedInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// RenamedInto calls options.Tuned.Renamed into resp.
-func (c hostTunedClient) RenamedInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TunedServiceName, "Renamed", req, resp)
-}
-
-// RenamedAsync calls options.Tuned.Renamed on a goroutine of its own and
-// returns its future.
-func (c hostTunedClient) RenamedAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return future.Go(ctx, c.Renamed, req)
-}
-
-// Plain calls options.Tuned.Plain.
-func (c hostTunedClient) Plain(ctx context.Context, req *options.Word) (*options.Word, error) {
-	resp := new(options.Word)
-	if err := c.PlainInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PlainInto calls options.Tuned.Plain into resp.
-func (c hostTunedClient) PlainInto(ctx context.Context, req *options.Word, resp *options.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TunedServiceName, "Plain", req, resp)
-}
-
-// PlainAsync calls options.Tuned.Plain on a goroutine of its own and returns
-// its future.
-func (c hostTunedClient) PlainAsync(ctx context.Context, req *options.Word) *future.Method[*options.Word, error] {
-	return future.Go(ctx, c.Plain, req)
+func bridgeTuned_Plain(ctx context.Context, h *parigotimpl.Handler[*options.Word, *options.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Tuned_Plain_FullName, m, stack, h.Serve, req, resp)
 }

@@ -23,67 +23,50 @@ const (
 	Tuned_Plain_FullName   = "options.Tuned.Plain"
 )
 
-// TunedImpl is what an implementation of the service options.Tuned provides to
-// its host. Embed UnimplementedTunedImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type TunedImpl interface {
-	// Slow handles options.Tuned.Slow.
-	Slow(ctx context.Context, req *options.Word, resp *options.Word) error
-	// Slower handles options.Tuned.Slower.
-	Slower(ctx context.Context, req *options.Word, resp *options.Word) error
-	// Quick handles options.Tuned.Quick.
-	Quick(ctx context.Context, req *options.Word, resp *options.Word) error
-	// Renamed handles options.Tuned.Renamed.
-	Renamed(ctx context.Context, req *options.Word, resp *options.Word) error
-	// Plain handles options.Tuned.Plain.
-	Plain(ctx context.Context, req *options.Word, resp *options.Word) error
-}
-
-// UnimplementedTunedImpl answers every method of options.Tuned with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedTunedImpl struct{}
-
-// Slow answers that options.Tuned.Slow is not implemented.
-func (UnimplementedTunedImpl) Slow(context.Context, *options.Word, *options.Word) error {
-	return status.Error(status.Unimplemented, Tuned_Slow_FullName+" is not implemented")
-}
-
-// Slower answers that options.Tuned.Slower is not implemented.
-func (UnimplementedTunedImpl) Slower(context.Context, *options.Word, *options.Word) error {
-	return status.Error(status.Unimplemented, Tuned_Slower_FullName+" is not implemented")
-}
-
-// Quick answers that options.Tuned.Quick is not implemented.
-func (UnimplementedTunedImpl) Quick(context.Context, *options.Word, *options.Word) error {
-	return status.Error(status.Unimplemented, Tuned_Quick_FullName+" is not implemented")
-}
-
-// Renamed answers that options.Tuned.Renamed is not implemented.
-func (UnimplementedTunedImpl) Renamed(context.Context, *options.Word, *options.Word) error {
-	return status.Error(status.Unimplemented, Tuned_Renamed_FullName+" is not implemented")
-}
-
-// Plain answers that options.Tuned.Plain is not implemented.
-func (UnimplementedTunedImpl) Plain(context.Context, *options.Word, *options.Word) error {
-	return status.Error(status.Unimplemented, Tuned_Plain_FullName+" is not implemented")
-}
-
-// TunedServer is what an implementation of the service options.Tuned in a
-// guest provides, see ServeTuned. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// TunedServer is the service options.Tuned for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedTunedServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type TunedServer interface {
-	// Slow handles options.Tuned.Slow.
+	// Slow serves options.Tuned.Slow.
 	Slow(ctx context.Context, req *options.Word) (*options.Word, error)
-	// Slower handles options.Tuned.Slower.
+	// Slower serves options.Tuned.Slower.
 	Slower(ctx context.Context, req *options.Word) (*options.Word, error)
-	// Quick handles options.Tuned.Quick.
+	// Quick serves options.Tuned.Quick.
 	Quick(ctx context.Context, req *options.Word) (*options.Word, error)
-	// Renamed handles options.Tuned.Renamed.
+	// Renamed serves options.Tuned.Renamed.
 	Renamed(ctx context.Context, req *options.Word) (*options.Word, error)
-	// Plain handles options.Tuned.Plain.
+	// Plain serves options.Tuned.Plain.
 	Plain(ctx context.Context, req *options.Word) (*options.Word, error)
+}
+
+// UnimplementedTunedServer answers every method of options.Tuned with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedTunedServer struct{}
+
+// Slow returns UNIMPLEMENTED.
+func (UnimplementedTunedServer) Slow(context.Context, *options.Word) (*options.Word, error) {
+	return nil, status.Error(status.Unimplemented, Tuned_Slow_FullName+" is not implemented")
+}
+
+// Slower returns UNIMPLEMENTED.
+func (UnimplementedTunedServer) Slower(context.Context, *options.Word) (*options.Word, error) {
+	return nil, status.Error(status.Unimplemented, Tuned_Slower_FullName+" is not implemented")
+}
+
+// Quick returns UNIMPLEMENTED.
+func (UnimplementedTunedServer) Quick(context.Context, *options.Word) (*options.Word, error) {
+	return nil, status.Error(status.Unimplemented, Tuned_Quick_FullName+" is not implemented")
+}
+
+// Renamed returns UNIMPLEMENTED.
+func (UnimplementedTunedServer) Renamed(context.Context, *options.Word) (*options.Word, error) {
+	return nil, status.Error(status.Unimplemented, Tuned_Renamed_FullName+" is not implemented")
+}
+
+// Plain returns UNIMPLEMENTED.
+func (UnimplementedTunedServer) Plain(context.Context, *options.Word) (*options.Word, error) {
+	return nil, status.Error(status.Unimplemented, Tuned_Plain_FullName+" is not implemented")
 }

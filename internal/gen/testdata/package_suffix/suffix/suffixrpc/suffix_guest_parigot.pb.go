@@ -8,7 +8,6 @@ package suffixrpc
 import (
 	context "context"
 	suffix "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importSuffix_Call is the host's function for package_suffix.Suffix.Call.
-//
-//go:wasmimport package_suffix.Suffix Call
-//go:noescape
-func importSuffix_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSuffix_Call = guest.Method{Import: importSuffix_Call}
-
 // SuffixClient calls the service package_suffix.Suffix. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type SuffixClient struct {
-	calls callsSuffixClient
-}
-
-// callsSuffixClient makes the calls of a SuffixClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsSuffixClient interface {
-	callCall(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
-	callCallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error]
-	callCallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type SuffixClient struct{ calls callsSuffix }
 
 // Call calls package_suffix.Suffix.Call.
 func (c SuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c SuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsSuffix makes the calls of a SuffixClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSuffix interface {
+	callCall(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c SuffixClient) CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewSuffixClient returns a client of package_suffix.Suffix that calls the
+// NewSuffixClient returns a client that calls package_suffix.Suffix in the
 // host. A guest that links it runs only in a host that has the module
-// "package_suffix.Suffix". With [guest.Borrowed] responses are good until the
-// next call.
+// "package_suffix.Suffix".
 func NewSuffixClient(opts ...guest.ClientOption) SuffixClient {
-	return SuffixClient{&guestSuffixClient{client: guest.NewClient(opts...)}}
+	return SuffixClient{importedSuffix{guest.NewClient(opts...)}}
 }
 
-// guestSuffixClient calls the host.
-type guestSuffixClient struct {
-	client guest.Client
-}
+// importedSuffix calls the host.
+type importedSuffix struct{ client guest.Client }
 
-func (c *guestSuffixClient) callCall(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
-	resp := new(suffix.Request)
-	if err := methodSuffix_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport package_suffix.Suffix Call
+//go:noescape
+func importSuffix_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestSuffixClient) callCallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
-	return methodSuffix_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodSuffix_Call = guest.Method{Import: importSuffix_Call}
 
-func (c *guestSuffixClient) callCallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
-	return guest.Async(ctx, &methodSuffix_Call, c.client, req, new(suffix.Request))
+func (c importedSuffix) callCall(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
+	return guest.Call[suffix.Request](ctx, c.client, &methodSuffix_Call, req)
 }
 
 // ServeSuffix serves impl as the service package_suffix.Suffix to the other
@@ -94,45 +62,33 @@ func (c *guestSuffixClient) callCallAsync(ctx context.Context, req *suffix.Reque
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeSuffix(ctx context.Context, impl SuffixServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedSuffix(impl), requires...)
+}
+
+// servedSuffix returns how the guest serves impl.
+func servedSuffix(impl SuffixServer) kernel.Service {
+	return kernel.Service{
 		Name: SuffixServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, SuffixServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, SuffixServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateSuffix returns a client of package_suffix.Suffix that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateSuffix returns a client that calls the guests that serve
+// package_suffix.Suffix. It waits until one does: see [kernel.Locate].
 func LocateSuffix(ctx context.Context) (SuffixClient, error) {
 	remote, err := kernel.Locate(ctx, SuffixServiceName, "Call")
 	if err != nil {
 		return SuffixClient{}, err
 	}
-	return SuffixClient{locatedSuffixClient{remote: remote}}, nil
+	return SuffixClient{locatedSuffix{remote}}, nil
 }
 
-// locatedSuffixClient calls guests that serve.
-type locatedSuffixClient struct {
-	remote *kernel.Remote
-}
+// locatedSuffix calls guests that serve.
+type locatedSuffix struct{ remote *kernel.Remote }
 
-func (c locatedSuffixClient) callCall(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
-	resp := new(suffix.Request)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedSuffixClient) callCallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedSuffixClient) callCallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(suffix.Request))
+func (c locatedSuffix) callCall(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
+	return kernel.Call[suffix.Request](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	suffix "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,116 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeSuffix describes the service package_suffix.Suffix, which guests
-// import as the module "package_suffix.Suffix", as RegisterSuffix registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeSuffix() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   SuffixServiceName,
-		Module: "package_suffix.Suffix",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Suffix_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterSuffix registers impl with e as the service package_suffix.Suffix.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterSuffix(ctx context.Context, e eng.Engine, impl SuffixImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeSuffix()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeSuffix_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Suffix_Call_FullName, impl, SuffixImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeSuffix_Call returns the host function of package_suffix.Suffix.Call.
-func bridgeSuffix_Call(impl SuffixImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SuffixImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Suffix_Call_FullName, m, stack, call, new(suffix.Request), new(suffix.Request))
-	}
-}
-
 // SuffixClient calls the service package_suffix.Suffix. It is safe for
 // concurrent use. In guests it is a struct.
 type SuffixClient interface {
 	// Call calls package_suffix.Suffix.Call.
 	Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewSuffixClient returns a client that calls package_suffix.Suffix through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewSuffixClient(conn parigotimpl.Conn) SuffixClient {
+	return clientSuffix{conn}
+}
+
+// NewLocalSuffixClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalSuffixClient(impl SuffixServer) SuffixClient {
+	return clientSuffix{parigotimpl.Local(&Suffix_ServiceDesc, impl)}
+}
+
+// clientSuffix is the SuffixClient for every connection.
+type clientSuffix struct{ conn parigotimpl.Conn }
+
+func (c clientSuffix) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
+	return parigotimpl.Call(ctx, c.conn, &Suffix_ServiceDesc.Methods[0], req, new(suffix.Request))
+}
+
+// SuffixIntoServer is the form of SuffixServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type SuffixIntoServer interface {
 	CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error
 }
 
-// NewLocalSuffixClient returns a client of package_suffix.Suffix that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalSuffixClient(impl SuffixImpl) SuffixClient {
-	return localSuffixClient{impl: impl}
+// RegisterSuffix registers impl with e as the service package_suffix.Suffix,
+// which guests import as the module "package_suffix.Suffix". It fails when
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterSuffix(ctx context.Context, e eng.Engine, impl SuffixServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Suffix_ServiceDesc, impl, opts...)
 }
 
-// localSuffixClient is the client that NewLocalSuffixClient returns.
-type localSuffixClient struct {
-	impl SuffixImpl
+// Suffix_ServiceDesc describes the service package_suffix.Suffix. It must not
+// be changed.
+var Suffix_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: SuffixServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return suffix.File_package_suffix_suffix_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: SuffixServiceName, Name: "Call", FullName: Suffix_Call_FullName},
+			Handler: parigotimpl.Handle(SuffixServer.Call, SuffixIntoServer.CallInto, bridgeSuffix_Call),
+		},
+	},
 }
 
-// Call calls package_suffix.Suffix.Call.
-func (c localSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
-	resp := new(suffix.Request)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls package_suffix.Suffix.Call into resp.
-func (c localSuffixClient) CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
-	return pluginsdk.CallLocal(ctx, Suffix_Call_FullName, c.impl, SuffixImpl.Call, req, resp)
-}
-
-// CallAsync calls package_suffix.Suffix.Call on a goroutine of its own and
-// returns its future.
-func (c localSuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewSuffixHostClient returns a client of package_suffix.Suffix that calls the
-// guests that serve it, through d.
-func NewSuffixHostClient(d pluginsdk.Dispatcher) SuffixClient {
-	return hostSuffixClient{dispatcher: d}
-}
-
-// hostSuffixClient is the client that NewSuffixHostClient returns.
-type hostSuffixClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls package_suffix.Suffix.Call.
-func (c hostSuffixClient) Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
-	resp := new(suffix.Request)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls package_suffix.Suffix.Call into resp.
-func (c hostSuffixClient) CallInto(ctx context.Context, req *suffix.Request, resp *suffix.Request) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, SuffixServiceName, "Call", req, resp)
-}
-
-// CallAsync calls package_suffix.Suffix.Call on a goroutine of its own and
-// returns its future.
-func (c hostSuffixClient) CallAsync(ctx context.Context, req *suffix.Request) *future.Method[*suffix.Request, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeSuffix_Call(ctx context.Context, h *parigotimpl.Handler[*suffix.Request, *suffix.Request], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Suffix_Call_FullName, m, stack, h.Serve, req, resp)
 }

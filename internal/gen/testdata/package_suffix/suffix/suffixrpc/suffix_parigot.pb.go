@@ -19,31 +19,22 @@ const (
 	Suffix_Call_FullName = "package_suffix.Suffix.Call"
 )
 
-// SuffixImpl is what an implementation of the service package_suffix.Suffix
-// provides to its host. Embed UnimplementedSuffixImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type SuffixImpl interface {
-	// Call handles package_suffix.Suffix.Call.
-	Call(ctx context.Context, req *suffix.Request, resp *suffix.Request) error
-}
-
-// UnimplementedSuffixImpl answers every method of package_suffix.Suffix with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedSuffixImpl struct{}
-
-// Call answers that package_suffix.Suffix.Call is not implemented.
-func (UnimplementedSuffixImpl) Call(context.Context, *suffix.Request, *suffix.Request) error {
-	return status.Error(status.Unimplemented, Suffix_Call_FullName+" is not implemented")
-}
-
-// SuffixServer is what an implementation of the service package_suffix.Suffix
-// in a guest provides, see ServeSuffix. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// SuffixServer is the service package_suffix.Suffix for those who implement
+// it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedSuffixServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type SuffixServer interface {
-	// Call handles package_suffix.Suffix.Call.
+	// Call serves package_suffix.Suffix.Call.
 	Call(ctx context.Context, req *suffix.Request) (*suffix.Request, error)
+}
+
+// UnimplementedSuffixServer answers every method of package_suffix.Suffix with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedSuffixServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedSuffixServer) Call(context.Context, *suffix.Request) (*suffix.Request, error) {
+	return nil, status.Error(status.Unimplemented, Suffix_Call_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package oldparigot
 import (
 	context "context"
 	old "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,41 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importOld_Call is the host's function for proto2_case.Old.Call.
-//
-//go:wasmimport proto2_case.Old Call
-//go:noescape
-func importOld_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodOld_Call = guest.Method{Import: importOld_Call}
-
-// OldClient calls the service proto2_case.Old. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type OldClient struct {
-	calls callsOldClient
-}
-
-// callsOldClient makes the calls of a OldClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsOldClient interface {
-	callCall(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
-	callCallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error]
-	callCallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error
-}
+// OldClient calls the service proto2_case.Old. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type OldClient struct{ calls callsOld }
 
 // Call calls proto2_case.Old.Call.
 func (c OldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c OldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsOld makes the calls of a OldClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsOld interface {
+	callCall(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c OldClient) CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewOldClient returns a client of proto2_case.Old that calls the host. A
+// NewOldClient returns a client that calls proto2_case.Old in the host. A
 // guest that links it runs only in a host that has the module
-// "proto2_case.Old". With [guest.Borrowed] responses are good until the next
-// call.
+// "proto2_case.Old".
 func NewOldClient(opts ...guest.ClientOption) OldClient {
-	return OldClient{&guestOldClient{client: guest.NewClient(opts...)}}
+	return OldClient{importedOld{guest.NewClient(opts...)}}
 }
 
-// guestOldClient calls the host.
-type guestOldClient struct {
-	client guest.Client
-}
+// importedOld calls the host.
+type importedOld struct{ client guest.Client }
 
-func (c *guestOldClient) callCall(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
-	resp := new(old.OldResponse)
-	if err := methodOld_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport proto2_case.Old Call
+//go:noescape
+func importOld_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestOldClient) callCallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
-	return methodOld_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodOld_Call = guest.Method{Import: importOld_Call}
 
-func (c *guestOldClient) callCallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
-	return guest.Async(ctx, &methodOld_Call, c.client, req, new(old.OldResponse))
+func (c importedOld) callCall(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
+	return guest.Call[old.OldResponse](ctx, c.client, &methodOld_Call, req)
 }
 
 // ServeOld serves impl as the service proto2_case.Old to the other guests of
@@ -94,45 +61,33 @@ func (c *guestOldClient) callCallAsync(ctx context.Context, req *old.OldRequest)
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeOld(ctx context.Context, impl OldServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedOld(impl), requires...)
+}
+
+// servedOld returns how the guest serves impl.
+func servedOld(impl OldServer) kernel.Service {
+	return kernel.Service{
 		Name: OldServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, OldServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, OldServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateOld returns a client of proto2_case.Old that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateOld returns a client that calls the guests that serve proto2_case.Old.
+// It waits until one does: see [kernel.Locate].
 func LocateOld(ctx context.Context) (OldClient, error) {
 	remote, err := kernel.Locate(ctx, OldServiceName, "Call")
 	if err != nil {
 		return OldClient{}, err
 	}
-	return OldClient{locatedOldClient{remote: remote}}, nil
+	return OldClient{locatedOld{remote}}, nil
 }
 
-// locatedOldClient calls guests that serve.
-type locatedOldClient struct {
-	remote *kernel.Remote
-}
+// locatedOld calls guests that serve.
+type locatedOld struct{ remote *kernel.Remote }
 
-func (c locatedOldClient) callCall(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
-	resp := new(old.OldResponse)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedOldClient) callCallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedOldClient) callCallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(old.OldResponse))
+func (c locatedOld) callCall(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
+	return kernel.Call[old.OldResponse](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	old "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeOld describes the service proto2_case.Old, which guests import as
-// the module "proto2_case.Old", as RegisterOld registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeOld() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   OldServiceName,
-		Module: "proto2_case.Old",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Old_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterOld registers impl with e as the service proto2_case.Old. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterOld(ctx context.Context, e eng.Engine, impl OldImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeOld()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeOld_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Old_Call_FullName, impl, OldImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeOld_Call returns the host function of proto2_case.Old.Call.
-func bridgeOld_Call(impl OldImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, OldImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Old_Call_FullName, m, stack, call, new(old.OldRequest), new(old.OldResponse))
-	}
-}
-
 // OldClient calls the service proto2_case.Old. It is safe for concurrent use.
 // In guests it is a struct.
 type OldClient interface {
 	// Call calls proto2_case.Old.Call.
 	Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewOldClient returns a client that calls proto2_case.Old through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewOldClient(conn parigotimpl.Conn) OldClient {
+	return clientOld{conn}
+}
+
+// NewLocalOldClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalOldClient(impl OldServer) OldClient {
+	return clientOld{parigotimpl.Local(&Old_ServiceDesc, impl)}
+}
+
+// clientOld is the OldClient for every connection.
+type clientOld struct{ conn parigotimpl.Conn }
+
+func (c clientOld) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Old_ServiceDesc.Methods[0], req, new(old.OldResponse))
+}
+
+// OldIntoServer is the form of OldServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type OldIntoServer interface {
 	CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error
 }
 
-// NewLocalOldClient returns a client of proto2_case.Old that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalOldClient(impl OldImpl) OldClient {
-	return localOldClient{impl: impl}
+// RegisterOld registers impl with e as the service proto2_case.Old, which
+// guests import as the module "proto2_case.Old". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterOld(ctx context.Context, e eng.Engine, impl OldServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Old_ServiceDesc, impl, opts...)
 }
 
-// localOldClient is the client that NewLocalOldClient returns.
-type localOldClient struct {
-	impl OldImpl
+// Old_ServiceDesc describes the service proto2_case.Old. It must not be
+// changed.
+var Old_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: OldServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return old.File_proto2_old_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: OldServiceName, Name: "Call", FullName: Old_Call_FullName},
+			Handler: parigotimpl.Handle(OldServer.Call, OldIntoServer.CallInto, bridgeOld_Call),
+		},
+	},
 }
 
-// Call calls proto2_case.Old.Call.
-func (c localOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
-	resp := new(old.OldResponse)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls proto2_case.Old.Call into resp.
-func (c localOldClient) CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
-	return pluginsdk.CallLocal(ctx, Old_Call_FullName, c.impl, OldImpl.Call, req, resp)
-}
-
-// CallAsync calls proto2_case.Old.Call on a goroutine of its own and returns
-// its future.
-func (c localOldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewOldHostClient returns a client of proto2_case.Old that calls the guests
-// that serve it, through d.
-func NewOldHostClient(d pluginsdk.Dispatcher) OldClient {
-	return hostOldClient{dispatcher: d}
-}
-
-// hostOldClient is the client that NewOldHostClient returns.
-type hostOldClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls proto2_case.Old.Call.
-func (c hostOldClient) Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
-	resp := new(old.OldResponse)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls proto2_case.Old.Call into resp.
-func (c hostOldClient) CallInto(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, OldServiceName, "Call", req, resp)
-}
-
-// CallAsync calls proto2_case.Old.Call on a goroutine of its own and returns
-// its future.
-func (c hostOldClient) CallAsync(ctx context.Context, req *old.OldRequest) *future.Method[*old.OldResponse, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeOld_Call(ctx context.Context, h *parigotimpl.Handler[*old.OldRequest, *old.OldResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Old_Call_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,31 +19,21 @@ const (
 	Old_Call_FullName = "proto2_case.Old.Call"
 )
 
-// OldImpl is what an implementation of the service proto2_case.Old provides to
-// its host. Embed UnimplementedOldImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type OldImpl interface {
-	// Call handles proto2_case.Old.Call.
-	Call(ctx context.Context, req *old.OldRequest, resp *old.OldResponse) error
-}
-
-// UnimplementedOldImpl answers every method of proto2_case.Old with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedOldImpl struct{}
-
-// Call answers that proto2_case.Old.Call is not implemented.
-func (UnimplementedOldImpl) Call(context.Context, *old.OldRequest, *old.OldResponse) error {
-	return status.Error(status.Unimplemented, Old_Call_FullName+" is not implemented")
-}
-
-// OldServer is what an implementation of the service proto2_case.Old in a
-// guest provides, see ServeOld. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// OldServer is the service proto2_case.Old for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedOldServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type OldServer interface {
-	// Call handles proto2_case.Old.Call.
+	// Call serves proto2_case.Old.Call.
 	Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
+}
+
+// UnimplementedOldServer answers every method of proto2_case.Old with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedOldServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedOldServer) Call(context.Context, *old.OldRequest) (*old.OldResponse, error) {
+	return nil, status.Error(status.Unimplemented, Old_Call_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package optparigot
 import (
 	context "context"
 	opt "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importMaybe_Get is the host's function for proto3_optional.Maybe.Get.
-//
-//go:wasmimport proto3_optional.Maybe Get
-//go:noescape
-func importMaybe_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodMaybe_Get = guest.Method{Import: importMaybe_Get}
-
 // MaybeClient calls the service proto3_optional.Maybe. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type MaybeClient struct {
-	calls callsMaybeClient
-}
-
-// callsMaybeClient makes the calls of a MaybeClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsMaybeClient interface {
-	callGet(ctx context.Context, req *opt.Query) (*opt.Answer, error)
-	callGetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error]
-	callGetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type MaybeClient struct{ calls callsMaybe }
 
 // Get calls proto3_optional.Maybe.Get.
 func (c MaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
 	return c.calls.callGet(ctx, req)
 }
 
-// GetAsync is Get without the wait: it returns the future of the response.
-func (c MaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
-	return c.calls.callGetAsync(ctx, req)
+// callsMaybe makes the calls of a MaybeClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsMaybe interface {
+	callGet(ctx context.Context, req *opt.Query) (*opt.Answer, error)
 }
 
-// GetInto is Get into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c MaybeClient) GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
-	return c.calls.callGetInto(ctx, req, resp)
-}
-
-// NewMaybeClient returns a client of proto3_optional.Maybe that calls the
+// NewMaybeClient returns a client that calls proto3_optional.Maybe in the
 // host. A guest that links it runs only in a host that has the module
-// "proto3_optional.Maybe". With [guest.Borrowed] responses are good until the
-// next call.
+// "proto3_optional.Maybe".
 func NewMaybeClient(opts ...guest.ClientOption) MaybeClient {
-	return MaybeClient{&guestMaybeClient{client: guest.NewClient(opts...)}}
+	return MaybeClient{importedMaybe{guest.NewClient(opts...)}}
 }
 
-// guestMaybeClient calls the host.
-type guestMaybeClient struct {
-	client guest.Client
-}
+// importedMaybe calls the host.
+type importedMaybe struct{ client guest.Client }
 
-func (c *guestMaybeClient) callGet(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
-	resp := new(opt.Answer)
-	if err := methodMaybe_Get.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport proto3_optional.Maybe Get
+//go:noescape
+func importMaybe_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestMaybeClient) callGetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
-	return methodMaybe_Get.CallInto(ctx, c.client, req, resp)
-}
+var methodMaybe_Get = guest.Method{Import: importMaybe_Get}
 
-func (c *guestMaybeClient) callGetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
-	return guest.Async(ctx, &methodMaybe_Get, c.client, req, new(opt.Answer))
+func (c importedMaybe) callGet(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
+	return guest.Call[opt.Answer](ctx, c.client, &methodMaybe_Get, req)
 }
 
 // ServeMaybe serves impl as the service proto3_optional.Maybe to the other
@@ -94,45 +62,33 @@ func (c *guestMaybeClient) callGetAsync(ctx context.Context, req *opt.Query) *fu
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeMaybe(ctx context.Context, impl MaybeServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedMaybe(impl), requires...)
+}
+
+// servedMaybe returns how the guest serves impl.
+func servedMaybe(impl MaybeServer) kernel.Service {
+	return kernel.Service{
 		Name: MaybeServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Get",
-				Handler: kernel.Adapt(impl, MaybeServer.Get),
-			},
+			{Name: "Get", Handler: kernel.Adapt(impl, MaybeServer.Get)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateMaybe returns a client of proto3_optional.Maybe that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateMaybe returns a client that calls the guests that serve
+// proto3_optional.Maybe. It waits until one does: see [kernel.Locate].
 func LocateMaybe(ctx context.Context) (MaybeClient, error) {
 	remote, err := kernel.Locate(ctx, MaybeServiceName, "Get")
 	if err != nil {
 		return MaybeClient{}, err
 	}
-	return MaybeClient{locatedMaybeClient{remote: remote}}, nil
+	return MaybeClient{locatedMaybe{remote}}, nil
 }
 
-// locatedMaybeClient calls guests that serve.
-type locatedMaybeClient struct {
-	remote *kernel.Remote
-}
+// locatedMaybe calls guests that serve.
+type locatedMaybe struct{ remote *kernel.Remote }
 
-func (c locatedMaybeClient) callGet(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
-	resp := new(opt.Answer)
-	if err := c.callGetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedMaybeClient) callGetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedMaybeClient) callGetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(opt.Answer))
+func (c locatedMaybe) callGet(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
+	return kernel.Call[opt.Answer](ctx, c.remote, 0, req)
 }

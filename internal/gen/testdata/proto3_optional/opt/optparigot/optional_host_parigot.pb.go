@@ -10,9 +10,9 @@ import (
 	opt "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,116 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeMaybe describes the service proto3_optional.Maybe, which guests
-// import as the module "proto3_optional.Maybe", as RegisterMaybe registers it,
-// without its implementation and the bridges. The caller may change what it
-// gets.
-func DescribeMaybe() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   MaybeServiceName,
-		Module: "proto3_optional.Maybe",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Get",
-				Func:       "Get",
-				Descriptor: pluginsdk.DescribeMethod(Maybe_Get_FullName),
-			},
-		},
-	}
-}
-
-// RegisterMaybe registers impl with e as the service proto3_optional.Maybe. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterMaybe(ctx context.Context, e eng.Engine, impl MaybeImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeMaybe()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeMaybe_Get(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Maybe_Get_FullName, impl, MaybeImpl.Get)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeMaybe_Get returns the host function of proto3_optional.Maybe.Get.
-func bridgeMaybe_Get(impl MaybeImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, MaybeImpl.Get)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Maybe_Get_FullName, m, stack, call, new(opt.Query), new(opt.Answer))
-	}
-}
-
 // MaybeClient calls the service proto3_optional.Maybe. It is safe for
 // concurrent use. In guests it is a struct.
 type MaybeClient interface {
 	// Get calls proto3_optional.Maybe.Get.
 	Get(ctx context.Context, req *opt.Query) (*opt.Answer, error)
-	// GetAsync is Get without the wait: it returns the future of the response.
-	GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error]
-	// GetInto is Get into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewMaybeClient returns a client that calls proto3_optional.Maybe through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewMaybeClient(conn parigotimpl.Conn) MaybeClient {
+	return clientMaybe{conn}
+}
+
+// NewLocalMaybeClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalMaybeClient(impl MaybeServer) MaybeClient {
+	return clientMaybe{parigotimpl.Local(&Maybe_ServiceDesc, impl)}
+}
+
+// clientMaybe is the MaybeClient for every connection.
+type clientMaybe struct{ conn parigotimpl.Conn }
+
+func (c clientMaybe) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
+	return parigotimpl.Call(ctx, c.conn, &Maybe_ServiceDesc.Methods[0], req, new(opt.Answer))
+}
+
+// MaybeIntoServer is the form of MaybeServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type MaybeIntoServer interface {
 	GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error
 }
 
-// NewLocalMaybeClient returns a client of proto3_optional.Maybe that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalMaybeClient(impl MaybeImpl) MaybeClient {
-	return localMaybeClient{impl: impl}
+// RegisterMaybe registers impl with e as the service proto3_optional.Maybe,
+// which guests import as the module "proto3_optional.Maybe". It fails when
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterMaybe(ctx context.Context, e eng.Engine, impl MaybeServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Maybe_ServiceDesc, impl, opts...)
 }
 
-// localMaybeClient is the client that NewLocalMaybeClient returns.
-type localMaybeClient struct {
-	impl MaybeImpl
+// Maybe_ServiceDesc describes the service proto3_optional.Maybe. It must not
+// be changed.
+var Maybe_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: MaybeServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return opt.File_proto3_optional_optional_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: MaybeServiceName, Name: "Get", FullName: Maybe_Get_FullName},
+			Handler: parigotimpl.Handle(MaybeServer.Get, MaybeIntoServer.GetInto, bridgeMaybe_Get),
+		},
+	},
 }
 
-// Get calls proto3_optional.Maybe.Get.
-func (c localMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
-	resp := new(opt.Answer)
-	if err := c.GetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GetInto calls proto3_optional.Maybe.Get into resp.
-func (c localMaybeClient) GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
-	return pluginsdk.CallLocal(ctx, Maybe_Get_FullName, c.impl, MaybeImpl.Get, req, resp)
-}
-
-// GetAsync calls proto3_optional.Maybe.Get on a goroutine of its own and
-// returns its future.
-func (c localMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
-	return future.Go(ctx, c.Get, req)
-}
-
-// NewMaybeHostClient returns a client of proto3_optional.Maybe that calls the
-// guests that serve it, through d.
-func NewMaybeHostClient(d pluginsdk.Dispatcher) MaybeClient {
-	return hostMaybeClient{dispatcher: d}
-}
-
-// hostMaybeClient is the client that NewMaybeHostClient returns.
-type hostMaybeClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Get calls proto3_optional.Maybe.Get.
-func (c hostMaybeClient) Get(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
-	resp := new(opt.Answer)
-	if err := c.GetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GetInto calls proto3_optional.Maybe.Get into resp.
-func (c hostMaybeClient) GetInto(ctx context.Context, req *opt.Query, resp *opt.Answer) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, MaybeServiceName, "Get", req, resp)
-}
-
-// GetAsync calls proto3_optional.Maybe.Get on a goroutine of its own and
-// returns its future.
-func (c hostMaybeClient) GetAsync(ctx context.Context, req *opt.Query) *future.Method[*opt.Answer, error] {
-	return future.Go(ctx, c.Get, req)
+func bridgeMaybe_Get(ctx context.Context, h *parigotimpl.Handler[*opt.Query, *opt.Answer], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Maybe_Get_FullName, m, stack, h.Serve, req, resp)
 }

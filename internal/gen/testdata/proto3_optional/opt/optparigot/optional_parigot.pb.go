@@ -19,31 +19,22 @@ const (
 	Maybe_Get_FullName = "proto3_optional.Maybe.Get"
 )
 
-// MaybeImpl is what an implementation of the service proto3_optional.Maybe
-// provides to its host. Embed UnimplementedMaybeImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type MaybeImpl interface {
-	// Get handles proto3_optional.Maybe.Get.
-	Get(ctx context.Context, req *opt.Query, resp *opt.Answer) error
-}
-
-// UnimplementedMaybeImpl answers every method of proto3_optional.Maybe with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedMaybeImpl struct{}
-
-// Get answers that proto3_optional.Maybe.Get is not implemented.
-func (UnimplementedMaybeImpl) Get(context.Context, *opt.Query, *opt.Answer) error {
-	return status.Error(status.Unimplemented, Maybe_Get_FullName+" is not implemented")
-}
-
-// MaybeServer is what an implementation of the service proto3_optional.Maybe
-// in a guest provides, see ServeMaybe. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// MaybeServer is the service proto3_optional.Maybe for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedMaybeServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type MaybeServer interface {
-	// Get handles proto3_optional.Maybe.Get.
+	// Get serves proto3_optional.Maybe.Get.
 	Get(ctx context.Context, req *opt.Query) (*opt.Answer, error)
+}
+
+// UnimplementedMaybeServer answers every method of proto3_optional.Maybe with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedMaybeServer struct{}
+
+// Get returns UNIMPLEMENTED.
+func (UnimplementedMaybeServer) Get(context.Context, *opt.Query) (*opt.Answer, error) {
+	return nil, status.Error(status.Unimplemented, Maybe_Get_FullName+" is not implemented")
 }

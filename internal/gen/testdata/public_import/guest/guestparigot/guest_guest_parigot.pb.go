@@ -8,7 +8,6 @@ package guestparigot
 import (
 	context "context"
 	home "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,75 +19,44 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importGuest_Enter is the host's function for public_import.Guest.Enter.
-//
-//go:wasmimport public_import.Guest Enter
-//go:noescape
-func importGuest_Enter(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodGuest_Enter = guest.Method{Import: importGuest_Enter}
-
 // GuestClient calls the service public_import.Guest. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
 //
 // The import of any.proto is not used.
-type GuestClient struct {
-	calls callsGuestClient
-}
-
-// callsGuestClient makes the calls of a GuestClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsGuestClient interface {
-	callEnter(ctx context.Context, req *home.Home) (*home.Home, error)
-	callEnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error]
-	callEnterInto(ctx context.Context, req *home.Home, resp *home.Home) error
-}
+type GuestClient struct{ calls callsGuest }
 
 // Enter calls public_import.Guest.Enter.
 func (c GuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
 	return c.calls.callEnter(ctx, req)
 }
 
-// EnterAsync is Enter without the wait: it returns the future of the response.
-func (c GuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
-	return c.calls.callEnterAsync(ctx, req)
+// callsGuest makes the calls of a GuestClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsGuest interface {
+	callEnter(ctx context.Context, req *home.Home) (*home.Home, error)
 }
 
-// EnterInto is Enter into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c GuestClient) EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
-	return c.calls.callEnterInto(ctx, req, resp)
-}
-
-// NewGuestClient returns a client of public_import.Guest that calls the host.
+// NewGuestClient returns a client that calls public_import.Guest in the host.
 // A guest that links it runs only in a host that has the module
-// "public_import.Guest". With [guest.Borrowed] responses are good until the
-// next call.
+// "public_import.Guest".
 func NewGuestClient(opts ...guest.ClientOption) GuestClient {
-	return GuestClient{&guestGuestClient{client: guest.NewClient(opts...)}}
+	return GuestClient{importedGuest{guest.NewClient(opts...)}}
 }
 
-// guestGuestClient calls the host.
-type guestGuestClient struct {
-	client guest.Client
-}
+// importedGuest calls the host.
+type importedGuest struct{ client guest.Client }
 
-func (c *guestGuestClient) callEnter(ctx context.Context, req *home.Home) (*home.Home, error) {
-	resp := new(home.Home)
-	if err := methodGuest_Enter.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport public_import.Guest Enter
+//go:noescape
+func importGuest_Enter(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestGuestClient) callEnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
-	return methodGuest_Enter.CallInto(ctx, c.client, req, resp)
-}
+var methodGuest_Enter = guest.Method{Import: importGuest_Enter}
 
-func (c *guestGuestClient) callEnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
-	return guest.Async(ctx, &methodGuest_Enter, c.client, req, new(home.Home))
+func (c importedGuest) callEnter(ctx context.Context, req *home.Home) (*home.Home, error) {
+	return guest.Call[home.Home](ctx, c.client, &methodGuest_Enter, req)
 }
 
 // ServeGuest serves impl as the service public_import.Guest to the other
@@ -96,45 +64,33 @@ func (c *guestGuestClient) callEnterAsync(ctx context.Context, req *home.Home) *
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeGuest(ctx context.Context, impl GuestServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedGuest(impl), requires...)
+}
+
+// servedGuest returns how the guest serves impl.
+func servedGuest(impl GuestServer) kernel.Service {
+	return kernel.Service{
 		Name: GuestServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Enter",
-				Handler: kernel.Adapt(impl, GuestServer.Enter),
-			},
+			{Name: "Enter", Handler: kernel.Adapt(impl, GuestServer.Enter)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateGuest returns a client of public_import.Guest that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateGuest returns a client that calls the guests that serve
+// public_import.Guest. It waits until one does: see [kernel.Locate].
 func LocateGuest(ctx context.Context) (GuestClient, error) {
 	remote, err := kernel.Locate(ctx, GuestServiceName, "Enter")
 	if err != nil {
 		return GuestClient{}, err
 	}
-	return GuestClient{locatedGuestClient{remote: remote}}, nil
+	return GuestClient{locatedGuest{remote}}, nil
 }
 
-// locatedGuestClient calls guests that serve.
-type locatedGuestClient struct {
-	remote *kernel.Remote
-}
+// locatedGuest calls guests that serve.
+type locatedGuest struct{ remote *kernel.Remote }
 
-func (c locatedGuestClient) callEnter(ctx context.Context, req *home.Home) (*home.Home, error) {
-	resp := new(home.Home)
-	if err := c.callEnterInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedGuestClient) callEnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedGuestClient) callEnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(home.Home))
+func (c locatedGuest) callEnter(ctx context.Context, req *home.Home) (*home.Home, error) {
+	return kernel.Call[home.Home](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,8 @@ import (
 	home "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,42 +20,6 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeGuest describes the service public_import.Guest, which guests import
-// as the module "public_import.Guest", as RegisterGuest registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeGuest() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   GuestServiceName,
-		Module: "public_import.Guest",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Enter",
-				Func:       "Enter",
-				Descriptor: pluginsdk.DescribeMethod(Guest_Enter_FullName),
-			},
-		},
-	}
-}
-
-// RegisterGuest registers impl with e as the service public_import.Guest. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterGuest(ctx context.Context, e eng.Engine, impl GuestImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeGuest()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeGuest_Enter(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Guest_Enter_FullName, impl, GuestImpl.Enter)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeGuest_Enter returns the host function of public_import.Guest.Enter.
-func bridgeGuest_Enter(impl GuestImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, GuestImpl.Enter)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Guest_Enter_FullName, m, stack, call, new(home.Home), new(home.Home))
-	}
-}
-
 // GuestClient calls the service public_import.Guest. It is safe for concurrent
 // use. In guests it is a struct.
 //
@@ -64,74 +27,58 @@ func bridgeGuest_Enter(impl GuestImpl) eng.HostFunc {
 type GuestClient interface {
 	// Enter calls public_import.Guest.Enter.
 	Enter(ctx context.Context, req *home.Home) (*home.Home, error)
-	// EnterAsync is Enter without the wait: it returns the future of the response.
-	EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error]
-	// EnterInto is Enter into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewGuestClient returns a client that calls public_import.Guest through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewGuestClient(conn parigotimpl.Conn) GuestClient {
+	return clientGuest{conn}
+}
+
+// NewLocalGuestClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalGuestClient(impl GuestServer) GuestClient {
+	return clientGuest{parigotimpl.Local(&Guest_ServiceDesc, impl)}
+}
+
+// clientGuest is the GuestClient for every connection.
+type clientGuest struct{ conn parigotimpl.Conn }
+
+func (c clientGuest) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
+	return parigotimpl.Call(ctx, c.conn, &Guest_ServiceDesc.Methods[0], req, new(home.Home))
+}
+
+// GuestIntoServer is the form of GuestServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type GuestIntoServer interface {
 	EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error
 }
 
-// NewLocalGuestClient returns a client of public_import.Guest that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalGuestClient(impl GuestImpl) GuestClient {
-	return localGuestClient{impl: impl}
+// RegisterGuest registers impl with e as the service public_import.Guest,
+// which guests import as the module "public_import.Guest". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterGuest(ctx context.Context, e eng.Engine, impl GuestServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Guest_ServiceDesc, impl, opts...)
 }
 
-// localGuestClient is the client that NewLocalGuestClient returns.
-type localGuestClient struct {
-	impl GuestImpl
+// Guest_ServiceDesc describes the service public_import.Guest. It must not be
+// changed.
+var Guest_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: GuestServiceName,
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: GuestServiceName, Name: "Enter", FullName: Guest_Enter_FullName},
+			Handler: parigotimpl.Handle(GuestServer.Enter, GuestIntoServer.EnterInto, bridgeGuest_Enter),
+		},
+	},
 }
 
-// Enter calls public_import.Guest.Enter.
-func (c localGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
-	resp := new(home.Home)
-	if err := c.EnterInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// EnterInto calls public_import.Guest.Enter into resp.
-func (c localGuestClient) EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
-	return pluginsdk.CallLocal(ctx, Guest_Enter_FullName, c.impl, GuestImpl.Enter, req, resp)
-}
-
-// EnterAsync calls public_import.Guest.Enter on a goroutine of its own and
-// returns its future.
-func (c localGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
-	return future.Go(ctx, c.Enter, req)
-}
-
-// NewGuestHostClient returns a client of public_import.Guest that calls the
-// guests that serve it, through d.
-func NewGuestHostClient(d pluginsdk.Dispatcher) GuestClient {
-	return hostGuestClient{dispatcher: d}
-}
-
-// hostGuestClient is the client that NewGuestHostClient returns.
-type hostGuestClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Enter calls public_import.Guest.Enter.
-func (c hostGuestClient) Enter(ctx context.Context, req *home.Home) (*home.Home, error) {
-	resp := new(home.Home)
-	if err := c.EnterInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// EnterInto calls public_import.Guest.Enter into resp.
-func (c hostGuestClient) EnterInto(ctx context.Context, req *home.Home, resp *home.Home) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, GuestServiceName, "Enter", req, resp)
-}
-
-// EnterAsync calls public_import.Guest.Enter on a goroutine of its own and
-// returns its future.
-func (c hostGuestClient) EnterAsync(ctx context.Context, req *home.Home) *future.Method[*home.Home, error] {
-	return future.Go(ctx, c.Enter, req)
+func bridgeGuest_Enter(ctx context.Context, h *parigotimpl.Handler[*home.Home, *home.Home], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Guest_Enter_FullName, m, stack, h.Serve, req, resp)
 }

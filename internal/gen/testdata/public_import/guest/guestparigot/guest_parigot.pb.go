@@ -19,35 +19,24 @@ const (
 	Guest_Enter_FullName = "public_import.Guest.Enter"
 )
 
-// GuestImpl is what an implementation of the service public_import.Guest
-// provides to its host. Embed UnimplementedGuestImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-//
-// The import of any.proto is not used.
-type GuestImpl interface {
-	// Enter handles public_import.Guest.Enter.
-	Enter(ctx context.Context, req *home.Home, resp *home.Home) error
-}
-
-// UnimplementedGuestImpl answers every method of public_import.Guest with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedGuestImpl struct{}
-
-// Enter answers that public_import.Guest.Enter is not implemented.
-func (UnimplementedGuestImpl) Enter(context.Context, *home.Home, *home.Home) error {
-	return status.Error(status.Unimplemented, Guest_Enter_FullName+" is not implemented")
-}
-
-// GuestServer is what an implementation of the service public_import.Guest in
-// a guest provides, see ServeGuest. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// GuestServer is the service public_import.Guest for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedGuestServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // The import of any.proto is not used.
 type GuestServer interface {
-	// Enter handles public_import.Guest.Enter.
+	// Enter serves public_import.Guest.Enter.
 	Enter(ctx context.Context, req *home.Home) (*home.Home, error)
+}
+
+// UnimplementedGuestServer answers every method of public_import.Guest with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedGuestServer struct{}
+
+// Enter returns UNIMPLEMENTED.
+func (UnimplementedGuestServer) Enter(context.Context, *home.Home) (*home.Home, error) {
+	return nil, status.Error(status.Unimplemented, Guest_Enter_FullName+" is not implemented")
 }

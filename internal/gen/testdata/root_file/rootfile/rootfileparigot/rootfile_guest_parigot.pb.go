@@ -8,7 +8,6 @@ package rootfileparigot
 import (
 	context "context"
 	rootfile "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,72 +19,40 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importRoot_Call is the host's function for rootfile.Root.Call.
-//
-//go:wasmimport rootfile.Root Call
-//go:noescape
-func importRoot_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodRoot_Call = guest.Method{Import: importRoot_Call}
-
-// RootClient calls the service rootfile.Root. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type RootClient struct {
-	calls callsRootClient
-}
-
-// callsRootClient makes the calls of a RootClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsRootClient interface {
-	callCall(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
-	callCallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error]
-	callCallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error
-}
+// RootClient calls the service rootfile.Root. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type RootClient struct{ calls callsRoot }
 
 // Call calls rootfile.Root.Call.
 func (c RootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c RootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsRoot makes the calls of a RootClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsRoot interface {
+	callCall(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c RootClient) CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewRootClient returns a client of rootfile.Root that calls the host. A guest
-// that links it runs only in a host that has the module "rootfile.Root". With
-// [guest.Borrowed] responses are good until the next call.
+// NewRootClient returns a client that calls rootfile.Root in the host. A guest
+// that links it runs only in a host that has the module "rootfile.Root".
 func NewRootClient(opts ...guest.ClientOption) RootClient {
-	return RootClient{&guestRootClient{client: guest.NewClient(opts...)}}
+	return RootClient{importedRoot{guest.NewClient(opts...)}}
 }
 
-// guestRootClient calls the host.
-type guestRootClient struct {
-	client guest.Client
-}
+// importedRoot calls the host.
+type importedRoot struct{ client guest.Client }
 
-func (c *guestRootClient) callCall(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
-	resp := new(rootfile.Response)
-	if err := methodRoot_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport rootfile.Root Call
+//go:noescape
+func importRoot_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestRootClient) callCallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
-	return methodRoot_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodRoot_Call = guest.Method{Import: importRoot_Call}
 
-func (c *guestRootClient) callCallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
-	return guest.Async(ctx, &methodRoot_Call, c.client, req, new(rootfile.Response))
+func (c importedRoot) callCall(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
+	return guest.Call[rootfile.Response](ctx, c.client, &methodRoot_Call, req)
 }
 
 // ServeRoot serves impl as the service rootfile.Root to the other guests of
@@ -93,45 +60,33 @@ func (c *guestRootClient) callCallAsync(ctx context.Context, req *rootfile.Reque
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeRoot(ctx context.Context, impl RootServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedRoot(impl), requires...)
+}
+
+// servedRoot returns how the guest serves impl.
+func servedRoot(impl RootServer) kernel.Service {
+	return kernel.Service{
 		Name: RootServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, RootServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, RootServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateRoot returns a client of rootfile.Root that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateRoot returns a client that calls the guests that serve rootfile.Root.
+// It waits until one does: see [kernel.Locate].
 func LocateRoot(ctx context.Context) (RootClient, error) {
 	remote, err := kernel.Locate(ctx, RootServiceName, "Call")
 	if err != nil {
 		return RootClient{}, err
 	}
-	return RootClient{locatedRootClient{remote: remote}}, nil
+	return RootClient{locatedRoot{remote}}, nil
 }
 
-// locatedRootClient calls guests that serve.
-type locatedRootClient struct {
-	remote *kernel.Remote
-}
+// locatedRoot calls guests that serve.
+type locatedRoot struct{ remote *kernel.Remote }
 
-func (c locatedRootClient) callCall(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
-	resp := new(rootfile.Response)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedRootClient) callCallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedRootClient) callCallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(rootfile.Response))
+func (c locatedRoot) callCall(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
+	return kernel.Call[rootfile.Response](ctx, c.remote, 0, req)
 }

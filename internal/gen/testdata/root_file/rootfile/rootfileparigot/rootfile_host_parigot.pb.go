@@ -10,9 +10,9 @@ import (
 	rootfile "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,65 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeRoot describes the service rootfile.Root, which guests import as the
-// module "rootfile.Root", as RegisterRoot registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeRoot() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   RootServiceName,
-		Module: "rootfile.Root",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Root_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterRoot registers impl with e as the service rootfile.Root. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterRoot(ctx context.Context, e eng.Engine, impl RootImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeRoot()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeRoot_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Root_Call_FullName, impl, RootImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeRoot_Call returns the host function of rootfile.Root.Call.
-func bridgeRoot_Call(impl RootImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, RootImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Root_Call_FullName, m, stack, call, new(rootfile.Request), new(rootfile.Response))
-	}
-}
-
 // RootClient calls the service rootfile.Root. It is safe for concurrent use.
 // In guests it is a struct.
 type RootClient interface {
 	// Call calls rootfile.Root.Call.
 	Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewRootClient returns a client that calls rootfile.Root through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewRootClient(conn parigotimpl.Conn) RootClient {
+	return clientRoot{conn}
+}
+
+// NewLocalRootClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalRootClient(impl RootServer) RootClient {
+	return clientRoot{parigotimpl.Local(&Root_ServiceDesc, impl)}
+}
+
+// clientRoot is the RootClient for every connection.
+type clientRoot struct{ conn parigotimpl.Conn }
+
+func (c clientRoot) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
+	return parigotimpl.Call(ctx, c.conn, &Root_ServiceDesc.Methods[0], req, new(rootfile.Response))
+}
+
+// RootIntoServer is the form of RootServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type RootIntoServer interface {
 	CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error
 }
 
-// NewLocalRootClient returns a client of rootfile.Root that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalRootClient(impl RootImpl) RootClient {
-	return localRootClient{impl: impl}
+// RegisterRoot registers impl with e as the service rootfile.Root, which
+// guests import as the module "rootfile.Root". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterRoot(ctx context.Context, e eng.Engine, impl RootServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Root_ServiceDesc, impl, opts...)
 }
 
-// localRootClient is the client that NewLocalRootClient returns.
-type localRootClient struct {
-	impl RootImpl
+// Root_ServiceDesc describes the service rootfile.Root. It must not be
+// changed.
+var Root_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: RootServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return rootfile.File_rootfile_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: RootServiceName, Name: "Call", FullName: Root_Call_FullName},
+			Handler: parigotimpl.Handle(RootServer.Call, RootIntoServer.CallInto, bridgeRoot_Call),
+		},
+	},
 }
 
-// Call calls rootfile.Root.Call.
-func (c localRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
-	resp := new(rootfile.Response)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls rootfile.Root.Call into resp.
-func (c localRootClient) CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
-	return pluginsdk.CallLocal(ctx, Root_Call_FullName, c.impl, RootImpl.Call, req, resp)
-}
-
-// CallAsync calls rootfile.Root.Call on a goroutine of its own and returns its
-// future.
-func (c localRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewRootHostClient returns a client of rootfile.Root that calls the guests
-// that serve it, through d.
-func NewRootHostClient(d pluginsdk.Dispatcher) RootClient {
-	return hostRootClient{dispatcher: d}
-}
-
-// hostRootClient is the client that NewRootHostClient returns.
-type hostRootClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls rootfile.Root.Call.
-func (c hostRootClient) Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
-	resp := new(rootfile.Response)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls rootfile.Root.Call into resp.
-func (c hostRootClient) CallInto(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, RootServiceName, "Call", req, resp)
-}
-
-// CallAsync calls rootfile.Root.Call on a goroutine of its own and returns its
-// future.
-func (c hostRootClient) CallAsync(ctx context.Context, req *rootfile.Request) *future.Method[*rootfile.Response, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeRoot_Call(ctx context.Context, h *parigotimpl.Handler[*rootfile.Request, *rootfile.Response], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Root_Call_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,31 +19,21 @@ const (
 	Root_Call_FullName = "rootfile.Root.Call"
 )
 
-// RootImpl is what an implementation of the service rootfile.Root provides to
-// its host. Embed UnimplementedRootImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type RootImpl interface {
-	// Call handles rootfile.Root.Call.
-	Call(ctx context.Context, req *rootfile.Request, resp *rootfile.Response) error
-}
-
-// UnimplementedRootImpl answers every method of rootfile.Root with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedRootImpl struct{}
-
-// Call answers that rootfile.Root.Call is not implemented.
-func (UnimplementedRootImpl) Call(context.Context, *rootfile.Request, *rootfile.Response) error {
-	return status.Error(status.Unimplemented, Root_Call_FullName+" is not implemented")
-}
-
-// RootServer is what an implementation of the service rootfile.Root in a guest
-// provides, see ServeRoot. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// RootServer is the service rootfile.Root for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedRootServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type RootServer interface {
-	// Call handles rootfile.Root.Call.
+	// Call serves rootfile.Root.Call.
 	Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
+}
+
+// UnimplementedRootServer answers every method of rootfile.Root with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedRootServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedRootServer) Call(context.Context, *rootfile.Request) (*rootfile.Response, error) {
+	return nil, status.Error(status.Unimplemented, Root_Call_FullName+" is not implemented")
 }

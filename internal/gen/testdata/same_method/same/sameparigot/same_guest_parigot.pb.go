@@ -8,7 +8,6 @@ package sameparigot
 import (
 	context "context"
 	same "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importLeft_Turn is the host's function for same_method.Left.Turn.
-//
-//go:wasmimport same_method.Left Turn
-//go:noescape
-func importLeft_Turn(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodLeft_Turn = guest.Method{Import: importLeft_Turn}
-
 // LeftClient calls the service same_method.Left. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type LeftClient struct {
-	calls callsLeftClient
-}
-
-// callsLeftClient makes the calls of a LeftClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsLeftClient interface {
-	callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
-	callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
-	callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type LeftClient struct{ calls callsLeft }
 
 // Turn calls same_method.Left.Turn.
 func (c LeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	return c.calls.callTurn(ctx, req)
 }
 
-// TurnAsync is Turn without the wait: it returns the future of the response.
-func (c LeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return c.calls.callTurnAsync(ctx, req)
+// callsLeft makes the calls of a LeftClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsLeft interface {
+	callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
 }
 
-// TurnInto is Turn into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c LeftClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
-	return c.calls.callTurnInto(ctx, req, resp)
-}
-
-// NewLeftClient returns a client of same_method.Left that calls the host. A
+// NewLeftClient returns a client that calls same_method.Left in the host. A
 // guest that links it runs only in a host that has the module
-// "same_method.Left". With [guest.Borrowed] responses are good until the next
-// call.
+// "same_method.Left".
 func NewLeftClient(opts ...guest.ClientOption) LeftClient {
-	return LeftClient{&guestLeftClient{client: guest.NewClient(opts...)}}
+	return LeftClient{importedLeft{guest.NewClient(opts...)}}
 }
 
-// guestLeftClient calls the host.
-type guestLeftClient struct {
-	client guest.Client
-}
+// importedLeft calls the host.
+type importedLeft struct{ client guest.Client }
 
-func (c *guestLeftClient) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
-	resp := new(same.Degrees)
-	if err := methodLeft_Turn.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport same_method.Left Turn
+//go:noescape
+func importLeft_Turn(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestLeftClient) callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
-	return methodLeft_Turn.CallInto(ctx, c.client, req, resp)
-}
+var methodLeft_Turn = guest.Method{Import: importLeft_Turn}
 
-func (c *guestLeftClient) callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return guest.Async(ctx, &methodLeft_Turn, c.client, req, new(same.Degrees))
+func (c importedLeft) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	return guest.Call[same.Degrees](ctx, c.client, &methodLeft_Turn, req)
 }
 
 // ServeLeft serves impl as the service same_method.Left to the other guests of
@@ -94,116 +62,73 @@ func (c *guestLeftClient) callTurnAsync(ctx context.Context, req *same.Degrees) 
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeLeft(ctx context.Context, impl LeftServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedLeft(impl), requires...)
+}
+
+// servedLeft returns how the guest serves impl.
+func servedLeft(impl LeftServer) kernel.Service {
+	return kernel.Service{
 		Name: LeftServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Turn",
-				Handler: kernel.Adapt(impl, LeftServer.Turn),
-			},
+			{Name: "Turn", Handler: kernel.Adapt(impl, LeftServer.Turn)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateLeft returns a client of same_method.Left that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateLeft returns a client that calls the guests that serve
+// same_method.Left. It waits until one does: see [kernel.Locate].
 func LocateLeft(ctx context.Context) (LeftClient, error) {
 	remote, err := kernel.Locate(ctx, LeftServiceName, "Turn")
 	if err != nil {
 		return LeftClient{}, err
 	}
-	return LeftClient{locatedLeftClient{remote: remote}}, nil
+	return LeftClient{locatedLeft{remote}}, nil
 }
 
-// locatedLeftClient calls guests that serve.
-type locatedLeftClient struct {
-	remote *kernel.Remote
+// locatedLeft calls guests that serve.
+type locatedLeft struct{ remote *kernel.Remote }
+
+func (c locatedLeft) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	return kernel.Call[same.Degrees](ctx, c.remote, 0, req)
 }
-
-func (c locatedLeftClient) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
-	resp := new(same.Degrees)
-	if err := c.callTurnInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedLeftClient) callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedLeftClient) callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(same.Degrees))
-}
-
-// importRight_Turn is the host's function for same_method.Right.Turn.
-//
-//go:wasmimport same_method.Right Turn
-//go:noescape
-func importRight_Turn(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodRight_Turn = guest.Method{Import: importRight_Turn}
 
 // RightClient calls the service same_method.Right. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type RightClient struct {
-	calls callsRightClient
-}
-
-// callsRightClient makes the calls of a RightClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsRightClient interface {
-	callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
-	callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
-	callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type RightClient struct{ calls callsRight }
 
 // Turn calls same_method.Right.Turn.
 func (c RightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	return c.calls.callTurn(ctx, req)
 }
 
-// TurnAsync is Turn without the wait: it returns the future of the response.
-func (c RightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return c.calls.callTurnAsync(ctx, req)
+// callsRight makes the calls of a RightClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsRight interface {
+	callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
 }
 
-// TurnInto is Turn into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c RightClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
-	return c.calls.callTurnInto(ctx, req, resp)
-}
-
-// NewRightClient returns a client of same_method.Right that calls the host. A
+// NewRightClient returns a client that calls same_method.Right in the host. A
 // guest that links it runs only in a host that has the module
-// "same_method.Right". With [guest.Borrowed] responses are good until the next
-// call.
+// "same_method.Right".
 func NewRightClient(opts ...guest.ClientOption) RightClient {
-	return RightClient{&guestRightClient{client: guest.NewClient(opts...)}}
+	return RightClient{importedRight{guest.NewClient(opts...)}}
 }
 
-// guestRightClient calls the host.
-type guestRightClient struct {
-	client guest.Client
-}
+// importedRight calls the host.
+type importedRight struct{ client guest.Client }
 
-func (c *guestRightClient) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
-	resp := new(same.Degrees)
-	if err := methodRight_Turn.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport same_method.Right Turn
+//go:noescape
+func importRight_Turn(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestRightClient) callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
-	return methodRight_Turn.CallInto(ctx, c.client, req, resp)
-}
+var methodRight_Turn = guest.Method{Import: importRight_Turn}
 
-func (c *guestRightClient) callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return guest.Async(ctx, &methodRight_Turn, c.client, req, new(same.Degrees))
+func (c importedRight) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	return guest.Call[same.Degrees](ctx, c.client, &methodRight_Turn, req)
 }
 
 // ServeRight serves impl as the service same_method.Right to the other guests
@@ -211,45 +136,33 @@ func (c *guestRightClient) callTurnAsync(ctx context.Context, req *same.Degrees)
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeRight(ctx context.Context, impl RightServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedRight(impl), requires...)
+}
+
+// servedRight returns how the guest serves impl.
+func servedRight(impl RightServer) kernel.Service {
+	return kernel.Service{
 		Name: RightServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Turn",
-				Handler: kernel.Adapt(impl, RightServer.Turn),
-			},
+			{Name: "Turn", Handler: kernel.Adapt(impl, RightServer.Turn)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateRight returns a client of same_method.Right that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateRight returns a client that calls the guests that serve
+// same_method.Right. It waits until one does: see [kernel.Locate].
 func LocateRight(ctx context.Context) (RightClient, error) {
 	remote, err := kernel.Locate(ctx, RightServiceName, "Turn")
 	if err != nil {
 		return RightClient{}, err
 	}
-	return RightClient{locatedRightClient{remote: remote}}, nil
+	return RightClient{locatedRight{remote}}, nil
 }
 
-// locatedRightClient calls guests that serve.
-type locatedRightClient struct {
-	remote *kernel.Remote
-}
+// locatedRight calls guests that serve.
+type locatedRight struct{ remote *kernel.Remote }
 
-func (c locatedRightClient) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
-	resp := new(same.Degrees)
-	if err := c.callTurnInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedRightClient) callTurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedRightClient) callTurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(same.Degrees))
+func (c locatedRight) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	return kernel.Call[same.Degrees](ctx, c.remote, 0, req)
 }

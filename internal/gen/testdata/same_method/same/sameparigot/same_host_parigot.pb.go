@@ -10,9 +10,9 @@ import (
 	same "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,153 +21,68 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeLeft describes the service same_method.Left, which guests import as
-// the module "same_method.Left", as RegisterLeft registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeLeft() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   LeftServiceName,
-		Module: "same_method.Left",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Turn",
-				Func:       "Turn",
-				Descriptor: pluginsdk.DescribeMethod(Left_Turn_FullName),
-			},
-		},
-	}
-}
-
-// RegisterLeft registers impl with e as the service same_method.Left. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterLeft(ctx context.Context, e eng.Engine, impl LeftImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeLeft()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeLeft_Turn(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Left_Turn_FullName, impl, LeftImpl.Turn)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeLeft_Turn returns the host function of same_method.Left.Turn.
-func bridgeLeft_Turn(impl LeftImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, LeftImpl.Turn)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Left_Turn_FullName, m, stack, call, new(same.Degrees), new(same.Degrees))
-	}
-}
-
 // LeftClient calls the service same_method.Left. It is safe for concurrent
 // use. In guests it is a struct.
 type LeftClient interface {
 	// Turn calls same_method.Left.Turn.
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
-	// TurnAsync is Turn without the wait: it returns the future of the response.
-	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
-	// TurnInto is Turn into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewLeftClient returns a client that calls same_method.Left through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewLeftClient(conn parigotimpl.Conn) LeftClient {
+	return clientLeft{conn}
+}
+
+// NewLocalLeftClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalLeftClient(impl LeftServer) LeftClient {
+	return clientLeft{parigotimpl.Local(&Left_ServiceDesc, impl)}
+}
+
+// clientLeft is the LeftClient for every connection.
+type clientLeft struct{ conn parigotimpl.Conn }
+
+func (c clientLeft) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	return parigotimpl.Call(ctx, c.conn, &Left_ServiceDesc.Methods[0], req, new(same.Degrees))
+}
+
+// LeftIntoServer is the form of LeftServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type LeftIntoServer interface {
 	TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
 }
 
-// NewLocalLeftClient returns a client of same_method.Left that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalLeftClient(impl LeftImpl) LeftClient {
-	return localLeftClient{impl: impl}
+// RegisterLeft registers impl with e as the service same_method.Left, which
+// guests import as the module "same_method.Left". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterLeft(ctx context.Context, e eng.Engine, impl LeftServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Left_ServiceDesc, impl, opts...)
 }
 
-// localLeftClient is the client that NewLocalLeftClient returns.
-type localLeftClient struct {
-	impl LeftImpl
-}
-
-// Turn calls same_method.Left.Turn.
-func (c localLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
-	resp := new(same.Degrees)
-	if err := c.TurnInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// TurnInto calls same_method.Left.Turn into resp.
-func (c localLeftClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
-	return pluginsdk.CallLocal(ctx, Left_Turn_FullName, c.impl, LeftImpl.Turn, req, resp)
-}
-
-// TurnAsync calls same_method.Left.Turn on a goroutine of its own and returns
-// its future.
-func (c localLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return future.Go(ctx, c.Turn, req)
-}
-
-// NewLeftHostClient returns a client of same_method.Left that calls the guests
-// that serve it, through d.
-func NewLeftHostClient(d pluginsdk.Dispatcher) LeftClient {
-	return hostLeftClient{dispatcher: d}
-}
-
-// hostLeftClient is the client that NewLeftHostClient returns.
-type hostLeftClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Turn calls same_method.Left.Turn.
-func (c hostLeftClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
-	resp := new(same.Degrees)
-	if err := c.TurnInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// TurnInto calls same_method.Left.Turn into resp.
-func (c hostLeftClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, LeftServiceName, "Turn", req, resp)
-}
-
-// TurnAsync calls same_method.Left.Turn on a goroutine of its own and returns
-// its future.
-func (c hostLeftClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return future.Go(ctx, c.Turn, req)
-}
-
-// DescribeRight describes the service same_method.Right, which guests import
-// as the module "same_method.Right", as RegisterRight registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeRight() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   RightServiceName,
-		Module: "same_method.Right",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Turn",
-				Func:       "Turn",
-				Descriptor: pluginsdk.DescribeMethod(Right_Turn_FullName),
-			},
+// Left_ServiceDesc describes the service same_method.Left. It must not be
+// changed.
+var Left_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: LeftServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return same.File_same_method_same_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: LeftServiceName, Name: "Turn", FullName: Left_Turn_FullName},
+			Handler: parigotimpl.Handle(LeftServer.Turn, LeftIntoServer.TurnInto, bridgeLeft_Turn),
 		},
-	}
+	},
 }
 
-// RegisterRight registers impl with e as the service same_method.Right. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterRight(ctx context.Context, e eng.Engine, impl RightImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeRight()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeRight_Turn(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Right_Turn_FullName, impl, RightImpl.Turn)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeRight_Turn returns the host function of same_method.Right.Turn.
-func bridgeRight_Turn(impl RightImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, RightImpl.Turn)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Right_Turn_FullName, m, stack, call, new(same.Degrees), new(same.Degrees))
-	}
+func bridgeLeft_Turn(ctx context.Context, h *parigotimpl.Handler[*same.Degrees, *same.Degrees], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Left_Turn_FullName, m, stack, h.Serve, req, resp)
 }
 
 // RightClient calls the service same_method.Right. It is safe for concurrent
@@ -175,74 +90,61 @@ func bridgeRight_Turn(impl RightImpl) eng.HostFunc {
 type RightClient interface {
 	// Turn calls same_method.Right.Turn.
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
-	// TurnAsync is Turn without the wait: it returns the future of the response.
-	TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error]
-	// TurnInto is Turn into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewRightClient returns a client that calls same_method.Right through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewRightClient(conn parigotimpl.Conn) RightClient {
+	return clientRight{conn}
+}
+
+// NewLocalRightClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalRightClient(impl RightServer) RightClient {
+	return clientRight{parigotimpl.Local(&Right_ServiceDesc, impl)}
+}
+
+// clientRight is the RightClient for every connection.
+type clientRight struct{ conn parigotimpl.Conn }
+
+func (c clientRight) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
+	return parigotimpl.Call(ctx, c.conn, &Right_ServiceDesc.Methods[0], req, new(same.Degrees))
+}
+
+// RightIntoServer is the form of RightServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type RightIntoServer interface {
 	TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
 }
 
-// NewLocalRightClient returns a client of same_method.Right that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalRightClient(impl RightImpl) RightClient {
-	return localRightClient{impl: impl}
+// RegisterRight registers impl with e as the service same_method.Right, which
+// guests import as the module "same_method.Right". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterRight(ctx context.Context, e eng.Engine, impl RightServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Right_ServiceDesc, impl, opts...)
 }
 
-// localRightClient is the client that NewLocalRightClient returns.
-type localRightClient struct {
-	impl RightImpl
+// Right_ServiceDesc describes the service same_method.Right. It must not be
+// changed.
+var Right_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: RightServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return same.File_same_method_same_proto.Services().Get(1)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: RightServiceName, Name: "Turn", FullName: Right_Turn_FullName},
+			Handler: parigotimpl.Handle(RightServer.Turn, RightIntoServer.TurnInto, bridgeRight_Turn),
+		},
+	},
 }
 
-// Turn calls same_method.Right.Turn.
-func (c localRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
-	resp := new(same.Degrees)
-	if err := c.TurnInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// TurnInto calls same_method.Right.Turn into resp.
-func (c localRightClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
-	return pluginsdk.CallLocal(ctx, Right_Turn_FullName, c.impl, RightImpl.Turn, req, resp)
-}
-
-// TurnAsync calls same_method.Right.Turn on a goroutine of its own and returns
-// its future.
-func (c localRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return future.Go(ctx, c.Turn, req)
-}
-
-// NewRightHostClient returns a client of same_method.Right that calls the
-// guests that serve it, through d.
-func NewRightHostClient(d pluginsdk.Dispatcher) RightClient {
-	return hostRightClient{dispatcher: d}
-}
-
-// hostRightClient is the client that NewRightHostClient returns.
-type hostRightClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Turn calls same_method.Right.Turn.
-func (c hostRightClient) Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
-	resp := new(same.Degrees)
-	if err := c.TurnInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// TurnInto calls same_method.Right.Turn into resp.
-func (c hostRightClient) TurnInto(ctx context.Context, req *same.Degrees, resp *same.Degrees) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, RightServiceName, "Turn", req, resp)
-}
-
-// TurnAsync calls same_method.Right.Turn on a goroutine of its own and returns
-// its future.
-func (c hostRightClient) TurnAsync(ctx context.Context, req *same.Degrees) *future.Method[*same.Degrees, error] {
-	return future.Go(ctx, c.Turn, req)
+func bridgeRight_Turn(ctx context.Context, h *parigotimpl.Handler[*same.Degrees, *same.Degrees], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Right_Turn_FullName, m, stack, h.Serve, req, resp)
 }

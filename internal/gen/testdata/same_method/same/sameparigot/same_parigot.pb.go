@@ -19,33 +19,24 @@ const (
 	Left_Turn_FullName = "same_method.Left.Turn"
 )
 
-// LeftImpl is what an implementation of the service same_method.Left provides
-// to its host. Embed UnimplementedLeftImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type LeftImpl interface {
-	// Turn handles same_method.Left.Turn.
-	Turn(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
-}
-
-// UnimplementedLeftImpl answers every method of same_method.Left with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedLeftImpl struct{}
-
-// Turn answers that same_method.Left.Turn is not implemented.
-func (UnimplementedLeftImpl) Turn(context.Context, *same.Degrees, *same.Degrees) error {
-	return status.Error(status.Unimplemented, Left_Turn_FullName+" is not implemented")
-}
-
-// LeftServer is what an implementation of the service same_method.Left in a
-// guest provides, see ServeLeft. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// LeftServer is the service same_method.Left for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedLeftServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type LeftServer interface {
-	// Turn handles same_method.Left.Turn.
+	// Turn serves same_method.Left.Turn.
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
+}
+
+// UnimplementedLeftServer answers every method of same_method.Left with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedLeftServer struct{}
+
+// Turn returns UNIMPLEMENTED.
+func (UnimplementedLeftServer) Turn(context.Context, *same.Degrees) (*same.Degrees, error) {
+	return nil, status.Error(status.Unimplemented, Left_Turn_FullName+" is not implemented")
 }
 
 // RightServiceName is the full name of the service same_method.Right.
@@ -56,31 +47,22 @@ const (
 	Right_Turn_FullName = "same_method.Right.Turn"
 )
 
-// RightImpl is what an implementation of the service same_method.Right
-// provides to its host. Embed UnimplementedRightImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type RightImpl interface {
-	// Turn handles same_method.Right.Turn.
-	Turn(ctx context.Context, req *same.Degrees, resp *same.Degrees) error
-}
-
-// UnimplementedRightImpl answers every method of same_method.Right with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedRightImpl struct{}
-
-// Turn answers that same_method.Right.Turn is not implemented.
-func (UnimplementedRightImpl) Turn(context.Context, *same.Degrees, *same.Degrees) error {
-	return status.Error(status.Unimplemented, Right_Turn_FullName+" is not implemented")
-}
-
-// RightServer is what an implementation of the service same_method.Right in a
-// guest provides, see ServeRight. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// RightServer is the service same_method.Right for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedRightServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type RightServer interface {
-	// Turn handles same_method.Right.Turn.
+	// Turn serves same_method.Right.Turn.
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
+}
+
+// UnimplementedRightServer answers every method of same_method.Right with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedRightServer struct{}
+
+// Turn returns UNIMPLEMENTED.
+func (UnimplementedRightServer) Turn(context.Context, *same.Degrees) (*same.Degrees, error) {
+	return nil, status.Error(status.Unimplemented, Right_Turn_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package treeparigot
 import (
 	context "context"
 	tree "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importForest_Plant is the host's function for same_type.Forest.Plant.
-//
-//go:wasmimport same_type.Forest Plant
-//go:noescape
-func importForest_Plant(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodForest_Plant = guest.Method{Import: importForest_Plant}
-
 // ForestClient calls the service same_type.Forest. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type ForestClient struct {
-	calls callsForestClient
-}
-
-// callsForestClient makes the calls of a ForestClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsForestClient interface {
-	callPlant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
-	callPlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error]
-	callPlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type ForestClient struct{ calls callsForest }
 
 // Plant calls same_type.Forest.Plant.
 func (c ForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
 	return c.calls.callPlant(ctx, req)
 }
 
-// PlantAsync is Plant without the wait: it returns the future of the response.
-func (c ForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
-	return c.calls.callPlantAsync(ctx, req)
+// callsForest makes the calls of a ForestClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsForest interface {
+	callPlant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
 }
 
-// PlantInto is Plant into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c ForestClient) PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
-	return c.calls.callPlantInto(ctx, req, resp)
-}
-
-// NewForestClient returns a client of same_type.Forest that calls the host. A
+// NewForestClient returns a client that calls same_type.Forest in the host. A
 // guest that links it runs only in a host that has the module
-// "same_type.Forest". With [guest.Borrowed] responses are good until the next
-// call.
+// "same_type.Forest".
 func NewForestClient(opts ...guest.ClientOption) ForestClient {
-	return ForestClient{&guestForestClient{client: guest.NewClient(opts...)}}
+	return ForestClient{importedForest{guest.NewClient(opts...)}}
 }
 
-// guestForestClient calls the host.
-type guestForestClient struct {
-	client guest.Client
-}
+// importedForest calls the host.
+type importedForest struct{ client guest.Client }
 
-func (c *guestForestClient) callPlant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
-	resp := new(tree.Tree)
-	if err := methodForest_Plant.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport same_type.Forest Plant
+//go:noescape
+func importForest_Plant(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestForestClient) callPlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
-	return methodForest_Plant.CallInto(ctx, c.client, req, resp)
-}
+var methodForest_Plant = guest.Method{Import: importForest_Plant}
 
-func (c *guestForestClient) callPlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
-	return guest.Async(ctx, &methodForest_Plant, c.client, req, new(tree.Tree))
+func (c importedForest) callPlant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
+	return guest.Call[tree.Tree](ctx, c.client, &methodForest_Plant, req)
 }
 
 // ServeForest serves impl as the service same_type.Forest to the other guests
@@ -94,45 +62,33 @@ func (c *guestForestClient) callPlantAsync(ctx context.Context, req *tree.Tree) 
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeForest(ctx context.Context, impl ForestServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedForest(impl), requires...)
+}
+
+// servedForest returns how the guest serves impl.
+func servedForest(impl ForestServer) kernel.Service {
+	return kernel.Service{
 		Name: ForestServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Plant",
-				Handler: kernel.Adapt(impl, ForestServer.Plant),
-			},
+			{Name: "Plant", Handler: kernel.Adapt(impl, ForestServer.Plant)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateForest returns a client of same_type.Forest that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateForest returns a client that calls the guests that serve
+// same_type.Forest. It waits until one does: see [kernel.Locate].
 func LocateForest(ctx context.Context) (ForestClient, error) {
 	remote, err := kernel.Locate(ctx, ForestServiceName, "Plant")
 	if err != nil {
 		return ForestClient{}, err
 	}
-	return ForestClient{locatedForestClient{remote: remote}}, nil
+	return ForestClient{locatedForest{remote}}, nil
 }
 
-// locatedForestClient calls guests that serve.
-type locatedForestClient struct {
-	remote *kernel.Remote
-}
+// locatedForest calls guests that serve.
+type locatedForest struct{ remote *kernel.Remote }
 
-func (c locatedForestClient) callPlant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
-	resp := new(tree.Tree)
-	if err := c.callPlantInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedForestClient) callPlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedForestClient) callPlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(tree.Tree))
+func (c locatedForest) callPlant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
+	return kernel.Call[tree.Tree](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	tree "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeForest describes the service same_type.Forest, which guests import
-// as the module "same_type.Forest", as RegisterForest registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeForest() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   ForestServiceName,
-		Module: "same_type.Forest",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Plant",
-				Func:       "Plant",
-				Descriptor: pluginsdk.DescribeMethod(Forest_Plant_FullName),
-			},
-		},
-	}
-}
-
-// RegisterForest registers impl with e as the service same_type.Forest. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterForest(ctx context.Context, e eng.Engine, impl ForestImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeForest()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeForest_Plant(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Forest_Plant_FullName, impl, ForestImpl.Plant)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeForest_Plant returns the host function of same_type.Forest.Plant.
-func bridgeForest_Plant(impl ForestImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, ForestImpl.Plant)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Forest_Plant_FullName, m, stack, call, new(tree.Tree), new(tree.Tree))
-	}
-}
-
 // ForestClient calls the service same_type.Forest. It is safe for concurrent
 // use. In guests it is a struct.
 type ForestClient interface {
 	// Plant calls same_type.Forest.Plant.
 	Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
-	// PlantAsync is Plant without the wait: it returns the future of the response.
-	PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error]
-	// PlantInto is Plant into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewForestClient returns a client that calls same_type.Forest through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewForestClient(conn parigotimpl.Conn) ForestClient {
+	return clientForest{conn}
+}
+
+// NewLocalForestClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalForestClient(impl ForestServer) ForestClient {
+	return clientForest{parigotimpl.Local(&Forest_ServiceDesc, impl)}
+}
+
+// clientForest is the ForestClient for every connection.
+type clientForest struct{ conn parigotimpl.Conn }
+
+func (c clientForest) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
+	return parigotimpl.Call(ctx, c.conn, &Forest_ServiceDesc.Methods[0], req, new(tree.Tree))
+}
+
+// ForestIntoServer is the form of ForestServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type ForestIntoServer interface {
 	PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error
 }
 
-// NewLocalForestClient returns a client of same_type.Forest that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalForestClient(impl ForestImpl) ForestClient {
-	return localForestClient{impl: impl}
+// RegisterForest registers impl with e as the service same_type.Forest, which
+// guests import as the module "same_type.Forest". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterForest(ctx context.Context, e eng.Engine, impl ForestServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Forest_ServiceDesc, impl, opts...)
 }
 
-// localForestClient is the client that NewLocalForestClient returns.
-type localForestClient struct {
-	impl ForestImpl
+// Forest_ServiceDesc describes the service same_type.Forest. It must not be
+// changed.
+var Forest_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: ForestServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return tree.File_same_type_tree_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: ForestServiceName, Name: "Plant", FullName: Forest_Plant_FullName},
+			Handler: parigotimpl.Handle(ForestServer.Plant, ForestIntoServer.PlantInto, bridgeForest_Plant),
+		},
+	},
 }
 
-// Plant calls same_type.Forest.Plant.
-func (c localForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
-	resp := new(tree.Tree)
-	if err := c.PlantInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PlantInto calls same_type.Forest.Plant into resp.
-func (c localForestClient) PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
-	return pluginsdk.CallLocal(ctx, Forest_Plant_FullName, c.impl, ForestImpl.Plant, req, resp)
-}
-
-// PlantAsync calls same_type.Forest.Plant on a goroutine of its own and
-// returns its future.
-func (c localForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
-	return future.Go(ctx, c.Plant, req)
-}
-
-// NewForestHostClient returns a client of same_type.Forest that calls the
-// guests that serve it, through d.
-func NewForestHostClient(d pluginsdk.Dispatcher) ForestClient {
-	return hostForestClient{dispatcher: d}
-}
-
-// hostForestClient is the client that NewForestHostClient returns.
-type hostForestClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Plant calls same_type.Forest.Plant.
-func (c hostForestClient) Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
-	resp := new(tree.Tree)
-	if err := c.PlantInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PlantInto calls same_type.Forest.Plant into resp.
-func (c hostForestClient) PlantInto(ctx context.Context, req *tree.Tree, resp *tree.Tree) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, ForestServiceName, "Plant", req, resp)
-}
-
-// PlantAsync calls same_type.Forest.Plant on a goroutine of its own and
-// returns its future.
-func (c hostForestClient) PlantAsync(ctx context.Context, req *tree.Tree) *future.Method[*tree.Tree, error] {
-	return future.Go(ctx, c.Plant, req)
+func bridgeForest_Plant(ctx context.Context, h *parigotimpl.Handler[*tree.Tree, *tree.Tree], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Forest_Plant_FullName, m, stack, h.Serve, req, resp)
 }

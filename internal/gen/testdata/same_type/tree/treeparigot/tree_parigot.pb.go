@@ -19,31 +19,22 @@ const (
 	Forest_Plant_FullName = "same_type.Forest.Plant"
 )
 
-// ForestImpl is what an implementation of the service same_type.Forest
-// provides to its host. Embed UnimplementedForestImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type ForestImpl interface {
-	// Plant handles same_type.Forest.Plant.
-	Plant(ctx context.Context, req *tree.Tree, resp *tree.Tree) error
-}
-
-// UnimplementedForestImpl answers every method of same_type.Forest with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedForestImpl struct{}
-
-// Plant answers that same_type.Forest.Plant is not implemented.
-func (UnimplementedForestImpl) Plant(context.Context, *tree.Tree, *tree.Tree) error {
-	return status.Error(status.Unimplemented, Forest_Plant_FullName+" is not implemented")
-}
-
-// ForestServer is what an implementation of the service same_type.Forest in a
-// guest provides, see ServeForest. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// ForestServer is the service same_type.Forest for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedForestServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type ForestServer interface {
-	// Plant handles same_type.Forest.Plant.
+	// Plant serves same_type.Forest.Plant.
 	Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
+}
+
+// UnimplementedForestServer answers every method of same_type.Forest with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedForestServer struct{}
+
+// Plant returns UNIMPLEMENTED.
+func (UnimplementedForestServer) Plant(context.Context, *tree.Tree) (*tree.Tree, error) {
+	return nil, status.Error(status.Unimplemented, Forest_Plant_FullName+" is not implemented")
 }

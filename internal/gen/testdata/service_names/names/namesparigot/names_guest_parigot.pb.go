@@ -8,7 +8,6 @@ package namesparigot
 import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importType_Call is the host's function for service_names.Type.Call.
-//
-//go:wasmimport service_names.Type Call
-//go:noescape
-func importType_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodType_Call = guest.Method{Import: importType_Call}
-
 // TypeClient calls the service service_names.Type. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type TypeClient struct {
-	calls callsTypeClient
-}
-
-// callsTypeClient makes the calls of a TypeClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsTypeClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type TypeClient struct{ calls callsType }
 
 // Call calls service_names.Type.Call.
 func (c TypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c TypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsType makes the calls of a TypeClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsType interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TypeClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewTypeClient returns a client of service_names.Type that calls the host. A
+// NewTypeClient returns a client that calls service_names.Type in the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Type". With [guest.Borrowed] responses are good until the
-// next call.
+// "service_names.Type".
 func NewTypeClient(opts ...guest.ClientOption) TypeClient {
-	return TypeClient{&guestTypeClient{client: guest.NewClient(opts...)}}
+	return TypeClient{importedType{guest.NewClient(opts...)}}
 }
 
-// guestTypeClient calls the host.
-type guestTypeClient struct {
-	client guest.Client
-}
+// importedType calls the host.
+type importedType struct{ client guest.Client }
 
-func (c *guestTypeClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodType_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Type Call
+//go:noescape
+func importType_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestTypeClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodType_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodType_Call = guest.Method{Import: importType_Call}
 
-func (c *guestTypeClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodType_Call, c.client, req, new(names.Word))
+func (c importedType) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodType_Call, req)
 }
 
 // ServeType serves impl as the service service_names.Type to the other guests
@@ -94,116 +62,73 @@ func (c *guestTypeClient) callCallAsync(ctx context.Context, req *names.Word) *f
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeType(ctx context.Context, impl TypeServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedType(impl), requires...)
+}
+
+// servedType returns how the guest serves impl.
+func servedType(impl TypeServer) kernel.Service {
+	return kernel.Service{
 		Name: TypeServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, TypeServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, TypeServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateType returns a client of service_names.Type that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateType returns a client that calls the guests that serve
+// service_names.Type. It waits until one does: see [kernel.Locate].
 func LocateType(ctx context.Context) (TypeClient, error) {
 	remote, err := kernel.Locate(ctx, TypeServiceName, "Call")
 	if err != nil {
 		return TypeClient{}, err
 	}
-	return TypeClient{locatedTypeClient{remote: remote}}, nil
+	return TypeClient{locatedType{remote}}, nil
 }
 
-// locatedTypeClient calls guests that serve.
-type locatedTypeClient struct {
-	remote *kernel.Remote
+// locatedType calls guests that serve.
+type locatedType struct{ remote *kernel.Remote }
+
+func (c locatedType) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedTypeClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTypeClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedTypeClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importInterface_Call is the host's function for service_names.Interface.Call.
-//
-//go:wasmimport service_names.Interface Call
-//go:noescape
-func importInterface_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodInterface_Call = guest.Method{Import: importInterface_Call}
 
 // InterfaceClient calls the service service_names.Interface. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type InterfaceClient struct {
-	calls callsInterfaceClient
-}
-
-// callsInterfaceClient makes the calls of a InterfaceClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsInterfaceClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type InterfaceClient struct{ calls callsInterface }
 
 // Call calls service_names.Interface.Call.
 func (c InterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c InterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsInterface makes the calls of a InterfaceClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsInterface interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c InterfaceClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewInterfaceClient returns a client of service_names.Interface that calls
+// NewInterfaceClient returns a client that calls service_names.Interface in
 // the host. A guest that links it runs only in a host that has the module
-// "service_names.Interface". With [guest.Borrowed] responses are good until
-// the next call.
+// "service_names.Interface".
 func NewInterfaceClient(opts ...guest.ClientOption) InterfaceClient {
-	return InterfaceClient{&guestInterfaceClient{client: guest.NewClient(opts...)}}
+	return InterfaceClient{importedInterface{guest.NewClient(opts...)}}
 }
 
-// guestInterfaceClient calls the host.
-type guestInterfaceClient struct {
-	client guest.Client
-}
+// importedInterface calls the host.
+type importedInterface struct{ client guest.Client }
 
-func (c *guestInterfaceClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodInterface_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Interface Call
+//go:noescape
+func importInterface_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestInterfaceClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodInterface_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodInterface_Call = guest.Method{Import: importInterface_Call}
 
-func (c *guestInterfaceClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodInterface_Call, c.client, req, new(names.Word))
+func (c importedInterface) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodInterface_Call, req)
 }
 
 // ServeInterface serves impl as the service service_names.Interface to the
@@ -211,116 +136,73 @@ func (c *guestInterfaceClient) callCallAsync(ctx context.Context, req *names.Wor
 // requires have started. It returns when ctx ends, or when all guests were
 // asked to end and no call is left: see [kernel.Serve].
 func ServeInterface(ctx context.Context, impl InterfaceServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedInterface(impl), requires...)
+}
+
+// servedInterface returns how the guest serves impl.
+func servedInterface(impl InterfaceServer) kernel.Service {
+	return kernel.Service{
 		Name: InterfaceServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, InterfaceServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, InterfaceServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateInterface returns a client of service_names.Interface that calls the
-// guests that serve it. It waits until one does: see [kernel.Locate].
+// LocateInterface returns a client that calls the guests that serve
+// service_names.Interface. It waits until one does: see [kernel.Locate].
 func LocateInterface(ctx context.Context) (InterfaceClient, error) {
 	remote, err := kernel.Locate(ctx, InterfaceServiceName, "Call")
 	if err != nil {
 		return InterfaceClient{}, err
 	}
-	return InterfaceClient{locatedInterfaceClient{remote: remote}}, nil
+	return InterfaceClient{locatedInterface{remote}}, nil
 }
 
-// locatedInterfaceClient calls guests that serve.
-type locatedInterfaceClient struct {
-	remote *kernel.Remote
+// locatedInterface calls guests that serve.
+type locatedInterface struct{ remote *kernel.Remote }
+
+func (c locatedInterface) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedInterfaceClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedInterfaceClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedInterfaceClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importMap_Call is the host's function for service_names.Map.Call.
-//
-//go:wasmimport service_names.Map Call
-//go:noescape
-func importMap_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodMap_Call = guest.Method{Import: importMap_Call}
 
 // MapClient calls the service service_names.Map. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type MapClient struct {
-	calls callsMapClient
-}
-
-// callsMapClient makes the calls of a MapClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsMapClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type MapClient struct{ calls callsMap }
 
 // Call calls service_names.Map.Call.
 func (c MapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c MapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsMap makes the calls of a MapClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsMap interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c MapClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewMapClient returns a client of service_names.Map that calls the host. A
+// NewMapClient returns a client that calls service_names.Map in the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Map". With [guest.Borrowed] responses are good until the next
-// call.
+// "service_names.Map".
 func NewMapClient(opts ...guest.ClientOption) MapClient {
-	return MapClient{&guestMapClient{client: guest.NewClient(opts...)}}
+	return MapClient{importedMap{guest.NewClient(opts...)}}
 }
 
-// guestMapClient calls the host.
-type guestMapClient struct {
-	client guest.Client
-}
+// importedMap calls the host.
+type importedMap struct{ client guest.Client }
 
-func (c *guestMapClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodMap_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Map Call
+//go:noescape
+func importMap_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestMapClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodMap_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodMap_Call = guest.Method{Import: importMap_Call}
 
-func (c *guestMapClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodMap_Call, c.client, req, new(names.Word))
+func (c importedMap) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodMap_Call, req)
 }
 
 // ServeMap serves impl as the service service_names.Map to the other guests of
@@ -328,115 +210,71 @@ func (c *guestMapClient) callCallAsync(ctx context.Context, req *names.Word) *fu
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeMap(ctx context.Context, impl MapServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedMap(impl), requires...)
+}
+
+// servedMap returns how the guest serves impl.
+func servedMap(impl MapServer) kernel.Service {
+	return kernel.Service{
 		Name: MapServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, MapServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, MapServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateMap returns a client of service_names.Map that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateMap returns a client that calls the guests that serve
+// service_names.Map. It waits until one does: see [kernel.Locate].
 func LocateMap(ctx context.Context) (MapClient, error) {
 	remote, err := kernel.Locate(ctx, MapServiceName, "Call")
 	if err != nil {
 		return MapClient{}, err
 	}
-	return MapClient{locatedMapClient{remote: remote}}, nil
+	return MapClient{locatedMap{remote}}, nil
 }
 
-// locatedMapClient calls guests that serve.
-type locatedMapClient struct {
-	remote *kernel.Remote
+// locatedMap calls guests that serve.
+type locatedMap struct{ remote *kernel.Remote }
+
+func (c locatedMap) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
 
-func (c locatedMapClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedMapClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedMapClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importA_Call is the host's function for service_names.A.Call.
-//
-//go:wasmimport service_names.A Call
-//go:noescape
-func importA_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodA_Call = guest.Method{Import: importA_Call}
-
-// AClient calls the service service_names.A. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type AClient struct {
-	calls callsAClient
-}
-
-// callsAClient makes the calls of a AClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsAClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// AClient calls the service service_names.A. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type AClient struct{ calls callsA }
 
 // Call calls service_names.A.Call.
 func (c AClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c AClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsA makes the calls of a AClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsA interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c AClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewAClient returns a client of service_names.A that calls the host. A guest
+// NewAClient returns a client that calls service_names.A in the host. A guest
 // that links it runs only in a host that has the module "service_names.A".
-// With [guest.Borrowed] responses are good until the next call.
 func NewAClient(opts ...guest.ClientOption) AClient {
-	return AClient{&guestAClient{client: guest.NewClient(opts...)}}
+	return AClient{importedA{guest.NewClient(opts...)}}
 }
 
-// guestAClient calls the host.
-type guestAClient struct {
-	client guest.Client
-}
+// importedA calls the host.
+type importedA struct{ client guest.Client }
 
-func (c *guestAClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodA_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.A Call
+//go:noescape
+func importA_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestAClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodA_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodA_Call = guest.Method{Import: importA_Call}
 
-func (c *guestAClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodA_Call, c.client, req, new(names.Word))
+func (c importedA) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodA_Call, req)
 }
 
 // ServeA serves impl as the service service_names.A to the other guests of its
@@ -444,116 +282,73 @@ func (c *guestAClient) callCallAsync(ctx context.Context, req *names.Word) *futu
 // returns when ctx ends, or when all guests were asked to end and no call is
 // left: see [kernel.Serve].
 func ServeA(ctx context.Context, impl AServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedA(impl), requires...)
+}
+
+// servedA returns how the guest serves impl.
+func servedA(impl AServer) kernel.Service {
+	return kernel.Service{
 		Name: AServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, AServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, AServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateA returns a client of service_names.A that calls the guests that serve
-// it. It waits until one does: see [kernel.Locate].
+// LocateA returns a client that calls the guests that serve service_names.A.
+// It waits until one does: see [kernel.Locate].
 func LocateA(ctx context.Context) (AClient, error) {
 	remote, err := kernel.Locate(ctx, AServiceName, "Call")
 	if err != nil {
 		return AClient{}, err
 	}
-	return AClient{locatedAClient{remote: remote}}, nil
+	return AClient{locatedA{remote}}, nil
 }
 
-// locatedAClient calls guests that serve.
-type locatedAClient struct {
-	remote *kernel.Remote
+// locatedA calls guests that serve.
+type locatedA struct{ remote *kernel.Remote }
+
+func (c locatedA) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedAClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedAClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedAClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importCtx_Call is the host's function for service_names.Ctx.Call.
-//
-//go:wasmimport service_names.Ctx Call
-//go:noescape
-func importCtx_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodCtx_Call = guest.Method{Import: importCtx_Call}
 
 // CtxClient calls the service service_names.Ctx. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type CtxClient struct {
-	calls callsCtxClient
-}
-
-// callsCtxClient makes the calls of a CtxClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsCtxClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type CtxClient struct{ calls callsCtx }
 
 // Call calls service_names.Ctx.Call.
 func (c CtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c CtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsCtx makes the calls of a CtxClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsCtx interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c CtxClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewCtxClient returns a client of service_names.Ctx that calls the host. A
+// NewCtxClient returns a client that calls service_names.Ctx in the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Ctx". With [guest.Borrowed] responses are good until the next
-// call.
+// "service_names.Ctx".
 func NewCtxClient(opts ...guest.ClientOption) CtxClient {
-	return CtxClient{&guestCtxClient{client: guest.NewClient(opts...)}}
+	return CtxClient{importedCtx{guest.NewClient(opts...)}}
 }
 
-// guestCtxClient calls the host.
-type guestCtxClient struct {
-	client guest.Client
-}
+// importedCtx calls the host.
+type importedCtx struct{ client guest.Client }
 
-func (c *guestCtxClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodCtx_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Ctx Call
+//go:noescape
+func importCtx_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestCtxClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodCtx_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodCtx_Call = guest.Method{Import: importCtx_Call}
 
-func (c *guestCtxClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodCtx_Call, c.client, req, new(names.Word))
+func (c importedCtx) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodCtx_Call, req)
 }
 
 // ServeCtx serves impl as the service service_names.Ctx to the other guests of
@@ -561,116 +356,73 @@ func (c *guestCtxClient) callCallAsync(ctx context.Context, req *names.Word) *fu
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeCtx(ctx context.Context, impl CtxServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedCtx(impl), requires...)
+}
+
+// servedCtx returns how the guest serves impl.
+func servedCtx(impl CtxServer) kernel.Service {
+	return kernel.Service{
 		Name: CtxServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, CtxServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, CtxServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateCtx returns a client of service_names.Ctx that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateCtx returns a client that calls the guests that serve
+// service_names.Ctx. It waits until one does: see [kernel.Locate].
 func LocateCtx(ctx context.Context) (CtxClient, error) {
 	remote, err := kernel.Locate(ctx, CtxServiceName, "Call")
 	if err != nil {
 		return CtxClient{}, err
 	}
-	return CtxClient{locatedCtxClient{remote: remote}}, nil
+	return CtxClient{locatedCtx{remote}}, nil
 }
 
-// locatedCtxClient calls guests that serve.
-type locatedCtxClient struct {
-	remote *kernel.Remote
+// locatedCtx calls guests that serve.
+type locatedCtx struct{ remote *kernel.Remote }
+
+func (c locatedCtx) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedCtxClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedCtxClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedCtxClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importReq_Call is the host's function for service_names.Req.Call.
-//
-//go:wasmimport service_names.Req Call
-//go:noescape
-func importReq_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodReq_Call = guest.Method{Import: importReq_Call}
 
 // ReqClient calls the service service_names.Req. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type ReqClient struct {
-	calls callsReqClient
-}
-
-// callsReqClient makes the calls of a ReqClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsReqClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type ReqClient struct{ calls callsReq }
 
 // Call calls service_names.Req.Call.
 func (c ReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c ReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsReq makes the calls of a ReqClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsReq interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c ReqClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewReqClient returns a client of service_names.Req that calls the host. A
+// NewReqClient returns a client that calls service_names.Req in the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Req". With [guest.Borrowed] responses are good until the next
-// call.
+// "service_names.Req".
 func NewReqClient(opts ...guest.ClientOption) ReqClient {
-	return ReqClient{&guestReqClient{client: guest.NewClient(opts...)}}
+	return ReqClient{importedReq{guest.NewClient(opts...)}}
 }
 
-// guestReqClient calls the host.
-type guestReqClient struct {
-	client guest.Client
-}
+// importedReq calls the host.
+type importedReq struct{ client guest.Client }
 
-func (c *guestReqClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodReq_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Req Call
+//go:noescape
+func importReq_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestReqClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodReq_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodReq_Call = guest.Method{Import: importReq_Call}
 
-func (c *guestReqClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodReq_Call, c.client, req, new(names.Word))
+func (c importedReq) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodReq_Call, req)
 }
 
 // ServeReq serves impl as the service service_names.Req to the other guests of
@@ -678,116 +430,73 @@ func (c *guestReqClient) callCallAsync(ctx context.Context, req *names.Word) *fu
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeReq(ctx context.Context, impl ReqServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedReq(impl), requires...)
+}
+
+// servedReq returns how the guest serves impl.
+func servedReq(impl ReqServer) kernel.Service {
+	return kernel.Service{
 		Name: ReqServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, ReqServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, ReqServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateReq returns a client of service_names.Req that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateReq returns a client that calls the guests that serve
+// service_names.Req. It waits until one does: see [kernel.Locate].
 func LocateReq(ctx context.Context) (ReqClient, error) {
 	remote, err := kernel.Locate(ctx, ReqServiceName, "Call")
 	if err != nil {
 		return ReqClient{}, err
 	}
-	return ReqClient{locatedReqClient{remote: remote}}, nil
+	return ReqClient{locatedReq{remote}}, nil
 }
 
-// locatedReqClient calls guests that serve.
-type locatedReqClient struct {
-	remote *kernel.Remote
+// locatedReq calls guests that serve.
+type locatedReq struct{ remote *kernel.Remote }
+
+func (c locatedReq) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedReqClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedReqClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedReqClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importResp_Call is the host's function for service_names.Resp.Call.
-//
-//go:wasmimport service_names.Resp Call
-//go:noescape
-func importResp_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodResp_Call = guest.Method{Import: importResp_Call}
 
 // RespClient calls the service service_names.Resp. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type RespClient struct {
-	calls callsRespClient
-}
-
-// callsRespClient makes the calls of a RespClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsRespClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type RespClient struct{ calls callsResp }
 
 // Call calls service_names.Resp.Call.
 func (c RespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c RespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsResp makes the calls of a RespClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsResp interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c RespClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewRespClient returns a client of service_names.Resp that calls the host. A
+// NewRespClient returns a client that calls service_names.Resp in the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Resp". With [guest.Borrowed] responses are good until the
-// next call.
+// "service_names.Resp".
 func NewRespClient(opts ...guest.ClientOption) RespClient {
-	return RespClient{&guestRespClient{client: guest.NewClient(opts...)}}
+	return RespClient{importedResp{guest.NewClient(opts...)}}
 }
 
-// guestRespClient calls the host.
-type guestRespClient struct {
-	client guest.Client
-}
+// importedResp calls the host.
+type importedResp struct{ client guest.Client }
 
-func (c *guestRespClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodResp_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Resp Call
+//go:noescape
+func importResp_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestRespClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodResp_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodResp_Call = guest.Method{Import: importResp_Call}
 
-func (c *guestRespClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodResp_Call, c.client, req, new(names.Word))
+func (c importedResp) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodResp_Call, req)
 }
 
 // ServeResp serves impl as the service service_names.Resp to the other guests
@@ -795,116 +504,73 @@ func (c *guestRespClient) callCallAsync(ctx context.Context, req *names.Word) *f
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeResp(ctx context.Context, impl RespServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedResp(impl), requires...)
+}
+
+// servedResp returns how the guest serves impl.
+func servedResp(impl RespServer) kernel.Service {
+	return kernel.Service{
 		Name: RespServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, RespServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, RespServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateResp returns a client of service_names.Resp that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateResp returns a client that calls the guests that serve
+// service_names.Resp. It waits until one does: see [kernel.Locate].
 func LocateResp(ctx context.Context) (RespClient, error) {
 	remote, err := kernel.Locate(ctx, RespServiceName, "Call")
 	if err != nil {
 		return RespClient{}, err
 	}
-	return RespClient{locatedRespClient{remote: remote}}, nil
+	return RespClient{locatedResp{remote}}, nil
 }
 
-// locatedRespClient calls guests that serve.
-type locatedRespClient struct {
-	remote *kernel.Remote
+// locatedResp calls guests that serve.
+type locatedResp struct{ remote *kernel.Remote }
+
+func (c locatedResp) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedRespClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedRespClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedRespClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importErr_Call is the host's function for service_names.Err.Call.
-//
-//go:wasmimport service_names.Err Call
-//go:noescape
-func importErr_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodErr_Call = guest.Method{Import: importErr_Call}
 
 // ErrClient calls the service service_names.Err. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type ErrClient struct {
-	calls callsErrClient
-}
-
-// callsErrClient makes the calls of a ErrClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsErrClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type ErrClient struct{ calls callsErr }
 
 // Call calls service_names.Err.Call.
 func (c ErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c ErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsErr makes the calls of a ErrClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsErr interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c ErrClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewErrClient returns a client of service_names.Err that calls the host. A
+// NewErrClient returns a client that calls service_names.Err in the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Err". With [guest.Borrowed] responses are good until the next
-// call.
+// "service_names.Err".
 func NewErrClient(opts ...guest.ClientOption) ErrClient {
-	return ErrClient{&guestErrClient{client: guest.NewClient(opts...)}}
+	return ErrClient{importedErr{guest.NewClient(opts...)}}
 }
 
-// guestErrClient calls the host.
-type guestErrClient struct {
-	client guest.Client
-}
+// importedErr calls the host.
+type importedErr struct{ client guest.Client }
 
-func (c *guestErrClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodErr_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Err Call
+//go:noescape
+func importErr_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestErrClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodErr_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodErr_Call = guest.Method{Import: importErr_Call}
 
-func (c *guestErrClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodErr_Call, c.client, req, new(names.Word))
+func (c importedErr) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodErr_Call, req)
 }
 
 // ServeErr serves impl as the service service_names.Err to the other guests of
@@ -912,116 +578,73 @@ func (c *guestErrClient) callCallAsync(ctx context.Context, req *names.Word) *fu
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeErr(ctx context.Context, impl ErrServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedErr(impl), requires...)
+}
+
+// servedErr returns how the guest serves impl.
+func servedErr(impl ErrServer) kernel.Service {
+	return kernel.Service{
 		Name: ErrServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, ErrServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, ErrServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateErr returns a client of service_names.Err that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateErr returns a client that calls the guests that serve
+// service_names.Err. It waits until one does: see [kernel.Locate].
 func LocateErr(ctx context.Context) (ErrClient, error) {
 	remote, err := kernel.Locate(ctx, ErrServiceName, "Call")
 	if err != nil {
 		return ErrClient{}, err
 	}
-	return ErrClient{locatedErrClient{remote: remote}}, nil
+	return ErrClient{locatedErr{remote}}, nil
 }
 
-// locatedErrClient calls guests that serve.
-type locatedErrClient struct {
-	remote *kernel.Remote
+// locatedErr calls guests that serve.
+type locatedErr struct{ remote *kernel.Remote }
+
+func (c locatedErr) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedErrClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedErrClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedErrClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importImpl_Call is the host's function for service_names.Impl.Call.
-//
-//go:wasmimport service_names.Impl Call
-//go:noescape
-func importImpl_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodImpl_Call = guest.Method{Import: importImpl_Call}
 
 // ImplClient calls the service service_names.Impl. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type ImplClient struct {
-	calls callsImplClient
-}
-
-// callsImplClient makes the calls of a ImplClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsImplClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type ImplClient struct{ calls callsImpl }
 
 // Call calls service_names.Impl.Call.
 func (c ImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c ImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsImpl makes the calls of a ImplClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsImpl interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c ImplClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewImplClient returns a client of service_names.Impl that calls the host. A
+// NewImplClient returns a client that calls service_names.Impl in the host. A
 // guest that links it runs only in a host that has the module
-// "service_names.Impl". With [guest.Borrowed] responses are good until the
-// next call.
+// "service_names.Impl".
 func NewImplClient(opts ...guest.ClientOption) ImplClient {
-	return ImplClient{&guestImplClient{client: guest.NewClient(opts...)}}
+	return ImplClient{importedImpl{guest.NewClient(opts...)}}
 }
 
-// guestImplClient calls the host.
-type guestImplClient struct {
-	client guest.Client
-}
+// importedImpl calls the host.
+type importedImpl struct{ client guest.Client }
 
-func (c *guestImplClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodImpl_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Impl Call
+//go:noescape
+func importImpl_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestImplClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodImpl_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodImpl_Call = guest.Method{Import: importImpl_Call}
 
-func (c *guestImplClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodImpl_Call, c.client, req, new(names.Word))
+func (c importedImpl) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodImpl_Call, req)
 }
 
 // ServeImpl serves impl as the service service_names.Impl to the other guests
@@ -1029,116 +652,73 @@ func (c *guestImplClient) callCallAsync(ctx context.Context, req *names.Word) *f
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeImpl(ctx context.Context, impl ImplServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedImpl(impl), requires...)
+}
+
+// servedImpl returns how the guest serves impl.
+func servedImpl(impl ImplServer) kernel.Service {
+	return kernel.Service{
 		Name: ImplServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, ImplServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, ImplServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateImpl returns a client of service_names.Impl that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateImpl returns a client that calls the guests that serve
+// service_names.Impl. It waits until one does: see [kernel.Locate].
 func LocateImpl(ctx context.Context) (ImplClient, error) {
 	remote, err := kernel.Locate(ctx, ImplServiceName, "Call")
 	if err != nil {
 		return ImplClient{}, err
 	}
-	return ImplClient{locatedImplClient{remote: remote}}, nil
+	return ImplClient{locatedImpl{remote}}, nil
 }
 
-// locatedImplClient calls guests that serve.
-type locatedImplClient struct {
-	remote *kernel.Remote
+// locatedImpl calls guests that serve.
+type locatedImpl struct{ remote *kernel.Remote }
+
+func (c locatedImpl) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedImplClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedImplClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedImplClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importClient_Call is the host's function for service_names.Client.Call.
-//
-//go:wasmimport service_names.Client Call
-//go:noescape
-func importClient_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodClient_Call = guest.Method{Import: importClient_Call}
 
 // ClientClient calls the service service_names.Client. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type ClientClient struct {
-	calls callsClientClient
-}
-
-// callsClientClient makes the calls of a ClientClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsClientClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type ClientClient struct{ calls callsClient }
 
 // Call calls service_names.Client.Call.
 func (c ClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c ClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsClient makes the calls of a ClientClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsClient interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c ClientClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewClientClient returns a client of service_names.Client that calls the
+// NewClientClient returns a client that calls service_names.Client in the
 // host. A guest that links it runs only in a host that has the module
-// "service_names.Client". With [guest.Borrowed] responses are good until the
-// next call.
+// "service_names.Client".
 func NewClientClient(opts ...guest.ClientOption) ClientClient {
-	return ClientClient{&guestClientClient{client: guest.NewClient(opts...)}}
+	return ClientClient{importedClient{guest.NewClient(opts...)}}
 }
 
-// guestClientClient calls the host.
-type guestClientClient struct {
-	client guest.Client
-}
+// importedClient calls the host.
+type importedClient struct{ client guest.Client }
 
-func (c *guestClientClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodClient_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Client Call
+//go:noescape
+func importClient_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestClientClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodClient_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodClient_Call = guest.Method{Import: importClient_Call}
 
-func (c *guestClientClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodClient_Call, c.client, req, new(names.Word))
+func (c importedClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodClient_Call, req)
 }
 
 // ServeClient serves impl as the service service_names.Client to the other
@@ -1146,116 +726,73 @@ func (c *guestClientClient) callCallAsync(ctx context.Context, req *names.Word) 
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeClient(ctx context.Context, impl ClientServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedClient(impl), requires...)
+}
+
+// servedClient returns how the guest serves impl.
+func servedClient(impl ClientServer) kernel.Service {
+	return kernel.Service{
 		Name: ClientServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, ClientServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, ClientServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateClient returns a client of service_names.Client that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateClient returns a client that calls the guests that serve
+// service_names.Client. It waits until one does: see [kernel.Locate].
 func LocateClient(ctx context.Context) (ClientClient, error) {
 	remote, err := kernel.Locate(ctx, ClientServiceName, "Call")
 	if err != nil {
 		return ClientClient{}, err
 	}
-	return ClientClient{locatedClientClient{remote: remote}}, nil
+	return ClientClient{locatedClient{remote}}, nil
 }
 
-// locatedClientClient calls guests that serve.
-type locatedClientClient struct {
-	remote *kernel.Remote
+// locatedClient calls guests that serve.
+type locatedClient struct{ remote *kernel.Remote }
+
+func (c locatedClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedClientClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedClientClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedClientClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importError_Call is the host's function for service_names.Error.Call.
-//
-//go:wasmimport service_names.Error Call
-//go:noescape
-func importError_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodError_Call = guest.Method{Import: importError_Call}
 
 // ErrorClient calls the service service_names.Error. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type ErrorClient struct {
-	calls callsErrorClient
-}
-
-// callsErrorClient makes the calls of a ErrorClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsErrorClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type ErrorClient struct{ calls callsError }
 
 // Call calls service_names.Error.Call.
 func (c ErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c ErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsError makes the calls of a ErrorClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsError interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c ErrorClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewErrorClient returns a client of service_names.Error that calls the host.
+// NewErrorClient returns a client that calls service_names.Error in the host.
 // A guest that links it runs only in a host that has the module
-// "service_names.Error". With [guest.Borrowed] responses are good until the
-// next call.
+// "service_names.Error".
 func NewErrorClient(opts ...guest.ClientOption) ErrorClient {
-	return ErrorClient{&guestErrorClient{client: guest.NewClient(opts...)}}
+	return ErrorClient{importedError{guest.NewClient(opts...)}}
 }
 
-// guestErrorClient calls the host.
-type guestErrorClient struct {
-	client guest.Client
-}
+// importedError calls the host.
+type importedError struct{ client guest.Client }
 
-func (c *guestErrorClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodError_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Error Call
+//go:noescape
+func importError_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestErrorClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodError_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodError_Call = guest.Method{Import: importError_Call}
 
-func (c *guestErrorClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodError_Call, c.client, req, new(names.Word))
+func (c importedError) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodError_Call, req)
 }
 
 // ServeError serves impl as the service service_names.Error to the other
@@ -1263,116 +800,73 @@ func (c *guestErrorClient) callCallAsync(ctx context.Context, req *names.Word) *
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeError(ctx context.Context, impl ErrorServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedError(impl), requires...)
+}
+
+// servedError returns how the guest serves impl.
+func servedError(impl ErrorServer) kernel.Service {
+	return kernel.Service{
 		Name: ErrorServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, ErrorServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, ErrorServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateError returns a client of service_names.Error that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateError returns a client that calls the guests that serve
+// service_names.Error. It waits until one does: see [kernel.Locate].
 func LocateError(ctx context.Context) (ErrorClient, error) {
 	remote, err := kernel.Locate(ctx, ErrorServiceName, "Call")
 	if err != nil {
 		return ErrorClient{}, err
 	}
-	return ErrorClient{locatedErrorClient{remote: remote}}, nil
+	return ErrorClient{locatedError{remote}}, nil
 }
 
-// locatedErrorClient calls guests that serve.
-type locatedErrorClient struct {
-	remote *kernel.Remote
+// locatedError calls guests that serve.
+type locatedError struct{ remote *kernel.Remote }
+
+func (c locatedError) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedErrorClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedErrorClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedErrorClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importContext_Call is the host's function for service_names.Context.Call.
-//
-//go:wasmimport service_names.Context Call
-//go:noescape
-func importContext_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodContext_Call = guest.Method{Import: importContext_Call}
 
 // ContextClient calls the service service_names.Context. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type ContextClient struct {
-	calls callsContextClient
-}
-
-// callsContextClient makes the calls of a ContextClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsContextClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type ContextClient struct{ calls callsContext }
 
 // Call calls service_names.Context.Call.
 func (c ContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c ContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsContext makes the calls of a ContextClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsContext interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c ContextClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewContextClient returns a client of service_names.Context that calls the
+// NewContextClient returns a client that calls service_names.Context in the
 // host. A guest that links it runs only in a host that has the module
-// "service_names.Context". With [guest.Borrowed] responses are good until the
-// next call.
+// "service_names.Context".
 func NewContextClient(opts ...guest.ClientOption) ContextClient {
-	return ContextClient{&guestContextClient{client: guest.NewClient(opts...)}}
+	return ContextClient{importedContext{guest.NewClient(opts...)}}
 }
 
-// guestContextClient calls the host.
-type guestContextClient struct {
-	client guest.Client
-}
+// importedContext calls the host.
+type importedContext struct{ client guest.Client }
 
-func (c *guestContextClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodContext_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Context Call
+//go:noescape
+func importContext_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestContextClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodContext_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodContext_Call = guest.Method{Import: importContext_Call}
 
-func (c *guestContextClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodContext_Call, c.client, req, new(names.Word))
+func (c importedContext) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodContext_Call, req)
 }
 
 // ServeContext serves impl as the service service_names.Context to the other
@@ -1380,116 +874,73 @@ func (c *guestContextClient) callCallAsync(ctx context.Context, req *names.Word)
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeContext(ctx context.Context, impl ContextServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedContext(impl), requires...)
+}
+
+// servedContext returns how the guest serves impl.
+func servedContext(impl ContextServer) kernel.Service {
+	return kernel.Service{
 		Name: ContextServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, ContextServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, ContextServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateContext returns a client of service_names.Context that calls the
-// guests that serve it. It waits until one does: see [kernel.Locate].
+// LocateContext returns a client that calls the guests that serve
+// service_names.Context. It waits until one does: see [kernel.Locate].
 func LocateContext(ctx context.Context) (ContextClient, error) {
 	remote, err := kernel.Locate(ctx, ContextServiceName, "Call")
 	if err != nil {
 		return ContextClient{}, err
 	}
-	return ContextClient{locatedContextClient{remote: remote}}, nil
+	return ContextClient{locatedContext{remote}}, nil
 }
 
-// locatedContextClient calls guests that serve.
-type locatedContextClient struct {
-	remote *kernel.Remote
+// locatedContext calls guests that serve.
+type locatedContext struct{ remote *kernel.Remote }
+
+func (c locatedContext) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedContextClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedContextClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedContextClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importEngine_Call is the host's function for service_names.Engine.Call.
-//
-//go:wasmimport service_names.Engine Call
-//go:noescape
-func importEngine_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodEngine_Call = guest.Method{Import: importEngine_Call}
 
 // EngineClient calls the service service_names.Engine. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type EngineClient struct {
-	calls callsEngineClient
-}
-
-// callsEngineClient makes the calls of a EngineClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsEngineClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type EngineClient struct{ calls callsEngine }
 
 // Call calls service_names.Engine.Call.
 func (c EngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c EngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsEngine makes the calls of a EngineClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsEngine interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c EngineClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewEngineClient returns a client of service_names.Engine that calls the
+// NewEngineClient returns a client that calls service_names.Engine in the
 // host. A guest that links it runs only in a host that has the module
-// "service_names.Engine". With [guest.Borrowed] responses are good until the
-// next call.
+// "service_names.Engine".
 func NewEngineClient(opts ...guest.ClientOption) EngineClient {
-	return EngineClient{&guestEngineClient{client: guest.NewClient(opts...)}}
+	return EngineClient{importedEngine{guest.NewClient(opts...)}}
 }
 
-// guestEngineClient calls the host.
-type guestEngineClient struct {
-	client guest.Client
-}
+// importedEngine calls the host.
+type importedEngine struct{ client guest.Client }
 
-func (c *guestEngineClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodEngine_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Engine Call
+//go:noescape
+func importEngine_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestEngineClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodEngine_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodEngine_Call = guest.Method{Import: importEngine_Call}
 
-func (c *guestEngineClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodEngine_Call, c.client, req, new(names.Word))
+func (c importedEngine) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodEngine_Call, req)
 }
 
 // ServeEngine serves impl as the service service_names.Engine to the other
@@ -1497,116 +948,73 @@ func (c *guestEngineClient) callCallAsync(ctx context.Context, req *names.Word) 
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeEngine(ctx context.Context, impl EngineServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedEngine(impl), requires...)
+}
+
+// servedEngine returns how the guest serves impl.
+func servedEngine(impl EngineServer) kernel.Service {
+	return kernel.Service{
 		Name: EngineServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, EngineServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, EngineServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateEngine returns a client of service_names.Engine that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateEngine returns a client that calls the guests that serve
+// service_names.Engine. It waits until one does: see [kernel.Locate].
 func LocateEngine(ctx context.Context) (EngineClient, error) {
 	remote, err := kernel.Locate(ctx, EngineServiceName, "Call")
 	if err != nil {
 		return EngineClient{}, err
 	}
-	return EngineClient{locatedEngineClient{remote: remote}}, nil
+	return EngineClient{locatedEngine{remote}}, nil
 }
 
-// locatedEngineClient calls guests that serve.
-type locatedEngineClient struct {
-	remote *kernel.Remote
+// locatedEngine calls guests that serve.
+type locatedEngine struct{ remote *kernel.Remote }
+
+func (c locatedEngine) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }
-
-func (c locatedEngineClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedEngineClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedEngineClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
-}
-
-// importNames_Call is the host's function for service_names.Names.Call.
-//
-//go:wasmimport service_names.Names Call
-//go:noescape
-func importNames_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodNames_Call = guest.Method{Import: importNames_Call}
 
 // NamesClient calls the service service_names.Names. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type NamesClient struct {
-	calls callsNamesClient
-}
-
-// callsNamesClient makes the calls of a NamesClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsNamesClient interface {
-	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
-	callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type NamesClient struct{ calls callsNames }
 
 // Call calls service_names.Names.Call.
 func (c NamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c NamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsNames makes the calls of a NamesClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsNames interface {
+	callCall(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c NamesClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewNamesClient returns a client of service_names.Names that calls the host.
+// NewNamesClient returns a client that calls service_names.Names in the host.
 // A guest that links it runs only in a host that has the module
-// "service_names.Names". With [guest.Borrowed] responses are good until the
-// next call.
+// "service_names.Names".
 func NewNamesClient(opts ...guest.ClientOption) NamesClient {
-	return NamesClient{&guestNamesClient{client: guest.NewClient(opts...)}}
+	return NamesClient{importedNames{guest.NewClient(opts...)}}
 }
 
-// guestNamesClient calls the host.
-type guestNamesClient struct {
-	client guest.Client
-}
+// importedNames calls the host.
+type importedNames struct{ client guest.Client }
 
-func (c *guestNamesClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := methodNames_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport service_names.Names Call
+//go:noescape
+func importNames_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestNamesClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return methodNames_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodNames_Call = guest.Method{Import: importNames_Call}
 
-func (c *guestNamesClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return guest.Async(ctx, &methodNames_Call, c.client, req, new(names.Word))
+func (c importedNames) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return guest.Call[names.Word](ctx, c.client, &methodNames_Call, req)
 }
 
 // ServeNames serves impl as the service service_names.Names to the other
@@ -1614,45 +1022,33 @@ func (c *guestNamesClient) callCallAsync(ctx context.Context, req *names.Word) *
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeNames(ctx context.Context, impl NamesServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedNames(impl), requires...)
+}
+
+// servedNames returns how the guest serves impl.
+func servedNames(impl NamesServer) kernel.Service {
+	return kernel.Service{
 		Name: NamesServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, NamesServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, NamesServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateNames returns a client of service_names.Names that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateNames returns a client that calls the guests that serve
+// service_names.Names. It waits until one does: see [kernel.Locate].
 func LocateNames(ctx context.Context) (NamesClient, error) {
 	remote, err := kernel.Locate(ctx, NamesServiceName, "Call")
 	if err != nil {
 		return NamesClient{}, err
 	}
-	return NamesClient{locatedNamesClient{remote: remote}}, nil
+	return NamesClient{locatedNames{remote}}, nil
 }
 
-// locatedNamesClient calls guests that serve.
-type locatedNamesClient struct {
-	remote *kernel.Remote
-}
+// locatedNames calls guests that serve.
+type locatedNames struct{ remote *kernel.Remote }
 
-func (c locatedNamesClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedNamesClient) callCallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedNamesClient) callCallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(names.Word))
+func (c locatedNames) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return kernel.Call[names.Word](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	names "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,154 +21,68 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeType describes the service service_names.Type, which guests import
-// as the module "service_names.Type", as RegisterType registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeType() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   TypeServiceName,
-		Module: "service_names.Type",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Type_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterType registers impl with e as the service service_names.Type. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterType(ctx context.Context, e eng.Engine, impl TypeImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeType()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeType_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Type_Call_FullName, impl, TypeImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeType_Call returns the host function of service_names.Type.Call.
-func bridgeType_Call(impl TypeImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TypeImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Type_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
-}
-
 // TypeClient calls the service service_names.Type. It is safe for concurrent
 // use. In guests it is a struct.
 type TypeClient interface {
 	// Call calls service_names.Type.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewTypeClient returns a client that calls service_names.Type through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewTypeClient(conn parigotimpl.Conn) TypeClient {
+	return clientType{conn}
+}
+
+// NewLocalTypeClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalTypeClient(impl TypeServer) TypeClient {
+	return clientType{parigotimpl.Local(&Type_ServiceDesc, impl)}
+}
+
+// clientType is the TypeClient for every connection.
+type clientType struct{ conn parigotimpl.Conn }
+
+func (c clientType) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Type_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// TypeIntoServer is the form of TypeServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type TypeIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalTypeClient returns a client of service_names.Type that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalTypeClient(impl TypeImpl) TypeClient {
-	return localTypeClient{impl: impl}
+// RegisterType registers impl with e as the service service_names.Type, which
+// guests import as the module "service_names.Type". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterType(ctx context.Context, e eng.Engine, impl TypeServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Type_ServiceDesc, impl, opts...)
 }
 
-// localTypeClient is the client that NewLocalTypeClient returns.
-type localTypeClient struct {
-	impl TypeImpl
-}
-
-// Call calls service_names.Type.Call.
-func (c localTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Type.Call into resp.
-func (c localTypeClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Type_Call_FullName, c.impl, TypeImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Type.Call on a goroutine of its own and
-// returns its future.
-func (c localTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewTypeHostClient returns a client of service_names.Type that calls the
-// guests that serve it, through d.
-func NewTypeHostClient(d pluginsdk.Dispatcher) TypeClient {
-	return hostTypeClient{dispatcher: d}
-}
-
-// hostTypeClient is the client that NewTypeHostClient returns.
-type hostTypeClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Type.Call.
-func (c hostTypeClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Type.Call into resp.
-func (c hostTypeClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TypeServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Type.Call on a goroutine of its own and
-// returns its future.
-func (c hostTypeClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeInterface describes the service service_names.Interface, which
-// guests import as the module "service_names.Interface", as RegisterInterface
-// registers it, without its implementation and the bridges. The caller may
-// change what it gets.
-func DescribeInterface() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   InterfaceServiceName,
-		Module: "service_names.Interface",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Interface_Call_FullName),
-			},
+// Type_ServiceDesc describes the service service_names.Type. It must not be
+// changed.
+var Type_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: TypeServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: TypeServiceName, Name: "Call", FullName: Type_Call_FullName},
+			Handler: parigotimpl.Handle(TypeServer.Call, TypeIntoServer.CallInto, bridgeType_Call),
 		},
-	}
+	},
 }
 
-// RegisterInterface registers impl with e as the service
-// service_names.Interface. It fails when impl is nil. With
-// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
-func RegisterInterface(ctx context.Context, e eng.Engine, impl InterfaceImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeInterface()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeInterface_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Interface_Call_FullName, impl, InterfaceImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeInterface_Call returns the host function of service_names.Interface.Call.
-func bridgeInterface_Call(impl InterfaceImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, InterfaceImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Interface_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeType_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Type_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // InterfaceClient calls the service service_names.Interface. It is safe for
@@ -176,112 +90,63 @@ func bridgeInterface_Call(impl InterfaceImpl) eng.HostFunc {
 type InterfaceClient interface {
 	// Call calls service_names.Interface.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewInterfaceClient returns a client that calls service_names.Interface
+// through conn, such as the [pluginsdk.Dispatcher] of an engine, behind which
+// are the guests that serve.
+func NewInterfaceClient(conn parigotimpl.Conn) InterfaceClient {
+	return clientInterface{conn}
+}
+
+// NewLocalInterfaceClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalInterfaceClient(impl InterfaceServer) InterfaceClient {
+	return clientInterface{parigotimpl.Local(&Interface_ServiceDesc, impl)}
+}
+
+// clientInterface is the InterfaceClient for every connection.
+type clientInterface struct{ conn parigotimpl.Conn }
+
+func (c clientInterface) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Interface_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// InterfaceIntoServer is the form of InterfaceServer that [pluginsdk.Into]
+// asks for: each method fills resp, which is empty and not the method's any
+// more when it returns.
+type InterfaceIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalInterfaceClient returns a client of service_names.Interface that
-// calls impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalInterfaceClient(impl InterfaceImpl) InterfaceClient {
-	return localInterfaceClient{impl: impl}
+// RegisterInterface registers impl with e as the service
+// service_names.Interface, which guests import as the module
+// "service_names.Interface". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterInterface(ctx context.Context, e eng.Engine, impl InterfaceServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Interface_ServiceDesc, impl, opts...)
 }
 
-// localInterfaceClient is the client that NewLocalInterfaceClient returns.
-type localInterfaceClient struct {
-	impl InterfaceImpl
-}
-
-// Call calls service_names.Interface.Call.
-func (c localInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Interface.Call into resp.
-func (c localInterfaceClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Interface_Call_FullName, c.impl, InterfaceImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Interface.Call on a goroutine of its own and
-// returns its future.
-func (c localInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewInterfaceHostClient returns a client of service_names.Interface that
-// calls the guests that serve it, through d.
-func NewInterfaceHostClient(d pluginsdk.Dispatcher) InterfaceClient {
-	return hostInterfaceClient{dispatcher: d}
-}
-
-// hostInterfaceClient is the client that NewInterfaceHostClient returns.
-type hostInterfaceClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Interface.Call.
-func (c hostInterfaceClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Interface.Call into resp.
-func (c hostInterfaceClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, InterfaceServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Interface.Call on a goroutine of its own and
-// returns its future.
-func (c hostInterfaceClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeMap describes the service service_names.Map, which guests import as
-// the module "service_names.Map", as RegisterMap registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeMap() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   MapServiceName,
-		Module: "service_names.Map",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Map_Call_FullName),
-			},
+// Interface_ServiceDesc describes the service service_names.Interface. It must
+// not be changed.
+var Interface_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: InterfaceServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(1)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: InterfaceServiceName, Name: "Call", FullName: Interface_Call_FullName},
+			Handler: parigotimpl.Handle(InterfaceServer.Call, InterfaceIntoServer.CallInto, bridgeInterface_Call),
 		},
-	}
+	},
 }
 
-// RegisterMap registers impl with e as the service service_names.Map. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterMap(ctx context.Context, e eng.Engine, impl MapImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeMap()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeMap_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Map_Call_FullName, impl, MapImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeMap_Call returns the host function of service_names.Map.Call.
-func bridgeMap_Call(impl MapImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, MapImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Map_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeInterface_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Interface_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // MapClient calls the service service_names.Map. It is safe for concurrent
@@ -289,112 +154,63 @@ func bridgeMap_Call(impl MapImpl) eng.HostFunc {
 type MapClient interface {
 	// Call calls service_names.Map.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewMapClient returns a client that calls service_names.Map through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewMapClient(conn parigotimpl.Conn) MapClient {
+	return clientMap{conn}
+}
+
+// NewLocalMapClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalMapClient(impl MapServer) MapClient {
+	return clientMap{parigotimpl.Local(&Map_ServiceDesc, impl)}
+}
+
+// clientMap is the MapClient for every connection.
+type clientMap struct{ conn parigotimpl.Conn }
+
+func (c clientMap) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Map_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// MapIntoServer is the form of MapServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type MapIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalMapClient returns a client of service_names.Map that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalMapClient(impl MapImpl) MapClient {
-	return localMapClient{impl: impl}
+// RegisterMap registers impl with e as the service service_names.Map, which
+// guests import as the module "service_names.Map". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterMap(ctx context.Context, e eng.Engine, impl MapServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Map_ServiceDesc, impl, opts...)
 }
 
-// localMapClient is the client that NewLocalMapClient returns.
-type localMapClient struct {
-	impl MapImpl
-}
-
-// Call calls service_names.Map.Call.
-func (c localMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Map.Call into resp.
-func (c localMapClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Map_Call_FullName, c.impl, MapImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Map.Call on a goroutine of its own and returns
-// its future.
-func (c localMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewMapHostClient returns a client of service_names.Map that calls the guests
-// that serve it, through d.
-func NewMapHostClient(d pluginsdk.Dispatcher) MapClient {
-	return hostMapClient{dispatcher: d}
-}
-
-// hostMapClient is the client that NewMapHostClient returns.
-type hostMapClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Map.Call.
-func (c hostMapClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Map.Call into resp.
-func (c hostMapClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, MapServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Map.Call on a goroutine of its own and returns
-// its future.
-func (c hostMapClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeA describes the service service_names.A, which guests import as the
-// module "service_names.A", as RegisterA registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeA() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   AServiceName,
-		Module: "service_names.A",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(A_Call_FullName),
-			},
+// Map_ServiceDesc describes the service service_names.Map. It must not be
+// changed.
+var Map_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: MapServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(2)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: MapServiceName, Name: "Call", FullName: Map_Call_FullName},
+			Handler: parigotimpl.Handle(MapServer.Call, MapIntoServer.CallInto, bridgeMap_Call),
 		},
-	}
+	},
 }
 
-// RegisterA registers impl with e as the service service_names.A. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterA(ctx context.Context, e eng.Engine, impl AImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeA()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeA_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(A_Call_FullName, impl, AImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeA_Call returns the host function of service_names.A.Call.
-func bridgeA_Call(impl AImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, AImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, A_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeMap_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Map_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // AClient calls the service service_names.A. It is safe for concurrent use. In
@@ -402,112 +218,61 @@ func bridgeA_Call(impl AImpl) eng.HostFunc {
 type AClient interface {
 	// Call calls service_names.A.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewAClient returns a client that calls service_names.A through conn, such as
+// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewAClient(conn parigotimpl.Conn) AClient {
+	return clientA{conn}
+}
+
+// NewLocalAClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalAClient(impl AServer) AClient {
+	return clientA{parigotimpl.Local(&A_ServiceDesc, impl)}
+}
+
+// clientA is the AClient for every connection.
+type clientA struct{ conn parigotimpl.Conn }
+
+func (c clientA) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &A_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// AIntoServer is the form of AServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type AIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalAClient returns a client of service_names.A that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalAClient(impl AImpl) AClient {
-	return localAClient{impl: impl}
+// RegisterA registers impl with e as the service service_names.A, which guests
+// import as the module "service_names.A". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterA(ctx context.Context, e eng.Engine, impl AServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &A_ServiceDesc, impl, opts...)
 }
 
-// localAClient is the client that NewLocalAClient returns.
-type localAClient struct {
-	impl AImpl
-}
-
-// Call calls service_names.A.Call.
-func (c localAClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.A.Call into resp.
-func (c localAClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, A_Call_FullName, c.impl, AImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.A.Call on a goroutine of its own and returns
-// its future.
-func (c localAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewAHostClient returns a client of service_names.A that calls the guests
-// that serve it, through d.
-func NewAHostClient(d pluginsdk.Dispatcher) AClient {
-	return hostAClient{dispatcher: d}
-}
-
-// hostAClient is the client that NewAHostClient returns.
-type hostAClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.A.Call.
-func (c hostAClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.A.Call into resp.
-func (c hostAClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, AServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.A.Call on a goroutine of its own and returns
-// its future.
-func (c hostAClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeCtx describes the service service_names.Ctx, which guests import as
-// the module "service_names.Ctx", as RegisterCtx registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeCtx() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   CtxServiceName,
-		Module: "service_names.Ctx",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Ctx_Call_FullName),
-			},
+// A_ServiceDesc describes the service service_names.A. It must not be changed.
+var A_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: AServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(3)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: AServiceName, Name: "Call", FullName: A_Call_FullName},
+			Handler: parigotimpl.Handle(AServer.Call, AIntoServer.CallInto, bridgeA_Call),
 		},
-	}
+	},
 }
 
-// RegisterCtx registers impl with e as the service service_names.Ctx. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterCtx(ctx context.Context, e eng.Engine, impl CtxImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeCtx()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeCtx_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Ctx_Call_FullName, impl, CtxImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeCtx_Call returns the host function of service_names.Ctx.Call.
-func bridgeCtx_Call(impl CtxImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, CtxImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Ctx_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeA_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, A_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // CtxClient calls the service service_names.Ctx. It is safe for concurrent
@@ -515,112 +280,63 @@ func bridgeCtx_Call(impl CtxImpl) eng.HostFunc {
 type CtxClient interface {
 	// Call calls service_names.Ctx.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewCtxClient returns a client that calls service_names.Ctx through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewCtxClient(conn parigotimpl.Conn) CtxClient {
+	return clientCtx{conn}
+}
+
+// NewLocalCtxClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalCtxClient(impl CtxServer) CtxClient {
+	return clientCtx{parigotimpl.Local(&Ctx_ServiceDesc, impl)}
+}
+
+// clientCtx is the CtxClient for every connection.
+type clientCtx struct{ conn parigotimpl.Conn }
+
+func (c clientCtx) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Ctx_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// CtxIntoServer is the form of CtxServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type CtxIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalCtxClient returns a client of service_names.Ctx that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalCtxClient(impl CtxImpl) CtxClient {
-	return localCtxClient{impl: impl}
+// RegisterCtx registers impl with e as the service service_names.Ctx, which
+// guests import as the module "service_names.Ctx". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterCtx(ctx context.Context, e eng.Engine, impl CtxServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Ctx_ServiceDesc, impl, opts...)
 }
 
-// localCtxClient is the client that NewLocalCtxClient returns.
-type localCtxClient struct {
-	impl CtxImpl
-}
-
-// Call calls service_names.Ctx.Call.
-func (c localCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Ctx.Call into resp.
-func (c localCtxClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Ctx_Call_FullName, c.impl, CtxImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Ctx.Call on a goroutine of its own and returns
-// its future.
-func (c localCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewCtxHostClient returns a client of service_names.Ctx that calls the guests
-// that serve it, through d.
-func NewCtxHostClient(d pluginsdk.Dispatcher) CtxClient {
-	return hostCtxClient{dispatcher: d}
-}
-
-// hostCtxClient is the client that NewCtxHostClient returns.
-type hostCtxClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Ctx.Call.
-func (c hostCtxClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Ctx.Call into resp.
-func (c hostCtxClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, CtxServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Ctx.Call on a goroutine of its own and returns
-// its future.
-func (c hostCtxClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeReq describes the service service_names.Req, which guests import as
-// the module "service_names.Req", as RegisterReq registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeReq() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   ReqServiceName,
-		Module: "service_names.Req",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Req_Call_FullName),
-			},
+// Ctx_ServiceDesc describes the service service_names.Ctx. It must not be
+// changed.
+var Ctx_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: CtxServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(4)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: CtxServiceName, Name: "Call", FullName: Ctx_Call_FullName},
+			Handler: parigotimpl.Handle(CtxServer.Call, CtxIntoServer.CallInto, bridgeCtx_Call),
 		},
-	}
+	},
 }
 
-// RegisterReq registers impl with e as the service service_names.Req. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterReq(ctx context.Context, e eng.Engine, impl ReqImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeReq()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeReq_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Req_Call_FullName, impl, ReqImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeReq_Call returns the host function of service_names.Req.Call.
-func bridgeReq_Call(impl ReqImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, ReqImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Req_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeCtx_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Ctx_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // ReqClient calls the service service_names.Req. It is safe for concurrent
@@ -628,112 +344,63 @@ func bridgeReq_Call(impl ReqImpl) eng.HostFunc {
 type ReqClient interface {
 	// Call calls service_names.Req.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewReqClient returns a client that calls service_names.Req through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewReqClient(conn parigotimpl.Conn) ReqClient {
+	return clientReq{conn}
+}
+
+// NewLocalReqClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalReqClient(impl ReqServer) ReqClient {
+	return clientReq{parigotimpl.Local(&Req_ServiceDesc, impl)}
+}
+
+// clientReq is the ReqClient for every connection.
+type clientReq struct{ conn parigotimpl.Conn }
+
+func (c clientReq) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Req_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// ReqIntoServer is the form of ReqServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type ReqIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalReqClient returns a client of service_names.Req that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalReqClient(impl ReqImpl) ReqClient {
-	return localReqClient{impl: impl}
+// RegisterReq registers impl with e as the service service_names.Req, which
+// guests import as the module "service_names.Req". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterReq(ctx context.Context, e eng.Engine, impl ReqServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Req_ServiceDesc, impl, opts...)
 }
 
-// localReqClient is the client that NewLocalReqClient returns.
-type localReqClient struct {
-	impl ReqImpl
-}
-
-// Call calls service_names.Req.Call.
-func (c localReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Req.Call into resp.
-func (c localReqClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Req_Call_FullName, c.impl, ReqImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Req.Call on a goroutine of its own and returns
-// its future.
-func (c localReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewReqHostClient returns a client of service_names.Req that calls the guests
-// that serve it, through d.
-func NewReqHostClient(d pluginsdk.Dispatcher) ReqClient {
-	return hostReqClient{dispatcher: d}
-}
-
-// hostReqClient is the client that NewReqHostClient returns.
-type hostReqClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Req.Call.
-func (c hostReqClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Req.Call into resp.
-func (c hostReqClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, ReqServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Req.Call on a goroutine of its own and returns
-// its future.
-func (c hostReqClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeResp describes the service service_names.Resp, which guests import
-// as the module "service_names.Resp", as RegisterResp registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeResp() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   RespServiceName,
-		Module: "service_names.Resp",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Resp_Call_FullName),
-			},
+// Req_ServiceDesc describes the service service_names.Req. It must not be
+// changed.
+var Req_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: ReqServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(5)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: ReqServiceName, Name: "Call", FullName: Req_Call_FullName},
+			Handler: parigotimpl.Handle(ReqServer.Call, ReqIntoServer.CallInto, bridgeReq_Call),
 		},
-	}
+	},
 }
 
-// RegisterResp registers impl with e as the service service_names.Resp. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterResp(ctx context.Context, e eng.Engine, impl RespImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeResp()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeResp_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Resp_Call_FullName, impl, RespImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeResp_Call returns the host function of service_names.Resp.Call.
-func bridgeResp_Call(impl RespImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, RespImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Resp_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeReq_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Req_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // RespClient calls the service service_names.Resp. It is safe for concurrent
@@ -741,112 +408,63 @@ func bridgeResp_Call(impl RespImpl) eng.HostFunc {
 type RespClient interface {
 	// Call calls service_names.Resp.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewRespClient returns a client that calls service_names.Resp through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewRespClient(conn parigotimpl.Conn) RespClient {
+	return clientResp{conn}
+}
+
+// NewLocalRespClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalRespClient(impl RespServer) RespClient {
+	return clientResp{parigotimpl.Local(&Resp_ServiceDesc, impl)}
+}
+
+// clientResp is the RespClient for every connection.
+type clientResp struct{ conn parigotimpl.Conn }
+
+func (c clientResp) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Resp_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// RespIntoServer is the form of RespServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type RespIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalRespClient returns a client of service_names.Resp that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalRespClient(impl RespImpl) RespClient {
-	return localRespClient{impl: impl}
+// RegisterResp registers impl with e as the service service_names.Resp, which
+// guests import as the module "service_names.Resp". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterResp(ctx context.Context, e eng.Engine, impl RespServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Resp_ServiceDesc, impl, opts...)
 }
 
-// localRespClient is the client that NewLocalRespClient returns.
-type localRespClient struct {
-	impl RespImpl
-}
-
-// Call calls service_names.Resp.Call.
-func (c localRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Resp.Call into resp.
-func (c localRespClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Resp_Call_FullName, c.impl, RespImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Resp.Call on a goroutine of its own and
-// returns its future.
-func (c localRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewRespHostClient returns a client of service_names.Resp that calls the
-// guests that serve it, through d.
-func NewRespHostClient(d pluginsdk.Dispatcher) RespClient {
-	return hostRespClient{dispatcher: d}
-}
-
-// hostRespClient is the client that NewRespHostClient returns.
-type hostRespClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Resp.Call.
-func (c hostRespClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Resp.Call into resp.
-func (c hostRespClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, RespServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Resp.Call on a goroutine of its own and
-// returns its future.
-func (c hostRespClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeErr describes the service service_names.Err, which guests import as
-// the module "service_names.Err", as RegisterErr registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeErr() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   ErrServiceName,
-		Module: "service_names.Err",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Err_Call_FullName),
-			},
+// Resp_ServiceDesc describes the service service_names.Resp. It must not be
+// changed.
+var Resp_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: RespServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(6)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: RespServiceName, Name: "Call", FullName: Resp_Call_FullName},
+			Handler: parigotimpl.Handle(RespServer.Call, RespIntoServer.CallInto, bridgeResp_Call),
 		},
-	}
+	},
 }
 
-// RegisterErr registers impl with e as the service service_names.Err. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterErr(ctx context.Context, e eng.Engine, impl ErrImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeErr()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeErr_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Err_Call_FullName, impl, ErrImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeErr_Call returns the host function of service_names.Err.Call.
-func bridgeErr_Call(impl ErrImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, ErrImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Err_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeResp_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Resp_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // ErrClient calls the service service_names.Err. It is safe for concurrent
@@ -854,112 +472,63 @@ func bridgeErr_Call(impl ErrImpl) eng.HostFunc {
 type ErrClient interface {
 	// Call calls service_names.Err.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewErrClient returns a client that calls service_names.Err through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewErrClient(conn parigotimpl.Conn) ErrClient {
+	return clientErr{conn}
+}
+
+// NewLocalErrClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalErrClient(impl ErrServer) ErrClient {
+	return clientErr{parigotimpl.Local(&Err_ServiceDesc, impl)}
+}
+
+// clientErr is the ErrClient for every connection.
+type clientErr struct{ conn parigotimpl.Conn }
+
+func (c clientErr) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Err_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// ErrIntoServer is the form of ErrServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type ErrIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalErrClient returns a client of service_names.Err that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalErrClient(impl ErrImpl) ErrClient {
-	return localErrClient{impl: impl}
+// RegisterErr registers impl with e as the service service_names.Err, which
+// guests import as the module "service_names.Err". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterErr(ctx context.Context, e eng.Engine, impl ErrServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Err_ServiceDesc, impl, opts...)
 }
 
-// localErrClient is the client that NewLocalErrClient returns.
-type localErrClient struct {
-	impl ErrImpl
-}
-
-// Call calls service_names.Err.Call.
-func (c localErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Err.Call into resp.
-func (c localErrClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Err_Call_FullName, c.impl, ErrImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Err.Call on a goroutine of its own and returns
-// its future.
-func (c localErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewErrHostClient returns a client of service_names.Err that calls the guests
-// that serve it, through d.
-func NewErrHostClient(d pluginsdk.Dispatcher) ErrClient {
-	return hostErrClient{dispatcher: d}
-}
-
-// hostErrClient is the client that NewErrHostClient returns.
-type hostErrClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Err.Call.
-func (c hostErrClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Err.Call into resp.
-func (c hostErrClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, ErrServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Err.Call on a goroutine of its own and returns
-// its future.
-func (c hostErrClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeImpl describes the service service_names.Impl, which guests import
-// as the module "service_names.Impl", as RegisterImpl registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeImpl() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   ImplServiceName,
-		Module: "service_names.Impl",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Impl_Call_FullName),
-			},
+// Err_ServiceDesc describes the service service_names.Err. It must not be
+// changed.
+var Err_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: ErrServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(7)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: ErrServiceName, Name: "Call", FullName: Err_Call_FullName},
+			Handler: parigotimpl.Handle(ErrServer.Call, ErrIntoServer.CallInto, bridgeErr_Call),
 		},
-	}
+	},
 }
 
-// RegisterImpl registers impl with e as the service service_names.Impl. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterImpl(ctx context.Context, e eng.Engine, impl ImplImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeImpl()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeImpl_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Impl_Call_FullName, impl, ImplImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeImpl_Call returns the host function of service_names.Impl.Call.
-func bridgeImpl_Call(impl ImplImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, ImplImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Impl_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeErr_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Err_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // ImplClient calls the service service_names.Impl. It is safe for concurrent
@@ -967,113 +536,63 @@ func bridgeImpl_Call(impl ImplImpl) eng.HostFunc {
 type ImplClient interface {
 	// Call calls service_names.Impl.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewImplClient returns a client that calls service_names.Impl through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewImplClient(conn parigotimpl.Conn) ImplClient {
+	return clientImpl{conn}
+}
+
+// NewLocalImplClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalImplClient(impl ImplServer) ImplClient {
+	return clientImpl{parigotimpl.Local(&Impl_ServiceDesc, impl)}
+}
+
+// clientImpl is the ImplClient for every connection.
+type clientImpl struct{ conn parigotimpl.Conn }
+
+func (c clientImpl) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Impl_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// ImplIntoServer is the form of ImplServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type ImplIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalImplClient returns a client of service_names.Impl that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalImplClient(impl ImplImpl) ImplClient {
-	return localImplClient{impl: impl}
+// RegisterImpl registers impl with e as the service service_names.Impl, which
+// guests import as the module "service_names.Impl". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterImpl(ctx context.Context, e eng.Engine, impl ImplServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Impl_ServiceDesc, impl, opts...)
 }
 
-// localImplClient is the client that NewLocalImplClient returns.
-type localImplClient struct {
-	impl ImplImpl
-}
-
-// Call calls service_names.Impl.Call.
-func (c localImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Impl.Call into resp.
-func (c localImplClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Impl_Call_FullName, c.impl, ImplImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Impl.Call on a goroutine of its own and
-// returns its future.
-func (c localImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewImplHostClient returns a client of service_names.Impl that calls the
-// guests that serve it, through d.
-func NewImplHostClient(d pluginsdk.Dispatcher) ImplClient {
-	return hostImplClient{dispatcher: d}
-}
-
-// hostImplClient is the client that NewImplHostClient returns.
-type hostImplClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Impl.Call.
-func (c hostImplClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Impl.Call into resp.
-func (c hostImplClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, ImplServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Impl.Call on a goroutine of its own and
-// returns its future.
-func (c hostImplClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeClient describes the service service_names.Client, which guests
-// import as the module "service_names.Client", as RegisterClient registers it,
-// without its implementation and the bridges. The caller may change what it
-// gets.
-func DescribeClient() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   ClientServiceName,
-		Module: "service_names.Client",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Client_Call_FullName),
-			},
+// Impl_ServiceDesc describes the service service_names.Impl. It must not be
+// changed.
+var Impl_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: ImplServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(8)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: ImplServiceName, Name: "Call", FullName: Impl_Call_FullName},
+			Handler: parigotimpl.Handle(ImplServer.Call, ImplIntoServer.CallInto, bridgeImpl_Call),
 		},
-	}
+	},
 }
 
-// RegisterClient registers impl with e as the service service_names.Client. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterClient(ctx context.Context, e eng.Engine, impl ClientImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeClient()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeClient_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Client_Call_FullName, impl, ClientImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeClient_Call returns the host function of service_names.Client.Call.
-func bridgeClient_Call(impl ClientImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, ClientImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Client_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeImpl_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Impl_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // ClientClient calls the service service_names.Client. It is safe for
@@ -1081,112 +600,63 @@ func bridgeClient_Call(impl ClientImpl) eng.HostFunc {
 type ClientClient interface {
 	// Call calls service_names.Client.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewClientClient returns a client that calls service_names.Client through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewClientClient(conn parigotimpl.Conn) ClientClient {
+	return clientClient{conn}
+}
+
+// NewLocalClientClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalClientClient(impl ClientServer) ClientClient {
+	return clientClient{parigotimpl.Local(&Client_ServiceDesc, impl)}
+}
+
+// clientClient is the ClientClient for every connection.
+type clientClient struct{ conn parigotimpl.Conn }
+
+func (c clientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Client_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// ClientIntoServer is the form of ClientServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type ClientIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalClientClient returns a client of service_names.Client that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalClientClient(impl ClientImpl) ClientClient {
-	return localClientClient{impl: impl}
+// RegisterClient registers impl with e as the service service_names.Client,
+// which guests import as the module "service_names.Client". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterClient(ctx context.Context, e eng.Engine, impl ClientServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Client_ServiceDesc, impl, opts...)
 }
 
-// localClientClient is the client that NewLocalClientClient returns.
-type localClientClient struct {
-	impl ClientImpl
-}
-
-// Call calls service_names.Client.Call.
-func (c localClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Client.Call into resp.
-func (c localClientClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Client_Call_FullName, c.impl, ClientImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Client.Call on a goroutine of its own and
-// returns its future.
-func (c localClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewClientHostClient returns a client of service_names.Client that calls the
-// guests that serve it, through d.
-func NewClientHostClient(d pluginsdk.Dispatcher) ClientClient {
-	return hostClientClient{dispatcher: d}
-}
-
-// hostClientClient is the client that NewClientHostClient returns.
-type hostClientClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Client.Call.
-func (c hostClientClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Client.Call into resp.
-func (c hostClientClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, ClientServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Client.Call on a goroutine of its own and
-// returns its future.
-func (c hostClientClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeError describes the service service_names.Error, which guests import
-// as the module "service_names.Error", as RegisterError registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeError() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   ErrorServiceName,
-		Module: "service_names.Error",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Error_Call_FullName),
-			},
+// Client_ServiceDesc describes the service service_names.Client. It must not
+// be changed.
+var Client_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: ClientServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(9)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: ClientServiceName, Name: "Call", FullName: Client_Call_FullName},
+			Handler: parigotimpl.Handle(ClientServer.Call, ClientIntoServer.CallInto, bridgeClient_Call),
 		},
-	}
+	},
 }
 
-// RegisterError registers impl with e as the service service_names.Error. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterError(ctx context.Context, e eng.Engine, impl ErrorImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeError()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeError_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Error_Call_FullName, impl, ErrorImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeError_Call returns the host function of service_names.Error.Call.
-func bridgeError_Call(impl ErrorImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, ErrorImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Error_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeClient_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Client_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // ErrorClient calls the service service_names.Error. It is safe for concurrent
@@ -1194,113 +664,63 @@ func bridgeError_Call(impl ErrorImpl) eng.HostFunc {
 type ErrorClient interface {
 	// Call calls service_names.Error.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewErrorClient returns a client that calls service_names.Error through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewErrorClient(conn parigotimpl.Conn) ErrorClient {
+	return clientError{conn}
+}
+
+// NewLocalErrorClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalErrorClient(impl ErrorServer) ErrorClient {
+	return clientError{parigotimpl.Local(&Error_ServiceDesc, impl)}
+}
+
+// clientError is the ErrorClient for every connection.
+type clientError struct{ conn parigotimpl.Conn }
+
+func (c clientError) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Error_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// ErrorIntoServer is the form of ErrorServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type ErrorIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalErrorClient returns a client of service_names.Error that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalErrorClient(impl ErrorImpl) ErrorClient {
-	return localErrorClient{impl: impl}
+// RegisterError registers impl with e as the service service_names.Error,
+// which guests import as the module "service_names.Error". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterError(ctx context.Context, e eng.Engine, impl ErrorServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Error_ServiceDesc, impl, opts...)
 }
 
-// localErrorClient is the client that NewLocalErrorClient returns.
-type localErrorClient struct {
-	impl ErrorImpl
-}
-
-// Call calls service_names.Error.Call.
-func (c localErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Error.Call into resp.
-func (c localErrorClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Error_Call_FullName, c.impl, ErrorImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Error.Call on a goroutine of its own and
-// returns its future.
-func (c localErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewErrorHostClient returns a client of service_names.Error that calls the
-// guests that serve it, through d.
-func NewErrorHostClient(d pluginsdk.Dispatcher) ErrorClient {
-	return hostErrorClient{dispatcher: d}
-}
-
-// hostErrorClient is the client that NewErrorHostClient returns.
-type hostErrorClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Error.Call.
-func (c hostErrorClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Error.Call into resp.
-func (c hostErrorClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, ErrorServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Error.Call on a goroutine of its own and
-// returns its future.
-func (c hostErrorClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeContext describes the service service_names.Context, which guests
-// import as the module "service_names.Context", as RegisterContext registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeContext() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   ContextServiceName,
-		Module: "service_names.Context",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Context_Call_FullName),
-			},
+// Error_ServiceDesc describes the service service_names.Error. It must not be
+// changed.
+var Error_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: ErrorServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(10)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: ErrorServiceName, Name: "Call", FullName: Error_Call_FullName},
+			Handler: parigotimpl.Handle(ErrorServer.Call, ErrorIntoServer.CallInto, bridgeError_Call),
 		},
-	}
+	},
 }
 
-// RegisterContext registers impl with e as the service service_names.Context.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterContext(ctx context.Context, e eng.Engine, impl ContextImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeContext()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeContext_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Context_Call_FullName, impl, ContextImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeContext_Call returns the host function of service_names.Context.Call.
-func bridgeContext_Call(impl ContextImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, ContextImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Context_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeError_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Error_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // ContextClient calls the service service_names.Context. It is safe for
@@ -1308,113 +728,63 @@ func bridgeContext_Call(impl ContextImpl) eng.HostFunc {
 type ContextClient interface {
 	// Call calls service_names.Context.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewContextClient returns a client that calls service_names.Context through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewContextClient(conn parigotimpl.Conn) ContextClient {
+	return clientContext{conn}
+}
+
+// NewLocalContextClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalContextClient(impl ContextServer) ContextClient {
+	return clientContext{parigotimpl.Local(&Context_ServiceDesc, impl)}
+}
+
+// clientContext is the ContextClient for every connection.
+type clientContext struct{ conn parigotimpl.Conn }
+
+func (c clientContext) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Context_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// ContextIntoServer is the form of ContextServer that [pluginsdk.Into] asks
+// for: each method fills resp, which is empty and not the method's any more
+// when it returns.
+type ContextIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalContextClient returns a client of service_names.Context that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalContextClient(impl ContextImpl) ContextClient {
-	return localContextClient{impl: impl}
+// RegisterContext registers impl with e as the service service_names.Context,
+// which guests import as the module "service_names.Context". It fails when
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterContext(ctx context.Context, e eng.Engine, impl ContextServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Context_ServiceDesc, impl, opts...)
 }
 
-// localContextClient is the client that NewLocalContextClient returns.
-type localContextClient struct {
-	impl ContextImpl
-}
-
-// Call calls service_names.Context.Call.
-func (c localContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Context.Call into resp.
-func (c localContextClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Context_Call_FullName, c.impl, ContextImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Context.Call on a goroutine of its own and
-// returns its future.
-func (c localContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewContextHostClient returns a client of service_names.Context that calls
-// the guests that serve it, through d.
-func NewContextHostClient(d pluginsdk.Dispatcher) ContextClient {
-	return hostContextClient{dispatcher: d}
-}
-
-// hostContextClient is the client that NewContextHostClient returns.
-type hostContextClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Context.Call.
-func (c hostContextClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Context.Call into resp.
-func (c hostContextClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, ContextServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Context.Call on a goroutine of its own and
-// returns its future.
-func (c hostContextClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeEngine describes the service service_names.Engine, which guests
-// import as the module "service_names.Engine", as RegisterEngine registers it,
-// without its implementation and the bridges. The caller may change what it
-// gets.
-func DescribeEngine() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   EngineServiceName,
-		Module: "service_names.Engine",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Engine_Call_FullName),
-			},
+// Context_ServiceDesc describes the service service_names.Context. It must not
+// be changed.
+var Context_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: ContextServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(11)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: ContextServiceName, Name: "Call", FullName: Context_Call_FullName},
+			Handler: parigotimpl.Handle(ContextServer.Call, ContextIntoServer.CallInto, bridgeContext_Call),
 		},
-	}
+	},
 }
 
-// RegisterEngine registers impl with e as the service service_names.Engine. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterEngine(ctx context.Context, e eng.Engine, impl EngineImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeEngine()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeEngine_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Engine_Call_FullName, impl, EngineImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeEngine_Call returns the host function of service_names.Engine.Call.
-func bridgeEngine_Call(impl EngineImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, EngineImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Engine_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeContext_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Context_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // EngineClient calls the service service_names.Engine. It is safe for
@@ -1422,112 +792,63 @@ func bridgeEngine_Call(impl EngineImpl) eng.HostFunc {
 type EngineClient interface {
 	// Call calls service_names.Engine.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewEngineClient returns a client that calls service_names.Engine through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewEngineClient(conn parigotimpl.Conn) EngineClient {
+	return clientEngine{conn}
+}
+
+// NewLocalEngineClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalEngineClient(impl EngineServer) EngineClient {
+	return clientEngine{parigotimpl.Local(&Engine_ServiceDesc, impl)}
+}
+
+// clientEngine is the EngineClient for every connection.
+type clientEngine struct{ conn parigotimpl.Conn }
+
+func (c clientEngine) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Engine_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// EngineIntoServer is the form of EngineServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type EngineIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalEngineClient returns a client of service_names.Engine that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalEngineClient(impl EngineImpl) EngineClient {
-	return localEngineClient{impl: impl}
+// RegisterEngine registers impl with e as the service service_names.Engine,
+// which guests import as the module "service_names.Engine". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterEngine(ctx context.Context, e eng.Engine, impl EngineServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Engine_ServiceDesc, impl, opts...)
 }
 
-// localEngineClient is the client that NewLocalEngineClient returns.
-type localEngineClient struct {
-	impl EngineImpl
-}
-
-// Call calls service_names.Engine.Call.
-func (c localEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Engine.Call into resp.
-func (c localEngineClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Engine_Call_FullName, c.impl, EngineImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Engine.Call on a goroutine of its own and
-// returns its future.
-func (c localEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewEngineHostClient returns a client of service_names.Engine that calls the
-// guests that serve it, through d.
-func NewEngineHostClient(d pluginsdk.Dispatcher) EngineClient {
-	return hostEngineClient{dispatcher: d}
-}
-
-// hostEngineClient is the client that NewEngineHostClient returns.
-type hostEngineClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Engine.Call.
-func (c hostEngineClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Engine.Call into resp.
-func (c hostEngineClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, EngineServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Engine.Call on a goroutine of its own and
-// returns its future.
-func (c hostEngineClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// DescribeNames describes the service service_names.Names, which guests import
-// as the module "service_names.Names", as RegisterNames registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeNames() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   NamesServiceName,
-		Module: "service_names.Names",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Names_Call_FullName),
-			},
+// Engine_ServiceDesc describes the service service_names.Engine. It must not
+// be changed.
+var Engine_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: EngineServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(12)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: EngineServiceName, Name: "Call", FullName: Engine_Call_FullName},
+			Handler: parigotimpl.Handle(EngineServer.Call, EngineIntoServer.CallInto, bridgeEngine_Call),
 		},
-	}
+	},
 }
 
-// RegisterNames registers impl with e as the service service_names.Names. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterNames(ctx context.Context, e eng.Engine, impl NamesImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeNames()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeNames_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Names_Call_FullName, impl, NamesImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeNames_Call returns the host function of service_names.Names.Call.
-func bridgeNames_Call(impl NamesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, NamesImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Names_Call_FullName, m, stack, call, new(names.Word), new(names.Word))
-	}
+func bridgeEngine_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Engine_Call_FullName, m, stack, h.Serve, req, resp)
 }
 
 // NamesClient calls the service service_names.Names. It is safe for concurrent
@@ -1535,74 +856,61 @@ func bridgeNames_Call(impl NamesImpl) eng.HostFunc {
 type NamesClient interface {
 	// Call calls service_names.Names.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewNamesClient returns a client that calls service_names.Names through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewNamesClient(conn parigotimpl.Conn) NamesClient {
+	return clientNames{conn}
+}
+
+// NewLocalNamesClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalNamesClient(impl NamesServer) NamesClient {
+	return clientNames{parigotimpl.Local(&Names_ServiceDesc, impl)}
+}
+
+// clientNames is the NamesClient for every connection.
+type clientNames struct{ conn parigotimpl.Conn }
+
+func (c clientNames) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Names_ServiceDesc.Methods[0], req, new(names.Word))
+}
+
+// NamesIntoServer is the form of NamesServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type NamesIntoServer interface {
 	CallInto(ctx context.Context, req *names.Word, resp *names.Word) error
 }
 
-// NewLocalNamesClient returns a client of service_names.Names that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalNamesClient(impl NamesImpl) NamesClient {
-	return localNamesClient{impl: impl}
+// RegisterNames registers impl with e as the service service_names.Names,
+// which guests import as the module "service_names.Names". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterNames(ctx context.Context, e eng.Engine, impl NamesServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Names_ServiceDesc, impl, opts...)
 }
 
-// localNamesClient is the client that NewLocalNamesClient returns.
-type localNamesClient struct {
-	impl NamesImpl
+// Names_ServiceDesc describes the service service_names.Names. It must not be
+// changed.
+var Names_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: NamesServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return names.File_service_names_names_proto.Services().Get(13)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: NamesServiceName, Name: "Call", FullName: Names_Call_FullName},
+			Handler: parigotimpl.Handle(NamesServer.Call, NamesIntoServer.CallInto, bridgeNames_Call),
+		},
+	},
 }
 
-// Call calls service_names.Names.Call.
-func (c localNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Names.Call into resp.
-func (c localNamesClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	return pluginsdk.CallLocal(ctx, Names_Call_FullName, c.impl, NamesImpl.Call, req, resp)
-}
-
-// CallAsync calls service_names.Names.Call on a goroutine of its own and
-// returns its future.
-func (c localNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewNamesHostClient returns a client of service_names.Names that calls the
-// guests that serve it, through d.
-func NewNamesHostClient(d pluginsdk.Dispatcher) NamesClient {
-	return hostNamesClient{dispatcher: d}
-}
-
-// hostNamesClient is the client that NewNamesHostClient returns.
-type hostNamesClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls service_names.Names.Call.
-func (c hostNamesClient) Call(ctx context.Context, req *names.Word) (*names.Word, error) {
-	resp := new(names.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls service_names.Names.Call into resp.
-func (c hostNamesClient) CallInto(ctx context.Context, req *names.Word, resp *names.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, NamesServiceName, "Call", req, resp)
-}
-
-// CallAsync calls service_names.Names.Call on a goroutine of its own and
-// returns its future.
-func (c hostNamesClient) CallAsync(ctx context.Context, req *names.Word) *future.Method[*names.Word, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeNames_Call(ctx context.Context, h *parigotimpl.Handler[*names.Word, *names.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Names_Call_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,33 +19,24 @@ const (
 	Type_Call_FullName = "service_names.Type.Call"
 )
 
-// TypeImpl is what an implementation of the service service_names.Type
-// provides to its host. Embed UnimplementedTypeImpl by value, so that a method
-// that the service gets later does not break the build. A method fills resp,
-// which is empty and belongs to its caller: it keeps neither req nor resp when
-// it returns. An error made by package status arrives in the guest as it is;
-// the text of any other error stays in the host.
-type TypeImpl interface {
-	// Call handles service_names.Type.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedTypeImpl answers every method of service_names.Type with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedTypeImpl struct{}
-
-// Call answers that service_names.Type.Call is not implemented.
-func (UnimplementedTypeImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Type_Call_FullName+" is not implemented")
-}
-
-// TypeServer is what an implementation of the service service_names.Type in a
-// guest provides, see ServeType. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// TypeServer is the service service_names.Type for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedTypeServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type TypeServer interface {
-	// Call handles service_names.Type.Call.
+	// Call serves service_names.Type.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedTypeServer answers every method of service_names.Type with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedTypeServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedTypeServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Type_Call_FullName+" is not implemented")
 }
 
 // InterfaceServiceName is the full name of the service
@@ -57,35 +48,24 @@ const (
 	Interface_Call_FullName = "service_names.Interface.Call"
 )
 
-// InterfaceImpl is what an implementation of the service
-// service_names.Interface provides to its host. Embed
-// UnimplementedInterfaceImpl by value, so that a method that the service gets
-// later does not break the build. A method fills resp, which is empty and
-// belongs to its caller: it keeps neither req nor resp when it returns. An
-// error made by package status arrives in the guest as it is; the text of any
-// other error stays in the host.
-type InterfaceImpl interface {
-	// Call handles service_names.Interface.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedInterfaceImpl answers every method of service_names.Interface
-// with the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedInterfaceImpl struct{}
-
-// Call answers that service_names.Interface.Call is not implemented.
-func (UnimplementedInterfaceImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Interface_Call_FullName+" is not implemented")
-}
-
-// InterfaceServer is what an implementation of the service
-// service_names.Interface in a guest provides, see ServeInterface. Methods are
-// called concurrently, each call on a goroutine of its own. An error made by
-// package status arrives at the caller as it is; the text of any other error
-// stays in the guest.
+// InterfaceServer is the service service_names.Interface for those who
+// implement it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedInterfaceServer by value, so that a method that the service
+// gets later does not break the build. Methods are called concurrently. An
+// error of package status reaches the caller as it is; of other errors the
+// text does not.
 type InterfaceServer interface {
-	// Call handles service_names.Interface.Call.
+	// Call serves service_names.Interface.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedInterfaceServer answers every method of service_names.Interface
+// with UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedInterfaceServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedInterfaceServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Interface_Call_FullName+" is not implemented")
 }
 
 // MapServiceName is the full name of the service service_names.Map.
@@ -96,33 +76,23 @@ const (
 	Map_Call_FullName = "service_names.Map.Call"
 )
 
-// MapImpl is what an implementation of the service service_names.Map provides
-// to its host. Embed UnimplementedMapImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type MapImpl interface {
-	// Call handles service_names.Map.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedMapImpl answers every method of service_names.Map with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedMapImpl struct{}
-
-// Call answers that service_names.Map.Call is not implemented.
-func (UnimplementedMapImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Map_Call_FullName+" is not implemented")
-}
-
-// MapServer is what an implementation of the service service_names.Map in a
-// guest provides, see ServeMap. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// MapServer is the service service_names.Map for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedMapServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type MapServer interface {
-	// Call handles service_names.Map.Call.
+	// Call serves service_names.Map.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedMapServer answers every method of service_names.Map with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedMapServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedMapServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Map_Call_FullName+" is not implemented")
 }
 
 // AServiceName is the full name of the service service_names.A.
@@ -133,33 +103,23 @@ const (
 	A_Call_FullName = "service_names.A.Call"
 )
 
-// AImpl is what an implementation of the service service_names.A provides to
-// its host. Embed UnimplementedAImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type AImpl interface {
-	// Call handles service_names.A.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedAImpl answers every method of service_names.A with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedAImpl struct{}
-
-// Call answers that service_names.A.Call is not implemented.
-func (UnimplementedAImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, A_Call_FullName+" is not implemented")
-}
-
-// AServer is what an implementation of the service service_names.A in a guest
-// provides, see ServeA. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// AServer is the service service_names.A for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedAServer by value,
+// so that a method that the service gets later does not break the build.
+// Methods are called concurrently. An error of package status reaches the
+// caller as it is; of other errors the text does not.
 type AServer interface {
-	// Call handles service_names.A.Call.
+	// Call serves service_names.A.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedAServer answers every method of service_names.A with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedAServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedAServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, A_Call_FullName+" is not implemented")
 }
 
 // CtxServiceName is the full name of the service service_names.Ctx.
@@ -170,33 +130,23 @@ const (
 	Ctx_Call_FullName = "service_names.Ctx.Call"
 )
 
-// CtxImpl is what an implementation of the service service_names.Ctx provides
-// to its host. Embed UnimplementedCtxImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type CtxImpl interface {
-	// Call handles service_names.Ctx.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedCtxImpl answers every method of service_names.Ctx with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedCtxImpl struct{}
-
-// Call answers that service_names.Ctx.Call is not implemented.
-func (UnimplementedCtxImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Ctx_Call_FullName+" is not implemented")
-}
-
-// CtxServer is what an implementation of the service service_names.Ctx in a
-// guest provides, see ServeCtx. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// CtxServer is the service service_names.Ctx for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedCtxServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type CtxServer interface {
-	// Call handles service_names.Ctx.Call.
+	// Call serves service_names.Ctx.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedCtxServer answers every method of service_names.Ctx with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedCtxServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedCtxServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Ctx_Call_FullName+" is not implemented")
 }
 
 // ReqServiceName is the full name of the service service_names.Req.
@@ -207,33 +157,23 @@ const (
 	Req_Call_FullName = "service_names.Req.Call"
 )
 
-// ReqImpl is what an implementation of the service service_names.Req provides
-// to its host. Embed UnimplementedReqImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type ReqImpl interface {
-	// Call handles service_names.Req.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedReqImpl answers every method of service_names.Req with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedReqImpl struct{}
-
-// Call answers that service_names.Req.Call is not implemented.
-func (UnimplementedReqImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Req_Call_FullName+" is not implemented")
-}
-
-// ReqServer is what an implementation of the service service_names.Req in a
-// guest provides, see ServeReq. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// ReqServer is the service service_names.Req for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedReqServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type ReqServer interface {
-	// Call handles service_names.Req.Call.
+	// Call serves service_names.Req.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedReqServer answers every method of service_names.Req with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedReqServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedReqServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Req_Call_FullName+" is not implemented")
 }
 
 // RespServiceName is the full name of the service service_names.Resp.
@@ -244,33 +184,24 @@ const (
 	Resp_Call_FullName = "service_names.Resp.Call"
 )
 
-// RespImpl is what an implementation of the service service_names.Resp
-// provides to its host. Embed UnimplementedRespImpl by value, so that a method
-// that the service gets later does not break the build. A method fills resp,
-// which is empty and belongs to its caller: it keeps neither req nor resp when
-// it returns. An error made by package status arrives in the guest as it is;
-// the text of any other error stays in the host.
-type RespImpl interface {
-	// Call handles service_names.Resp.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedRespImpl answers every method of service_names.Resp with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedRespImpl struct{}
-
-// Call answers that service_names.Resp.Call is not implemented.
-func (UnimplementedRespImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Resp_Call_FullName+" is not implemented")
-}
-
-// RespServer is what an implementation of the service service_names.Resp in a
-// guest provides, see ServeResp. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// RespServer is the service service_names.Resp for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedRespServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type RespServer interface {
-	// Call handles service_names.Resp.Call.
+	// Call serves service_names.Resp.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedRespServer answers every method of service_names.Resp with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedRespServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedRespServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Resp_Call_FullName+" is not implemented")
 }
 
 // ErrServiceName is the full name of the service service_names.Err.
@@ -281,33 +212,23 @@ const (
 	Err_Call_FullName = "service_names.Err.Call"
 )
 
-// ErrImpl is what an implementation of the service service_names.Err provides
-// to its host. Embed UnimplementedErrImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type ErrImpl interface {
-	// Call handles service_names.Err.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedErrImpl answers every method of service_names.Err with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedErrImpl struct{}
-
-// Call answers that service_names.Err.Call is not implemented.
-func (UnimplementedErrImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Err_Call_FullName+" is not implemented")
-}
-
-// ErrServer is what an implementation of the service service_names.Err in a
-// guest provides, see ServeErr. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// ErrServer is the service service_names.Err for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedErrServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type ErrServer interface {
-	// Call handles service_names.Err.Call.
+	// Call serves service_names.Err.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedErrServer answers every method of service_names.Err with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedErrServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedErrServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Err_Call_FullName+" is not implemented")
 }
 
 // ImplServiceName is the full name of the service service_names.Impl.
@@ -318,33 +239,24 @@ const (
 	Impl_Call_FullName = "service_names.Impl.Call"
 )
 
-// ImplImpl is what an implementation of the service service_names.Impl
-// provides to its host. Embed UnimplementedImplImpl by value, so that a method
-// that the service gets later does not break the build. A method fills resp,
-// which is empty and belongs to its caller: it keeps neither req nor resp when
-// it returns. An error made by package status arrives in the guest as it is;
-// the text of any other error stays in the host.
-type ImplImpl interface {
-	// Call handles service_names.Impl.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedImplImpl answers every method of service_names.Impl with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedImplImpl struct{}
-
-// Call answers that service_names.Impl.Call is not implemented.
-func (UnimplementedImplImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Impl_Call_FullName+" is not implemented")
-}
-
-// ImplServer is what an implementation of the service service_names.Impl in a
-// guest provides, see ServeImpl. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// ImplServer is the service service_names.Impl for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedImplServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type ImplServer interface {
-	// Call handles service_names.Impl.Call.
+	// Call serves service_names.Impl.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedImplServer answers every method of service_names.Impl with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedImplServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedImplServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Impl_Call_FullName+" is not implemented")
 }
 
 // ClientServiceName is the full name of the service service_names.Client.
@@ -355,33 +267,24 @@ const (
 	Client_Call_FullName = "service_names.Client.Call"
 )
 
-// ClientImpl is what an implementation of the service service_names.Client
-// provides to its host. Embed UnimplementedClientImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type ClientImpl interface {
-	// Call handles service_names.Client.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedClientImpl answers every method of service_names.Client with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedClientImpl struct{}
-
-// Call answers that service_names.Client.Call is not implemented.
-func (UnimplementedClientImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Client_Call_FullName+" is not implemented")
-}
-
-// ClientServer is what an implementation of the service service_names.Client
-// in a guest provides, see ServeClient. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// ClientServer is the service service_names.Client for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedClientServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type ClientServer interface {
-	// Call handles service_names.Client.Call.
+	// Call serves service_names.Client.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedClientServer answers every method of service_names.Client with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedClientServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedClientServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Client_Call_FullName+" is not implemented")
 }
 
 // ErrorServiceName is the full name of the service service_names.Error.
@@ -392,33 +295,24 @@ const (
 	Error_Call_FullName = "service_names.Error.Call"
 )
 
-// ErrorImpl is what an implementation of the service service_names.Error
-// provides to its host. Embed UnimplementedErrorImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type ErrorImpl interface {
-	// Call handles service_names.Error.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedErrorImpl answers every method of service_names.Error with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedErrorImpl struct{}
-
-// Call answers that service_names.Error.Call is not implemented.
-func (UnimplementedErrorImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Error_Call_FullName+" is not implemented")
-}
-
-// ErrorServer is what an implementation of the service service_names.Error in
-// a guest provides, see ServeError. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// ErrorServer is the service service_names.Error for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedErrorServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type ErrorServer interface {
-	// Call handles service_names.Error.Call.
+	// Call serves service_names.Error.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedErrorServer answers every method of service_names.Error with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedErrorServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedErrorServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Error_Call_FullName+" is not implemented")
 }
 
 // ContextServiceName is the full name of the service service_names.Context.
@@ -429,33 +323,24 @@ const (
 	Context_Call_FullName = "service_names.Context.Call"
 )
 
-// ContextImpl is what an implementation of the service service_names.Context
-// provides to its host. Embed UnimplementedContextImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type ContextImpl interface {
-	// Call handles service_names.Context.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedContextImpl answers every method of service_names.Context with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedContextImpl struct{}
-
-// Call answers that service_names.Context.Call is not implemented.
-func (UnimplementedContextImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Context_Call_FullName+" is not implemented")
-}
-
-// ContextServer is what an implementation of the service service_names.Context
-// in a guest provides, see ServeContext. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// ContextServer is the service service_names.Context for those who implement
+// it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedContextServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type ContextServer interface {
-	// Call handles service_names.Context.Call.
+	// Call serves service_names.Context.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedContextServer answers every method of service_names.Context
+// with UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedContextServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedContextServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Context_Call_FullName+" is not implemented")
 }
 
 // EngineServiceName is the full name of the service service_names.Engine.
@@ -466,33 +351,24 @@ const (
 	Engine_Call_FullName = "service_names.Engine.Call"
 )
 
-// EngineImpl is what an implementation of the service service_names.Engine
-// provides to its host. Embed UnimplementedEngineImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type EngineImpl interface {
-	// Call handles service_names.Engine.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedEngineImpl answers every method of service_names.Engine with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedEngineImpl struct{}
-
-// Call answers that service_names.Engine.Call is not implemented.
-func (UnimplementedEngineImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Engine_Call_FullName+" is not implemented")
-}
-
-// EngineServer is what an implementation of the service service_names.Engine
-// in a guest provides, see ServeEngine. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// EngineServer is the service service_names.Engine for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedEngineServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type EngineServer interface {
-	// Call handles service_names.Engine.Call.
+	// Call serves service_names.Engine.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedEngineServer answers every method of service_names.Engine with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedEngineServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedEngineServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Engine_Call_FullName+" is not implemented")
 }
 
 // NamesServiceName is the full name of the service service_names.Names.
@@ -503,31 +379,22 @@ const (
 	Names_Call_FullName = "service_names.Names.Call"
 )
 
-// NamesImpl is what an implementation of the service service_names.Names
-// provides to its host. Embed UnimplementedNamesImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type NamesImpl interface {
-	// Call handles service_names.Names.Call.
-	Call(ctx context.Context, req *names.Word, resp *names.Word) error
-}
-
-// UnimplementedNamesImpl answers every method of service_names.Names with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedNamesImpl struct{}
-
-// Call answers that service_names.Names.Call is not implemented.
-func (UnimplementedNamesImpl) Call(context.Context, *names.Word, *names.Word) error {
-	return status.Error(status.Unimplemented, Names_Call_FullName+" is not implemented")
-}
-
-// NamesServer is what an implementation of the service service_names.Names in
-// a guest provides, see ServeNames. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// NamesServer is the service service_names.Names for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedNamesServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type NamesServer interface {
-	// Call handles service_names.Names.Call.
+	// Call serves service_names.Names.Call.
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
+}
+
+// UnimplementedNamesServer answers every method of service_names.Names with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedNamesServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedNamesServer) Call(context.Context, *names.Word) (*names.Word, error) {
+	return nil, status.Error(status.Unimplemented, Names_Call_FullName+" is not implemented")
 }

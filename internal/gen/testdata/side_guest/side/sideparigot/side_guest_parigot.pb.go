@@ -8,7 +8,6 @@ package sideparigot
 import (
 	context "context"
 	side "github.com/iansmith/parigot/internal/gen/testdata/side_guest/side"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,41 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importSide_Call is the host's function for side_guest.Side.Call.
-//
-//go:wasmimport side_guest.Side Call
-//go:noescape
-func importSide_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSide_Call = guest.Method{Import: importSide_Call}
-
-// SideClient calls the service side_guest.Side. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type SideClient struct {
-	calls callsSideClient
-}
-
-// callsSideClient makes the calls of a SideClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsSideClient interface {
-	callCall(ctx context.Context, req *side.Word) (*side.Word, error)
-	callCallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error]
-	callCallInto(ctx context.Context, req *side.Word, resp *side.Word) error
-}
+// SideClient calls the service side_guest.Side. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type SideClient struct{ calls callsSide }
 
 // Call calls side_guest.Side.Call.
 func (c SideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c SideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsSide makes the calls of a SideClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSide interface {
+	callCall(ctx context.Context, req *side.Word) (*side.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c SideClient) CallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewSideClient returns a client of side_guest.Side that calls the host. A
+// NewSideClient returns a client that calls side_guest.Side in the host. A
 // guest that links it runs only in a host that has the module
-// "side_guest.Side". With [guest.Borrowed] responses are good until the next
-// call.
+// "side_guest.Side".
 func NewSideClient(opts ...guest.ClientOption) SideClient {
-	return SideClient{&guestSideClient{client: guest.NewClient(opts...)}}
+	return SideClient{importedSide{guest.NewClient(opts...)}}
 }
 
-// guestSideClient calls the host.
-type guestSideClient struct {
-	client guest.Client
-}
+// importedSide calls the host.
+type importedSide struct{ client guest.Client }
 
-func (c *guestSideClient) callCall(ctx context.Context, req *side.Word) (*side.Word, error) {
-	resp := new(side.Word)
-	if err := methodSide_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport side_guest.Side Call
+//go:noescape
+func importSide_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestSideClient) callCallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
-	return methodSide_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodSide_Call = guest.Method{Import: importSide_Call}
 
-func (c *guestSideClient) callCallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
-	return guest.Async(ctx, &methodSide_Call, c.client, req, new(side.Word))
+func (c importedSide) callCall(ctx context.Context, req *side.Word) (*side.Word, error) {
+	return guest.Call[side.Word](ctx, c.client, &methodSide_Call, req)
 }
 
 // ServeSide serves impl as the service side_guest.Side to the other guests of
@@ -94,45 +61,33 @@ func (c *guestSideClient) callCallAsync(ctx context.Context, req *side.Word) *fu
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeSide(ctx context.Context, impl SideServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedSide(impl), requires...)
+}
+
+// servedSide returns how the guest serves impl.
+func servedSide(impl SideServer) kernel.Service {
+	return kernel.Service{
 		Name: SideServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, SideServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, SideServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateSide returns a client of side_guest.Side that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateSide returns a client that calls the guests that serve
+// side_guest.Side. It waits until one does: see [kernel.Locate].
 func LocateSide(ctx context.Context) (SideClient, error) {
 	remote, err := kernel.Locate(ctx, SideServiceName, "Call")
 	if err != nil {
 		return SideClient{}, err
 	}
-	return SideClient{locatedSideClient{remote: remote}}, nil
+	return SideClient{locatedSide{remote}}, nil
 }
 
-// locatedSideClient calls guests that serve.
-type locatedSideClient struct {
-	remote *kernel.Remote
-}
+// locatedSide calls guests that serve.
+type locatedSide struct{ remote *kernel.Remote }
 
-func (c locatedSideClient) callCall(ctx context.Context, req *side.Word) (*side.Word, error) {
-	resp := new(side.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedSideClient) callCallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedSideClient) callCallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(side.Word))
+func (c locatedSide) callCall(ctx context.Context, req *side.Word) (*side.Word, error) {
+	return kernel.Call[side.Word](ctx, c.remote, 0, req)
 }

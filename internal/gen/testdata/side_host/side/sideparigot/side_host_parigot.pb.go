@@ -10,9 +10,9 @@ import (
 	side "github.com/iansmith/parigot/internal/gen/testdata/side_host/side"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeSide describes the service side_host.Side, which guests import as
-// the module "side_host.Side", as RegisterSide registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeSide() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   SideServiceName,
-		Module: "side_host.Side",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Side_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterSide registers impl with e as the service side_host.Side. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterSide(ctx context.Context, e eng.Engine, impl SideImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeSide()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeSide_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Side_Call_FullName, impl, SideImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeSide_Call returns the host function of side_host.Side.Call.
-func bridgeSide_Call(impl SideImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SideImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Side_Call_FullName, m, stack, call, new(side.Word), new(side.Word))
-	}
-}
-
 // SideClient calls the service side_host.Side. It is safe for concurrent use.
 // In guests it is a struct.
 type SideClient interface {
 	// Call calls side_host.Side.Call.
 	Call(ctx context.Context, req *side.Word) (*side.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewSideClient returns a client that calls side_host.Side through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewSideClient(conn parigotimpl.Conn) SideClient {
+	return clientSide{conn}
+}
+
+// NewLocalSideClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalSideClient(impl SideServer) SideClient {
+	return clientSide{parigotimpl.Local(&Side_ServiceDesc, impl)}
+}
+
+// clientSide is the SideClient for every connection.
+type clientSide struct{ conn parigotimpl.Conn }
+
+func (c clientSide) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Side_ServiceDesc.Methods[0], req, new(side.Word))
+}
+
+// SideIntoServer is the form of SideServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type SideIntoServer interface {
 	CallInto(ctx context.Context, req *side.Word, resp *side.Word) error
 }
 
-// NewLocalSideClient returns a client of side_host.Side that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalSideClient(impl SideImpl) SideClient {
-	return localSideClient{impl: impl}
+// RegisterSide registers impl with e as the service side_host.Side, which
+// guests import as the module "side_host.Side". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterSide(ctx context.Context, e eng.Engine, impl SideServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Side_ServiceDesc, impl, opts...)
 }
 
-// localSideClient is the client that NewLocalSideClient returns.
-type localSideClient struct {
-	impl SideImpl
+// Side_ServiceDesc describes the service side_host.Side. It must not be
+// changed.
+var Side_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: SideServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return side.File_side_host_side_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: SideServiceName, Name: "Call", FullName: Side_Call_FullName},
+			Handler: parigotimpl.Handle(SideServer.Call, SideIntoServer.CallInto, bridgeSide_Call),
+		},
+	},
 }
 
-// Call calls side_host.Side.Call.
-func (c localSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
-	resp := new(side.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls side_host.Side.Call into resp.
-func (c localSideClient) CallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
-	return pluginsdk.CallLocal(ctx, Side_Call_FullName, c.impl, SideImpl.Call, req, resp)
-}
-
-// CallAsync calls side_host.Side.Call on a goroutine of its own and returns
-// its future.
-func (c localSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewSideHostClient returns a client of side_host.Side that calls the guests
-// that serve it, through d.
-func NewSideHostClient(d pluginsdk.Dispatcher) SideClient {
-	return hostSideClient{dispatcher: d}
-}
-
-// hostSideClient is the client that NewSideHostClient returns.
-type hostSideClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls side_host.Side.Call.
-func (c hostSideClient) Call(ctx context.Context, req *side.Word) (*side.Word, error) {
-	resp := new(side.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls side_host.Side.Call into resp.
-func (c hostSideClient) CallInto(ctx context.Context, req *side.Word, resp *side.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, SideServiceName, "Call", req, resp)
-}
-
-// CallAsync calls side_host.Side.Call on a goroutine of its own and returns
-// its future.
-func (c hostSideClient) CallAsync(ctx context.Context, req *side.Word) *future.Method[*side.Word, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeSide_Call(ctx context.Context, h *parigotimpl.Handler[*side.Word, *side.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Side_Call_FullName, m, stack, h.Serve, req, resp)
 }

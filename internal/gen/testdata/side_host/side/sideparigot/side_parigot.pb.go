@@ -19,31 +19,22 @@ const (
 	Side_Call_FullName = "side_host.Side.Call"
 )
 
-// SideImpl is what an implementation of the service side_host.Side provides to
-// its host. Embed UnimplementedSideImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type SideImpl interface {
-	// Call handles side_host.Side.Call.
-	Call(ctx context.Context, req *side.Word, resp *side.Word) error
-}
-
-// UnimplementedSideImpl answers every method of side_host.Side with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedSideImpl struct{}
-
-// Call answers that side_host.Side.Call is not implemented.
-func (UnimplementedSideImpl) Call(context.Context, *side.Word, *side.Word) error {
-	return status.Error(status.Unimplemented, Side_Call_FullName+" is not implemented")
-}
-
-// SideServer is what an implementation of the service side_host.Side in a
-// guest provides, see ServeSide. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// SideServer is the service side_host.Side for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedSideServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type SideServer interface {
-	// Call handles side_host.Side.Call.
+	// Call serves side_host.Side.Call.
 	Call(ctx context.Context, req *side.Word) (*side.Word, error)
+}
+
+// UnimplementedSideServer answers every method of side_host.Side with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedSideServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedSideServer) Call(context.Context, *side.Word) (*side.Word, error) {
+	return nil, status.Error(status.Unimplemented, Side_Call_FullName+" is not implemented")
 }

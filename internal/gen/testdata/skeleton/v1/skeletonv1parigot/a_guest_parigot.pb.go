@@ -8,7 +8,6 @@ package skeletonv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
@@ -21,57 +20,18 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importHTTPFiles_Get is the host's function for skeleton.HTTPFiles.Get.
-//
-//go:wasmimport skeleton.HTTPFiles Get
-//go:noescape
-func importHTTPFiles_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodHTTPFiles_Get = guest.Method{Import: importHTTPFiles_Get}
-
-// importHTTPFiles_Purge is the host's function for skeleton.HTTPFiles.Purge.
-//
-//go:wasmimport skeleton.HTTPFiles Purge
-//go:noescape
-func importHTTPFiles_Purge(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodHTTPFiles_Purge = guest.Method{Import: importHTTPFiles_Purge}
-
 // HTTPFilesClient calls the service skeleton.HTTPFiles. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
 //
 // HTTPFiles serves files.
-type HTTPFilesClient struct {
-	calls callsHTTPFilesClient
-}
-
-// callsHTTPFilesClient makes the calls of a HTTPFilesClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsHTTPFilesClient interface {
-	callGet(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	callGetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	callGetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-	callPurge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
-	callPurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
-	callPurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
-}
+type HTTPFilesClient struct{ calls callsHTTPFiles }
 
 // Get gets one.
 func (c HTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	return c.calls.callGet(ctx, req)
-}
-
-// GetAsync is Get without the wait: it returns the future of the response.
-func (c HTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return c.calls.callGetAsync(ctx, req)
-}
-
-// GetInto is Get into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c HTTPFilesClient) GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return c.calls.callGetInto(ctx, req, resp)
 }
 
 // Purge calls skeleton.HTTPFiles.Purge.
@@ -82,66 +42,41 @@ func (c HTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptyp
 	return c.calls.callPurge(ctx, req)
 }
 
-// PurgeAsync is Purge without the wait: it returns the future of the response.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c HTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return c.calls.callPurgeAsync(ctx, req)
+// callsHTTPFiles makes the calls of a HTTPFilesClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsHTTPFiles interface {
+	callGet(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	callPurge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
 }
 
-// PurgeInto is Purge into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c HTTPFilesClient) PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return c.calls.callPurgeInto(ctx, req, resp)
-}
-
-// NewHTTPFilesClient returns a client of skeleton.HTTPFiles that calls the
+// NewHTTPFilesClient returns a client that calls skeleton.HTTPFiles in the
 // host. A guest that links it runs only in a host that has the module
-// "skeleton.HTTPFiles". With [guest.Borrowed] responses are good until the
-// next call.
+// "skeleton.HTTPFiles".
 func NewHTTPFilesClient(opts ...guest.ClientOption) HTTPFilesClient {
-	return HTTPFilesClient{&guestHTTPFilesClient{client: guest.NewClient(opts...)}}
+	return HTTPFilesClient{importedHTTPFiles{guest.NewClient(opts...)}}
 }
 
-// guestHTTPFilesClient calls the host.
-type guestHTTPFilesClient struct {
-	client guest.Client
+// importedHTTPFiles calls the host.
+type importedHTTPFiles struct{ client guest.Client }
+
+//go:wasmimport skeleton.HTTPFiles Get
+//go:noescape
+func importHTTPFiles_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodHTTPFiles_Get = guest.Method{Import: importHTTPFiles_Get}
+
+func (c importedHTTPFiles) callGet(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return guest.Call[v1.GetResponse](ctx, c.client, &methodHTTPFiles_Get, req)
 }
 
-func (c *guestHTTPFilesClient) callGet(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := methodHTTPFiles_Get.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport skeleton.HTTPFiles Purge
+//go:noescape
+func importHTTPFiles_Purge(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestHTTPFilesClient) callGetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return methodHTTPFiles_Get.CallInto(ctx, c.client, req, resp)
-}
+var methodHTTPFiles_Purge = guest.Method{Import: importHTTPFiles_Purge}
 
-func (c *guestHTTPFilesClient) callGetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return guest.Async(ctx, &methodHTTPFiles_Get, c.client, req, new(v1.GetResponse))
-}
-
-func (c *guestHTTPFilesClient) callPurge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := methodHTTPFiles_Purge.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestHTTPFilesClient) callPurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return methodHTTPFiles_Purge.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestHTTPFilesClient) callPurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return guest.Async(ctx, &methodHTTPFiles_Purge, c.client, req, new(emptypb.Empty))
+func (c importedHTTPFiles) callPurge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return guest.Call[emptypb.Empty](ctx, c.client, &methodHTTPFiles_Purge, req)
 }
 
 // ServeHTTPFiles serves impl as the service skeleton.HTTPFiles to the other
@@ -149,118 +84,51 @@ func (c *guestHTTPFilesClient) callPurgeAsync(ctx context.Context, req *emptypb.
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeHTTPFiles(ctx context.Context, impl HTTPFilesServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedHTTPFiles(impl), requires...)
+}
+
+// servedHTTPFiles returns how the guest serves impl.
+func servedHTTPFiles(impl HTTPFilesServer) kernel.Service {
+	return kernel.Service{
 		Name: HTTPFilesServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Get",
-				Handler: kernel.Adapt(impl, HTTPFilesServer.Get),
-			},
-			{
-				Name:    "Purge",
-				Handler: kernel.Adapt(impl, HTTPFilesServer.Purge),
-			},
+			{Name: "Get", Handler: kernel.Adapt(impl, HTTPFilesServer.Get)},
+			{Name: "Purge", Handler: kernel.Adapt(impl, HTTPFilesServer.Purge)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateHTTPFiles returns a client of skeleton.HTTPFiles that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateHTTPFiles returns a client that calls the guests that serve
+// skeleton.HTTPFiles. It waits until one does: see [kernel.Locate].
 func LocateHTTPFiles(ctx context.Context) (HTTPFilesClient, error) {
 	remote, err := kernel.Locate(ctx, HTTPFilesServiceName, "Get", "Purge")
 	if err != nil {
 		return HTTPFilesClient{}, err
 	}
-	return HTTPFilesClient{locatedHTTPFilesClient{remote: remote}}, nil
+	return HTTPFilesClient{locatedHTTPFiles{remote}}, nil
 }
 
-// locatedHTTPFilesClient calls guests that serve.
-type locatedHTTPFilesClient struct {
-	remote *kernel.Remote
+// locatedHTTPFiles calls guests that serve.
+type locatedHTTPFiles struct{ remote *kernel.Remote }
+
+func (c locatedHTTPFiles) callGet(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return kernel.Call[v1.GetResponse](ctx, c.remote, 0, req)
 }
 
-func (c locatedHTTPFilesClient) callGet(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.callGetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedHTTPFiles) callPurge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return kernel.Call[emptypb.Empty](ctx, c.remote, 1, req)
 }
 
-func (c locatedHTTPFilesClient) callGetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedHTTPFilesClient) callGetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
-}
-
-func (c locatedHTTPFilesClient) callPurge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.callPurgeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedHTTPFilesClient) callPurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedHTTPFilesClient) callPurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(emptypb.Empty))
-}
-
-// importLinux_Boot is the host's function for skeleton.Linux.Boot.
-//
-//go:wasmimport skeleton.Linux Boot
-//go:noescape
-func importLinux_Boot(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodLinux_Boot = guest.Method{Import: importLinux_Boot}
-
-// importLinux_UnimplementedLinuxImpl is the host's function for skeleton.Linux.UnimplementedLinuxImpl.
-//
-//go:wasmimport skeleton.Linux UnimplementedLinuxImpl
-//go:noescape
-func importLinux_UnimplementedLinuxImpl(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodLinux_UnimplementedLinuxImpl = guest.Method{Import: importLinux_UnimplementedLinuxImpl}
-
-// LinuxClient calls the service skeleton.Linux. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type LinuxClient struct {
-	calls callsLinuxClient
-}
-
-// callsLinuxClient makes the calls of a LinuxClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsLinuxClient interface {
-	callBoot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	callBootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	callBootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-	callUnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	callUnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	callUnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-}
+// LinuxClient calls the service skeleton.Linux. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type LinuxClient struct{ calls callsLinux }
 
 // Boot calls skeleton.Linux.Boot.
 func (c LinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	return c.calls.callBoot(ctx, req)
-}
-
-// BootAsync is Boot without the wait: it returns the future of the response.
-func (c LinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return c.calls.callBootAsync(ctx, req)
-}
-
-// BootInto is Boot into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c LinuxClient) BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return c.calls.callBootInto(ctx, req, resp)
 }
 
 // UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
@@ -268,61 +136,41 @@ func (c LinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequ
 	return c.calls.callUnimplementedLinuxImpl(ctx, req)
 }
 
-// UnimplementedLinuxImplAsync is UnimplementedLinuxImpl without the wait: it
-// returns the future of the response.
-func (c LinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return c.calls.callUnimplementedLinuxImplAsync(ctx, req)
+// callsLinux makes the calls of a LinuxClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsLinux interface {
+	callBoot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+	callUnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 }
 
-// UnimplementedLinuxImplInto is UnimplementedLinuxImpl into resp, a response
-// to use again: what it had is gone. After a call that failed it is undefined.
-func (c LinuxClient) UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return c.calls.callUnimplementedLinuxImplInto(ctx, req, resp)
-}
-
-// NewLinuxClient returns a client of skeleton.Linux that calls the host. A
+// NewLinuxClient returns a client that calls skeleton.Linux in the host. A
 // guest that links it runs only in a host that has the module
-// "skeleton.Linux". With [guest.Borrowed] responses are good until the next
-// call.
+// "skeleton.Linux".
 func NewLinuxClient(opts ...guest.ClientOption) LinuxClient {
-	return LinuxClient{&guestLinuxClient{client: guest.NewClient(opts...)}}
+	return LinuxClient{importedLinux{guest.NewClient(opts...)}}
 }
 
-// guestLinuxClient calls the host.
-type guestLinuxClient struct {
-	client guest.Client
+// importedLinux calls the host.
+type importedLinux struct{ client guest.Client }
+
+//go:wasmimport skeleton.Linux Boot
+//go:noescape
+func importLinux_Boot(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodLinux_Boot = guest.Method{Import: importLinux_Boot}
+
+func (c importedLinux) callBoot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return guest.Call[v1.GetResponse](ctx, c.client, &methodLinux_Boot, req)
 }
 
-func (c *guestLinuxClient) callBoot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := methodLinux_Boot.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport skeleton.Linux UnimplementedLinuxImpl
+//go:noescape
+func importLinux_UnimplementedLinuxImpl(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestLinuxClient) callBootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return methodLinux_Boot.CallInto(ctx, c.client, req, resp)
-}
+var methodLinux_UnimplementedLinuxImpl = guest.Method{Import: importLinux_UnimplementedLinuxImpl}
 
-func (c *guestLinuxClient) callBootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return guest.Async(ctx, &methodLinux_Boot, c.client, req, new(v1.GetResponse))
-}
-
-func (c *guestLinuxClient) callUnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := methodLinux_UnimplementedLinuxImpl.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestLinuxClient) callUnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return methodLinux_UnimplementedLinuxImpl.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestLinuxClient) callUnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return guest.Async(ctx, &methodLinux_UnimplementedLinuxImpl, c.client, req, new(v1.GetResponse))
+func (c importedLinux) callUnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return guest.Call[v1.GetResponse](ctx, c.client, &methodLinux_UnimplementedLinuxImpl, req)
 }
 
 // ServeLinux serves impl as the service skeleton.Linux to the other guests of
@@ -330,137 +178,78 @@ func (c *guestLinuxClient) callUnimplementedLinuxImplAsync(ctx context.Context, 
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeLinux(ctx context.Context, impl LinuxServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedLinux(impl), requires...)
+}
+
+// servedLinux returns how the guest serves impl.
+func servedLinux(impl LinuxServer) kernel.Service {
+	return kernel.Service{
 		Name: LinuxServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Boot",
-				Handler: kernel.Adapt(impl, LinuxServer.Boot),
-			},
-			{
-				Name:    "UnimplementedLinuxImpl",
-				Handler: kernel.Adapt(impl, LinuxServer.UnimplementedLinuxImpl),
-			},
+			{Name: "Boot", Handler: kernel.Adapt(impl, LinuxServer.Boot)},
+			{Name: "UnimplementedLinuxImpl", Handler: kernel.Adapt(impl, LinuxServer.UnimplementedLinuxImpl)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateLinux returns a client of skeleton.Linux that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateLinux returns a client that calls the guests that serve
+// skeleton.Linux. It waits until one does: see [kernel.Locate].
 func LocateLinux(ctx context.Context) (LinuxClient, error) {
 	remote, err := kernel.Locate(ctx, LinuxServiceName, "Boot", "UnimplementedLinuxImpl")
 	if err != nil {
 		return LinuxClient{}, err
 	}
-	return LinuxClient{locatedLinuxClient{remote: remote}}, nil
+	return LinuxClient{locatedLinux{remote}}, nil
 }
 
-// locatedLinuxClient calls guests that serve.
-type locatedLinuxClient struct {
-	remote *kernel.Remote
+// locatedLinux calls guests that serve.
+type locatedLinux struct{ remote *kernel.Remote }
+
+func (c locatedLinux) callBoot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return kernel.Call[v1.GetResponse](ctx, c.remote, 0, req)
 }
 
-func (c locatedLinuxClient) callBoot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.callBootInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedLinux) callUnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return kernel.Call[v1.GetResponse](ctx, c.remote, 1, req)
 }
-
-func (c locatedLinuxClient) callBootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedLinuxClient) callBootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
-}
-
-func (c locatedLinuxClient) callUnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.callUnimplementedLinuxImplInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedLinuxClient) callUnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedLinuxClient) callUnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.GetResponse))
-}
-
-// importCatalog_Describe is the host's function for skeleton.Catalog.Describe.
-//
-//go:wasmimport skeleton.Catalog Describe
-//go:noescape
-func importCatalog_Describe(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodCatalog_Describe = guest.Method{Import: importCatalog_Describe}
 
 // CatalogClient calls the service skeleton.Catalog. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type CatalogClient struct {
-	calls callsCatalogClient
-}
-
-// callsCatalogClient makes the calls of a CatalogClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsCatalogClient interface {
-	callDescribe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	callDescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	callDescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type CatalogClient struct{ calls callsCatalog }
 
 // Describe calls skeleton.Catalog.Describe.
 func (c CatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	return c.calls.callDescribe(ctx, req)
 }
 
-// DescribeAsync is Describe without the wait: it returns the future of the
-// response.
-func (c CatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return c.calls.callDescribeAsync(ctx, req)
+// callsCatalog makes the calls of a CatalogClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsCatalog interface {
+	callDescribe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 }
 
-// DescribeInto is Describe into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c CatalogClient) DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return c.calls.callDescribeInto(ctx, req, resp)
-}
-
-// NewCatalogClient returns a client of skeleton.Catalog that calls the host. A
+// NewCatalogClient returns a client that calls skeleton.Catalog in the host. A
 // guest that links it runs only in a host that has the module
-// "skeleton.Catalog". With [guest.Borrowed] responses are good until the next
-// call.
+// "skeleton.Catalog".
 func NewCatalogClient(opts ...guest.ClientOption) CatalogClient {
-	return CatalogClient{&guestCatalogClient{client: guest.NewClient(opts...)}}
+	return CatalogClient{importedCatalog{guest.NewClient(opts...)}}
 }
 
-// guestCatalogClient calls the host.
-type guestCatalogClient struct {
-	client guest.Client
-}
+// importedCatalog calls the host.
+type importedCatalog struct{ client guest.Client }
 
-func (c *guestCatalogClient) callDescribe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := methodCatalog_Describe.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport skeleton.Catalog Describe
+//go:noescape
+func importCatalog_Describe(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestCatalogClient) callDescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return methodCatalog_Describe.CallInto(ctx, c.client, req, resp)
-}
+var methodCatalog_Describe = guest.Method{Import: importCatalog_Describe}
 
-func (c *guestCatalogClient) callDescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return guest.Async(ctx, &methodCatalog_Describe, c.client, req, new(v1.GetResponse))
+func (c importedCatalog) callDescribe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return guest.Call[v1.GetResponse](ctx, c.client, &methodCatalog_Describe, req)
 }
 
 // ServeCatalog serves impl as the service skeleton.Catalog to the other guests
@@ -468,115 +257,71 @@ func (c *guestCatalogClient) callDescribeAsync(ctx context.Context, req *v1.GetR
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeCatalog(ctx context.Context, impl CatalogServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedCatalog(impl), requires...)
+}
+
+// servedCatalog returns how the guest serves impl.
+func servedCatalog(impl CatalogServer) kernel.Service {
+	return kernel.Service{
 		Name: CatalogServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Describe",
-				Handler: kernel.Adapt(impl, CatalogServer.Describe),
-			},
+			{Name: "Describe", Handler: kernel.Adapt(impl, CatalogServer.Describe)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateCatalog returns a client of skeleton.Catalog that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateCatalog returns a client that calls the guests that serve
+// skeleton.Catalog. It waits until one does: see [kernel.Locate].
 func LocateCatalog(ctx context.Context) (CatalogClient, error) {
 	remote, err := kernel.Locate(ctx, CatalogServiceName, "Describe")
 	if err != nil {
 		return CatalogClient{}, err
 	}
-	return CatalogClient{locatedCatalogClient{remote: remote}}, nil
+	return CatalogClient{locatedCatalog{remote}}, nil
 }
 
-// locatedCatalogClient calls guests that serve.
-type locatedCatalogClient struct {
-	remote *kernel.Remote
+// locatedCatalog calls guests that serve.
+type locatedCatalog struct{ remote *kernel.Remote }
+
+func (c locatedCatalog) callDescribe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return kernel.Call[v1.GetResponse](ctx, c.remote, 0, req)
 }
 
-func (c locatedCatalogClient) callDescribe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.callDescribeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedCatalogClient) callDescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedCatalogClient) callDescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
-}
-
-// importTest_Init is the host's function for skeleton.Test.Init.
-//
-//go:wasmimport skeleton.Test Init
-//go:noescape
-func importTest_Init(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTest_Init = guest.Method{Import: importTest_Init}
-
-// TestClient calls the service skeleton.Test. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type TestClient struct {
-	calls callsTestClient
-}
-
-// callsTestClient makes the calls of a TestClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsTestClient interface {
-	callInit(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	callInitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	callInitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-}
+// TestClient calls the service skeleton.Test. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type TestClient struct{ calls callsTest }
 
 // Init calls skeleton.Test.Init.
 func (c TestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	return c.calls.callInit(ctx, req)
 }
 
-// InitAsync is Init without the wait: it returns the future of the response.
-func (c TestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return c.calls.callInitAsync(ctx, req)
+// callsTest makes the calls of a TestClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsTest interface {
+	callInit(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 }
 
-// InitInto is Init into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TestClient) InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return c.calls.callInitInto(ctx, req, resp)
-}
-
-// NewTestClient returns a client of skeleton.Test that calls the host. A guest
-// that links it runs only in a host that has the module "skeleton.Test". With
-// [guest.Borrowed] responses are good until the next call.
+// NewTestClient returns a client that calls skeleton.Test in the host. A guest
+// that links it runs only in a host that has the module "skeleton.Test".
 func NewTestClient(opts ...guest.ClientOption) TestClient {
-	return TestClient{&guestTestClient{client: guest.NewClient(opts...)}}
+	return TestClient{importedTest{guest.NewClient(opts...)}}
 }
 
-// guestTestClient calls the host.
-type guestTestClient struct {
-	client guest.Client
-}
+// importedTest calls the host.
+type importedTest struct{ client guest.Client }
 
-func (c *guestTestClient) callInit(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := methodTest_Init.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport skeleton.Test Init
+//go:noescape
+func importTest_Init(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestTestClient) callInitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return methodTest_Init.CallInto(ctx, c.client, req, resp)
-}
+var methodTest_Init = guest.Method{Import: importTest_Init}
 
-func (c *guestTestClient) callInitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return guest.Async(ctx, &methodTest_Init, c.client, req, new(v1.GetResponse))
+func (c importedTest) callInit(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return guest.Call[v1.GetResponse](ctx, c.client, &methodTest_Init, req)
 }
 
 // ServeTest serves impl as the service skeleton.Test to the other guests of
@@ -584,45 +329,33 @@ func (c *guestTestClient) callInitAsync(ctx context.Context, req *v1.GetRequest)
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeTest(ctx context.Context, impl TestServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedTest(impl), requires...)
+}
+
+// servedTest returns how the guest serves impl.
+func servedTest(impl TestServer) kernel.Service {
+	return kernel.Service{
 		Name: TestServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Init",
-				Handler: kernel.Adapt(impl, TestServer.Init),
-			},
+			{Name: "Init", Handler: kernel.Adapt(impl, TestServer.Init)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateTest returns a client of skeleton.Test that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateTest returns a client that calls the guests that serve skeleton.Test.
+// It waits until one does: see [kernel.Locate].
 func LocateTest(ctx context.Context) (TestClient, error) {
 	remote, err := kernel.Locate(ctx, TestServiceName, "Init")
 	if err != nil {
 		return TestClient{}, err
 	}
-	return TestClient{locatedTestClient{remote: remote}}, nil
+	return TestClient{locatedTest{remote}}, nil
 }
 
-// locatedTestClient calls guests that serve.
-type locatedTestClient struct {
-	remote *kernel.Remote
-}
+// locatedTest calls guests that serve.
+type locatedTest struct{ remote *kernel.Remote }
 
-func (c locatedTestClient) callInit(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.callInitInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTestClient) callInitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedTestClient) callInitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GetResponse))
+func (c locatedTest) callInit(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return kernel.Call[v1.GetResponse](ctx, c.remote, 0, req)
 }

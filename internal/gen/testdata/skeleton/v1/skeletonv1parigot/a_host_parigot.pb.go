@@ -10,9 +10,9 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -22,59 +22,6 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeHTTPFiles describes the service skeleton.HTTPFiles, which guests
-// import as the module "skeleton.HTTPFiles", as RegisterHTTPFiles registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeHTTPFiles() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   HTTPFilesServiceName,
-		Module: "skeleton.HTTPFiles",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Get",
-				Func:       "Get",
-				Descriptor: pluginsdk.DescribeMethod(HTTPFiles_Get_FullName),
-			},
-			{
-				Name:       "Purge",
-				Func:       "Purge",
-				Descriptor: pluginsdk.DescribeMethod(HTTPFiles_Purge_FullName),
-				Deprecated: true,
-			},
-		},
-	}
-}
-
-// RegisterHTTPFiles registers impl with e as the service skeleton.HTTPFiles.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterHTTPFiles(ctx context.Context, e eng.Engine, impl HTTPFilesImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeHTTPFiles()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeHTTPFiles_Get(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(HTTPFiles_Get_FullName, impl, HTTPFilesImpl.Get)
-	service.Methods[1].Bridge = bridgeHTTPFiles_Purge(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(HTTPFiles_Purge_FullName, impl, HTTPFilesImpl.Purge)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeHTTPFiles_Get returns the host function of skeleton.HTTPFiles.Get.
-func bridgeHTTPFiles_Get(impl HTTPFilesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, HTTPFilesImpl.Get)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, HTTPFiles_Get_FullName, m, stack, call, new(v1.GetRequest), new(v1.GetResponse))
-	}
-}
-
-// bridgeHTTPFiles_Purge returns the host function of skeleton.HTTPFiles.Purge.
-func bridgeHTTPFiles_Purge(impl HTTPFilesImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, HTTPFilesImpl.Purge)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, HTTPFiles_Purge_FullName, m, stack, call, new(emptypb.Empty), new(emptypb.Empty))
-	}
-}
-
 // HTTPFilesClient calls the service skeleton.HTTPFiles. It is safe for
 // concurrent use. In guests it is a struct.
 //
@@ -82,202 +29,82 @@ func bridgeHTTPFiles_Purge(impl HTTPFilesImpl) eng.HostFunc {
 type HTTPFilesClient interface {
 	// Get gets one.
 	Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// GetAsync is Get without the wait: it returns the future of the response.
-	GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	// GetInto is Get into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 	// Purge calls skeleton.HTTPFiles.Purge.
 	//
 	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
 	// skeleton/a.proto.
 	Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
-	// PurgeAsync is Purge without the wait: it returns the future of the response.
-	//
-	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-	// skeleton/a.proto.
-	PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
-	// PurgeInto is Purge into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-	// skeleton/a.proto.
+}
+
+// NewHTTPFilesClient returns a client that calls skeleton.HTTPFiles through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewHTTPFilesClient(conn parigotimpl.Conn) HTTPFilesClient {
+	return clientHTTPFiles{conn}
+}
+
+// NewLocalHTTPFilesClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalHTTPFilesClient(impl HTTPFilesServer) HTTPFilesClient {
+	return clientHTTPFiles{parigotimpl.Local(&HTTPFiles_ServiceDesc, impl)}
+}
+
+// clientHTTPFiles is the HTTPFilesClient for every connection.
+type clientHTTPFiles struct{ conn parigotimpl.Conn }
+
+func (c clientHTTPFiles) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &HTTPFiles_ServiceDesc.Methods[0], req, new(v1.GetResponse))
+}
+
+func (c clientHTTPFiles) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return parigotimpl.Call(ctx, c.conn, &HTTPFiles_ServiceDesc.Methods[1], req, new(emptypb.Empty))
+}
+
+// HTTPFilesIntoServer is the form of HTTPFilesServer that [pluginsdk.Into]
+// asks for: each method fills resp, which is empty and not the method's any
+// more when it returns.
+type HTTPFilesIntoServer interface {
+	GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 	PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
 }
 
-// NewLocalHTTPFilesClient returns a client of skeleton.HTTPFiles that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalHTTPFilesClient(impl HTTPFilesImpl) HTTPFilesClient {
-	return localHTTPFilesClient{impl: impl}
+// RegisterHTTPFiles registers impl with e as the service skeleton.HTTPFiles,
+// which guests import as the module "skeleton.HTTPFiles". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterHTTPFiles(ctx context.Context, e eng.Engine, impl HTTPFilesServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &HTTPFiles_ServiceDesc, impl, opts...)
 }
 
-// localHTTPFilesClient is the client that NewLocalHTTPFilesClient returns.
-type localHTTPFilesClient struct {
-	impl HTTPFilesImpl
-}
-
-// Get calls skeleton.HTTPFiles.Get.
-func (c localHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.GetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GetInto calls skeleton.HTTPFiles.Get into resp.
-func (c localHTTPFilesClient) GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return pluginsdk.CallLocal(ctx, HTTPFiles_Get_FullName, c.impl, HTTPFilesImpl.Get, req, resp)
-}
-
-// GetAsync calls skeleton.HTTPFiles.Get on a goroutine of its own and returns
-// its future.
-func (c localHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return future.Go(ctx, c.Get, req)
-}
-
-// Purge calls skeleton.HTTPFiles.Purge.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c localHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.PurgeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PurgeInto calls skeleton.HTTPFiles.Purge into resp.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c localHTTPFilesClient) PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return pluginsdk.CallLocal(ctx, HTTPFiles_Purge_FullName, c.impl, HTTPFilesImpl.Purge, req, resp)
-}
-
-// PurgeAsync calls skeleton.HTTPFiles.Purge on a goroutine of its own and
-// returns its future.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c localHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return future.Go(ctx, c.Purge, req)
-}
-
-// NewHTTPFilesHostClient returns a client of skeleton.HTTPFiles that calls the
-// guests that serve it, through d.
-func NewHTTPFilesHostClient(d pluginsdk.Dispatcher) HTTPFilesClient {
-	return hostHTTPFilesClient{dispatcher: d}
-}
-
-// hostHTTPFilesClient is the client that NewHTTPFilesHostClient returns.
-type hostHTTPFilesClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Get calls skeleton.HTTPFiles.Get.
-func (c hostHTTPFilesClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.GetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GetInto calls skeleton.HTTPFiles.Get into resp.
-func (c hostHTTPFilesClient) GetInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, HTTPFilesServiceName, "Get", req, resp)
-}
-
-// GetAsync calls skeleton.HTTPFiles.Get on a goroutine of its own and returns
-// its future.
-func (c hostHTTPFilesClient) GetAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return future.Go(ctx, c.Get, req)
-}
-
-// Purge calls skeleton.HTTPFiles.Purge.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c hostHTTPFilesClient) Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.PurgeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PurgeInto calls skeleton.HTTPFiles.Purge into resp.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c hostHTTPFilesClient) PurgeInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, HTTPFilesServiceName, "Purge", req, resp)
-}
-
-// PurgeAsync calls skeleton.HTTPFiles.Purge on a goroutine of its own and
-// returns its future.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (c hostHTTPFilesClient) PurgeAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return future.Go(ctx, c.Purge, req)
-}
-
-// DescribeLinux describes the service skeleton.Linux, which guests import as
-// the module "skeleton.Linux", as RegisterLinux registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeLinux() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   LinuxServiceName,
-		Module: "skeleton.Linux",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Boot",
-				Func:       "Boot",
-				Descriptor: pluginsdk.DescribeMethod(Linux_Boot_FullName),
-			},
-			{
-				Name:       "UnimplementedLinuxImpl",
-				Func:       "UnimplementedLinuxImpl",
-				Descriptor: pluginsdk.DescribeMethod(Linux_UnimplementedLinuxImpl_FullName),
-			},
+// HTTPFiles_ServiceDesc describes the service skeleton.HTTPFiles. It must not
+// be changed.
+var HTTPFiles_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: HTTPFilesServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_skeleton_a_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: HTTPFilesServiceName, Name: "Get", FullName: HTTPFiles_Get_FullName},
+			Handler: parigotimpl.Handle(HTTPFilesServer.Get, HTTPFilesIntoServer.GetInto, bridgeHTTPFiles_Get),
 		},
-	}
+		{
+			Method:  parigotimpl.Method{Service: HTTPFilesServiceName, Name: "Purge", FullName: HTTPFiles_Purge_FullName, Deprecated: true},
+			Handler: parigotimpl.Handle(HTTPFilesServer.Purge, HTTPFilesIntoServer.PurgeInto, bridgeHTTPFiles_Purge),
+		},
+	},
 }
 
-// RegisterLinux registers impl with e as the service skeleton.Linux. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterLinux(ctx context.Context, e eng.Engine, impl LinuxImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeLinux()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeLinux_Boot(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Linux_Boot_FullName, impl, LinuxImpl.Boot)
-	service.Methods[1].Bridge = bridgeLinux_UnimplementedLinuxImpl(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Linux_UnimplementedLinuxImpl_FullName, impl, LinuxImpl.UnimplementedLinuxImpl)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
+func bridgeHTTPFiles_Get(ctx context.Context, h *parigotimpl.Handler[*v1.GetRequest, *v1.GetResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, HTTPFiles_Get_FullName, m, stack, h.Serve, req, resp)
 }
 
-// bridgeLinux_Boot returns the host function of skeleton.Linux.Boot.
-func bridgeLinux_Boot(impl LinuxImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, LinuxImpl.Boot)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Linux_Boot_FullName, m, stack, call, new(v1.GetRequest), new(v1.GetResponse))
-	}
-}
-
-// bridgeLinux_UnimplementedLinuxImpl returns the host function of skeleton.Linux.UnimplementedLinuxImpl.
-func bridgeLinux_UnimplementedLinuxImpl(impl LinuxImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, LinuxImpl.UnimplementedLinuxImpl)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Linux_UnimplementedLinuxImpl_FullName, m, stack, call, new(v1.GetRequest), new(v1.GetResponse))
-	}
+func bridgeHTTPFiles_Purge(ctx context.Context, h *parigotimpl.Handler[*emptypb.Empty, *emptypb.Empty], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, HTTPFiles_Purge_FullName, m, stack, h.Serve, req, resp)
 }
 
 // LinuxClient calls the service skeleton.Linux. It is safe for concurrent use.
@@ -285,163 +112,79 @@ func bridgeLinux_UnimplementedLinuxImpl(impl LinuxImpl) eng.HostFunc {
 type LinuxClient interface {
 	// Boot calls skeleton.Linux.Boot.
 	Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// BootAsync is Boot without the wait: it returns the future of the response.
-	BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	// BootInto is Boot into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 	// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
 	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// UnimplementedLinuxImplAsync is UnimplementedLinuxImpl without the wait: it
-	// returns the future of the response.
-	UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	// UnimplementedLinuxImplInto is UnimplementedLinuxImpl into resp, a response
-	// to use again: what it had is gone. After a call that failed it is undefined.
+}
+
+// NewLinuxClient returns a client that calls skeleton.Linux through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewLinuxClient(conn parigotimpl.Conn) LinuxClient {
+	return clientLinux{conn}
+}
+
+// NewLocalLinuxClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalLinuxClient(impl LinuxServer) LinuxClient {
+	return clientLinux{parigotimpl.Local(&Linux_ServiceDesc, impl)}
+}
+
+// clientLinux is the LinuxClient for every connection.
+type clientLinux struct{ conn parigotimpl.Conn }
+
+func (c clientLinux) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Linux_ServiceDesc.Methods[0], req, new(v1.GetResponse))
+}
+
+func (c clientLinux) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Linux_ServiceDesc.Methods[1], req, new(v1.GetResponse))
+}
+
+// LinuxIntoServer is the form of LinuxServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type LinuxIntoServer interface {
+	BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 	UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 }
 
-// NewLocalLinuxClient returns a client of skeleton.Linux that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalLinuxClient(impl LinuxImpl) LinuxClient {
-	return localLinuxClient{impl: impl}
+// RegisterLinux registers impl with e as the service skeleton.Linux, which
+// guests import as the module "skeleton.Linux". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterLinux(ctx context.Context, e eng.Engine, impl LinuxServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Linux_ServiceDesc, impl, opts...)
 }
 
-// localLinuxClient is the client that NewLocalLinuxClient returns.
-type localLinuxClient struct {
-	impl LinuxImpl
-}
-
-// Boot calls skeleton.Linux.Boot.
-func (c localLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.BootInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BootInto calls skeleton.Linux.Boot into resp.
-func (c localLinuxClient) BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return pluginsdk.CallLocal(ctx, Linux_Boot_FullName, c.impl, LinuxImpl.Boot, req, resp)
-}
-
-// BootAsync calls skeleton.Linux.Boot on a goroutine of its own and returns
-// its future.
-func (c localLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return future.Go(ctx, c.Boot, req)
-}
-
-// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
-func (c localLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.UnimplementedLinuxImplInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// UnimplementedLinuxImplInto calls skeleton.Linux.UnimplementedLinuxImpl into
-// resp.
-func (c localLinuxClient) UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return pluginsdk.CallLocal(ctx, Linux_UnimplementedLinuxImpl_FullName, c.impl, LinuxImpl.UnimplementedLinuxImpl, req, resp)
-}
-
-// UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl on a
-// goroutine of its own and returns its future.
-func (c localLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return future.Go(ctx, c.UnimplementedLinuxImpl, req)
-}
-
-// NewLinuxHostClient returns a client of skeleton.Linux that calls the guests
-// that serve it, through d.
-func NewLinuxHostClient(d pluginsdk.Dispatcher) LinuxClient {
-	return hostLinuxClient{dispatcher: d}
-}
-
-// hostLinuxClient is the client that NewLinuxHostClient returns.
-type hostLinuxClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Boot calls skeleton.Linux.Boot.
-func (c hostLinuxClient) Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.BootInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// BootInto calls skeleton.Linux.Boot into resp.
-func (c hostLinuxClient) BootInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, LinuxServiceName, "Boot", req, resp)
-}
-
-// BootAsync calls skeleton.Linux.Boot on a goroutine of its own and returns
-// its future.
-func (c hostLinuxClient) BootAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return future.Go(ctx, c.Boot, req)
-}
-
-// UnimplementedLinuxImpl calls skeleton.Linux.UnimplementedLinuxImpl.
-func (c hostLinuxClient) UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.UnimplementedLinuxImplInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// UnimplementedLinuxImplInto calls skeleton.Linux.UnimplementedLinuxImpl into
-// resp.
-func (c hostLinuxClient) UnimplementedLinuxImplInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, LinuxServiceName, "UnimplementedLinuxImpl", req, resp)
-}
-
-// UnimplementedLinuxImplAsync calls skeleton.Linux.UnimplementedLinuxImpl on a
-// goroutine of its own and returns its future.
-func (c hostLinuxClient) UnimplementedLinuxImplAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return future.Go(ctx, c.UnimplementedLinuxImpl, req)
-}
-
-// DescribeCatalog describes the service skeleton.Catalog, which guests import
-// as the module "skeleton.Catalog", as RegisterCatalog registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeCatalog() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   CatalogServiceName,
-		Module: "skeleton.Catalog",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Describe",
-				Func:       "Describe",
-				Descriptor: pluginsdk.DescribeMethod(Catalog_Describe_FullName),
-			},
+// Linux_ServiceDesc describes the service skeleton.Linux. It must not be
+// changed.
+var Linux_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: LinuxServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_skeleton_a_proto.Services().Get(1)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: LinuxServiceName, Name: "Boot", FullName: Linux_Boot_FullName},
+			Handler: parigotimpl.Handle(LinuxServer.Boot, LinuxIntoServer.BootInto, bridgeLinux_Boot),
 		},
-	}
+		{
+			Method:  parigotimpl.Method{Service: LinuxServiceName, Name: "UnimplementedLinuxImpl", FullName: Linux_UnimplementedLinuxImpl_FullName},
+			Handler: parigotimpl.Handle(LinuxServer.UnimplementedLinuxImpl, LinuxIntoServer.UnimplementedLinuxImplInto, bridgeLinux_UnimplementedLinuxImpl),
+		},
+	},
 }
 
-// RegisterCatalog registers impl with e as the service skeleton.Catalog. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterCatalog(ctx context.Context, e eng.Engine, impl CatalogImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeCatalog()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeCatalog_Describe(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Catalog_Describe_FullName, impl, CatalogImpl.Describe)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
+func bridgeLinux_Boot(ctx context.Context, h *parigotimpl.Handler[*v1.GetRequest, *v1.GetResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Linux_Boot_FullName, m, stack, h.Serve, req, resp)
 }
 
-// bridgeCatalog_Describe returns the host function of skeleton.Catalog.Describe.
-func bridgeCatalog_Describe(impl CatalogImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, CatalogImpl.Describe)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Catalog_Describe_FullName, m, stack, call, new(v1.GetRequest), new(v1.GetResponse))
-	}
+func bridgeLinux_UnimplementedLinuxImpl(ctx context.Context, h *parigotimpl.Handler[*v1.GetRequest, *v1.GetResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Linux_UnimplementedLinuxImpl_FullName, m, stack, h.Serve, req, resp)
 }
 
 // CatalogClient calls the service skeleton.Catalog. It is safe for concurrent
@@ -449,113 +192,63 @@ func bridgeCatalog_Describe(impl CatalogImpl) eng.HostFunc {
 type CatalogClient interface {
 	// Describe calls skeleton.Catalog.Describe.
 	Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// DescribeAsync is Describe without the wait: it returns the future of the
-	// response.
-	DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	// DescribeInto is Describe into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
+}
+
+// NewCatalogClient returns a client that calls skeleton.Catalog through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewCatalogClient(conn parigotimpl.Conn) CatalogClient {
+	return clientCatalog{conn}
+}
+
+// NewLocalCatalogClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalCatalogClient(impl CatalogServer) CatalogClient {
+	return clientCatalog{parigotimpl.Local(&Catalog_ServiceDesc, impl)}
+}
+
+// clientCatalog is the CatalogClient for every connection.
+type clientCatalog struct{ conn parigotimpl.Conn }
+
+func (c clientCatalog) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Catalog_ServiceDesc.Methods[0], req, new(v1.GetResponse))
+}
+
+// CatalogIntoServer is the form of CatalogServer that [pluginsdk.Into] asks
+// for: each method fills resp, which is empty and not the method's any more
+// when it returns.
+type CatalogIntoServer interface {
 	DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 }
 
-// NewLocalCatalogClient returns a client of skeleton.Catalog that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalCatalogClient(impl CatalogImpl) CatalogClient {
-	return localCatalogClient{impl: impl}
+// RegisterCatalog registers impl with e as the service skeleton.Catalog, which
+// guests import as the module "skeleton.Catalog". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterCatalog(ctx context.Context, e eng.Engine, impl CatalogServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Catalog_ServiceDesc, impl, opts...)
 }
 
-// localCatalogClient is the client that NewLocalCatalogClient returns.
-type localCatalogClient struct {
-	impl CatalogImpl
-}
-
-// Describe calls skeleton.Catalog.Describe.
-func (c localCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.DescribeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DescribeInto calls skeleton.Catalog.Describe into resp.
-func (c localCatalogClient) DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return pluginsdk.CallLocal(ctx, Catalog_Describe_FullName, c.impl, CatalogImpl.Describe, req, resp)
-}
-
-// DescribeAsync calls skeleton.Catalog.Describe on a goroutine of its own and
-// returns its future.
-func (c localCatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return future.Go(ctx, c.Describe, req)
-}
-
-// NewCatalogHostClient returns a client of skeleton.Catalog that calls the
-// guests that serve it, through d.
-func NewCatalogHostClient(d pluginsdk.Dispatcher) CatalogClient {
-	return hostCatalogClient{dispatcher: d}
-}
-
-// hostCatalogClient is the client that NewCatalogHostClient returns.
-type hostCatalogClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Describe calls skeleton.Catalog.Describe.
-func (c hostCatalogClient) Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.DescribeInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DescribeInto calls skeleton.Catalog.Describe into resp.
-func (c hostCatalogClient) DescribeInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, CatalogServiceName, "Describe", req, resp)
-}
-
-// DescribeAsync calls skeleton.Catalog.Describe on a goroutine of its own and
-// returns its future.
-func (c hostCatalogClient) DescribeAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return future.Go(ctx, c.Describe, req)
-}
-
-// DescribeTest describes the service skeleton.Test, which guests import as the
-// module "skeleton.Test", as RegisterTest registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeTest() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   TestServiceName,
-		Module: "skeleton.Test",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Init",
-				Func:       "Init",
-				Descriptor: pluginsdk.DescribeMethod(Test_Init_FullName),
-			},
+// Catalog_ServiceDesc describes the service skeleton.Catalog. It must not be
+// changed.
+var Catalog_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: CatalogServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_skeleton_a_proto.Services().Get(2)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: CatalogServiceName, Name: "Describe", FullName: Catalog_Describe_FullName},
+			Handler: parigotimpl.Handle(CatalogServer.Describe, CatalogIntoServer.DescribeInto, bridgeCatalog_Describe),
 		},
-	}
+	},
 }
 
-// RegisterTest registers impl with e as the service skeleton.Test. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterTest(ctx context.Context, e eng.Engine, impl TestImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeTest()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeTest_Init(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Test_Init_FullName, impl, TestImpl.Init)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeTest_Init returns the host function of skeleton.Test.Init.
-func bridgeTest_Init(impl TestImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TestImpl.Init)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Test_Init_FullName, m, stack, call, new(v1.GetRequest), new(v1.GetResponse))
-	}
+func bridgeCatalog_Describe(ctx context.Context, h *parigotimpl.Handler[*v1.GetRequest, *v1.GetResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Catalog_Describe_FullName, m, stack, h.Serve, req, resp)
 }
 
 // TestClient calls the service skeleton.Test. It is safe for concurrent use.
@@ -563,74 +256,60 @@ func bridgeTest_Init(impl TestImpl) eng.HostFunc {
 type TestClient interface {
 	// Init calls skeleton.Test.Init.
 	Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// InitAsync is Init without the wait: it returns the future of the response.
-	InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error]
-	// InitInto is Init into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewTestClient returns a client that calls skeleton.Test through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewTestClient(conn parigotimpl.Conn) TestClient {
+	return clientTest{conn}
+}
+
+// NewLocalTestClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalTestClient(impl TestServer) TestClient {
+	return clientTest{parigotimpl.Local(&Test_ServiceDesc, impl)}
+}
+
+// clientTest is the TestClient for every connection.
+type clientTest struct{ conn parigotimpl.Conn }
+
+func (c clientTest) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Test_ServiceDesc.Methods[0], req, new(v1.GetResponse))
+}
+
+// TestIntoServer is the form of TestServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type TestIntoServer interface {
 	InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
 }
 
-// NewLocalTestClient returns a client of skeleton.Test that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalTestClient(impl TestImpl) TestClient {
-	return localTestClient{impl: impl}
+// RegisterTest registers impl with e as the service skeleton.Test, which
+// guests import as the module "skeleton.Test". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterTest(ctx context.Context, e eng.Engine, impl TestServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Test_ServiceDesc, impl, opts...)
 }
 
-// localTestClient is the client that NewLocalTestClient returns.
-type localTestClient struct {
-	impl TestImpl
+// Test_ServiceDesc describes the service skeleton.Test. It must not be
+// changed.
+var Test_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: TestServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_skeleton_a_proto.Services().Get(3)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: TestServiceName, Name: "Init", FullName: Test_Init_FullName},
+			Handler: parigotimpl.Handle(TestServer.Init, TestIntoServer.InitInto, bridgeTest_Init),
+		},
+	},
 }
 
-// Init calls skeleton.Test.Init.
-func (c localTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.InitInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// InitInto calls skeleton.Test.Init into resp.
-func (c localTestClient) InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	return pluginsdk.CallLocal(ctx, Test_Init_FullName, c.impl, TestImpl.Init, req, resp)
-}
-
-// InitAsync calls skeleton.Test.Init on a goroutine of its own and returns its
-// future.
-func (c localTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return future.Go(ctx, c.Init, req)
-}
-
-// NewTestHostClient returns a client of skeleton.Test that calls the guests
-// that serve it, through d.
-func NewTestHostClient(d pluginsdk.Dispatcher) TestClient {
-	return hostTestClient{dispatcher: d}
-}
-
-// hostTestClient is the client that NewTestHostClient returns.
-type hostTestClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Init calls skeleton.Test.Init.
-func (c hostTestClient) Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
-	resp := new(v1.GetResponse)
-	if err := c.InitInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// InitInto calls skeleton.Test.Init into resp.
-func (c hostTestClient) InitInto(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TestServiceName, "Init", req, resp)
-}
-
-// InitAsync calls skeleton.Test.Init on a goroutine of its own and returns its
-// future.
-func (c hostTestClient) InitAsync(ctx context.Context, req *v1.GetRequest) *future.Method[*v1.GetResponse, error] {
-	return future.Go(ctx, c.Init, req)
+func bridgeTest_Init(ctx context.Context, h *parigotimpl.Handler[*v1.GetRequest, *v1.GetResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Test_Init_FullName, m, stack, h.Serve, req, resp)
 }

@@ -23,55 +23,39 @@ const (
 	HTTPFiles_Purge_FullName = "skeleton.HTTPFiles.Purge"
 )
 
-// HTTPFilesImpl is what an implementation of the service skeleton.HTTPFiles
-// provides to its host. Embed UnimplementedHTTPFilesImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-//
-// HTTPFiles serves files.
-type HTTPFilesImpl interface {
-	// Get gets one.
-	Get(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-	// Purge handles skeleton.HTTPFiles.Purge.
-	//
-	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-	// skeleton/a.proto.
-	Purge(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
-}
-
-// UnimplementedHTTPFilesImpl answers every method of skeleton.HTTPFiles with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedHTTPFilesImpl struct{}
-
-// Get answers that skeleton.HTTPFiles.Get is not implemented.
-func (UnimplementedHTTPFilesImpl) Get(context.Context, *v1.GetRequest, *v1.GetResponse) error {
-	return status.Error(status.Unimplemented, HTTPFiles_Get_FullName+" is not implemented")
-}
-
-// Purge answers that skeleton.HTTPFiles.Purge is not implemented.
-//
-// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
-// skeleton/a.proto.
-func (UnimplementedHTTPFilesImpl) Purge(context.Context, *emptypb.Empty, *emptypb.Empty) error {
-	return status.Error(status.Unimplemented, HTTPFiles_Purge_FullName+" is not implemented")
-}
-
-// HTTPFilesServer is what an implementation of the service skeleton.HTTPFiles
-// in a guest provides, see ServeHTTPFiles. Methods are called concurrently,
-// each call on a goroutine of its own. An error made by package status arrives
-// at the caller as it is; the text of any other error stays in the guest.
+// HTTPFilesServer is the service skeleton.HTTPFiles for those who implement
+// it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedHTTPFilesServer by value, so that a method that the service
+// gets later does not break the build. Methods are called concurrently. An
+// error of package status reaches the caller as it is; of other errors the
+// text does not.
 //
 // HTTPFiles serves files.
 type HTTPFilesServer interface {
 	// Get gets one.
 	Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// Purge handles skeleton.HTTPFiles.Purge.
+	// Purge serves skeleton.HTTPFiles.Purge.
 	//
 	// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
 	// skeleton/a.proto.
 	Purge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+}
+
+// UnimplementedHTTPFilesServer answers every method of skeleton.HTTPFiles with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedHTTPFilesServer struct{}
+
+// Get returns UNIMPLEMENTED.
+func (UnimplementedHTTPFilesServer) Get(context.Context, *v1.GetRequest) (*v1.GetResponse, error) {
+	return nil, status.Error(status.Unimplemented, HTTPFiles_Get_FullName+" is not implemented")
+}
+
+// Purge returns UNIMPLEMENTED.
+//
+// Deprecated: the rpc skeleton.HTTPFiles.Purge is marked as deprecated in
+// skeleton/a.proto.
+func (UnimplementedHTTPFilesServer) Purge(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	return nil, status.Error(status.Unimplemented, HTTPFiles_Purge_FullName+" is not implemented")
 }
 
 // LinuxServiceName is the full name of the service skeleton.Linux.
@@ -83,43 +67,31 @@ const (
 	Linux_UnimplementedLinuxImpl_FullName = "skeleton.Linux.UnimplementedLinuxImpl"
 )
 
-// LinuxImpl is what an implementation of the service skeleton.Linux provides
-// to its host. Embed UnimplementedLinuxImpl by value, so that a method that
-// the service gets later does not break the build. A method fills resp, which
-// is empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type LinuxImpl interface {
-	// Boot handles skeleton.Linux.Boot.
-	Boot(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-	// UnimplementedLinuxImpl handles skeleton.Linux.UnimplementedLinuxImpl.
-	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-}
-
-// UnimplementedLinuxImpl answers every method of skeleton.Linux with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedLinuxImpl struct{}
-
-// Boot answers that skeleton.Linux.Boot is not implemented.
-func (UnimplementedLinuxImpl) Boot(context.Context, *v1.GetRequest, *v1.GetResponse) error {
-	return status.Error(status.Unimplemented, Linux_Boot_FullName+" is not implemented")
-}
-
-// UnimplementedLinuxImpl answers that skeleton.Linux.UnimplementedLinuxImpl is
-// not implemented.
-func (UnimplementedLinuxImpl) UnimplementedLinuxImpl(context.Context, *v1.GetRequest, *v1.GetResponse) error {
-	return status.Error(status.Unimplemented, Linux_UnimplementedLinuxImpl_FullName+" is not implemented")
-}
-
-// LinuxServer is what an implementation of the service skeleton.Linux in a
-// guest provides, see ServeLinux. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// LinuxServer is the service skeleton.Linux for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedLinuxServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type LinuxServer interface {
-	// Boot handles skeleton.Linux.Boot.
+	// Boot serves skeleton.Linux.Boot.
 	Boot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
-	// UnimplementedLinuxImpl handles skeleton.Linux.UnimplementedLinuxImpl.
+	// UnimplementedLinuxImpl serves skeleton.Linux.UnimplementedLinuxImpl.
 	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+}
+
+// UnimplementedLinuxServer answers every method of skeleton.Linux with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedLinuxServer struct{}
+
+// Boot returns UNIMPLEMENTED.
+func (UnimplementedLinuxServer) Boot(context.Context, *v1.GetRequest) (*v1.GetResponse, error) {
+	return nil, status.Error(status.Unimplemented, Linux_Boot_FullName+" is not implemented")
+}
+
+// UnimplementedLinuxImpl returns UNIMPLEMENTED.
+func (UnimplementedLinuxServer) UnimplementedLinuxImpl(context.Context, *v1.GetRequest) (*v1.GetResponse, error) {
+	return nil, status.Error(status.Unimplemented, Linux_UnimplementedLinuxImpl_FullName+" is not implemented")
 }
 
 // CatalogServiceName is the full name of the service skeleton.Catalog.
@@ -130,33 +102,24 @@ const (
 	Catalog_Describe_FullName = "skeleton.Catalog.Describe"
 )
 
-// CatalogImpl is what an implementation of the service skeleton.Catalog
-// provides to its host. Embed UnimplementedCatalogImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type CatalogImpl interface {
-	// Describe handles skeleton.Catalog.Describe.
-	Describe(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-}
-
-// UnimplementedCatalogImpl answers every method of skeleton.Catalog with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedCatalogImpl struct{}
-
-// Describe answers that skeleton.Catalog.Describe is not implemented.
-func (UnimplementedCatalogImpl) Describe(context.Context, *v1.GetRequest, *v1.GetResponse) error {
-	return status.Error(status.Unimplemented, Catalog_Describe_FullName+" is not implemented")
-}
-
-// CatalogServer is what an implementation of the service skeleton.Catalog in a
-// guest provides, see ServeCatalog. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// CatalogServer is the service skeleton.Catalog for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedCatalogServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type CatalogServer interface {
-	// Describe handles skeleton.Catalog.Describe.
+	// Describe serves skeleton.Catalog.Describe.
 	Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+}
+
+// UnimplementedCatalogServer answers every method of skeleton.Catalog with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedCatalogServer struct{}
+
+// Describe returns UNIMPLEMENTED.
+func (UnimplementedCatalogServer) Describe(context.Context, *v1.GetRequest) (*v1.GetResponse, error) {
+	return nil, status.Error(status.Unimplemented, Catalog_Describe_FullName+" is not implemented")
 }
 
 // TestServiceName is the full name of the service skeleton.Test.
@@ -167,31 +130,21 @@ const (
 	Test_Init_FullName = "skeleton.Test.Init"
 )
 
-// TestImpl is what an implementation of the service skeleton.Test provides to
-// its host. Embed UnimplementedTestImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type TestImpl interface {
-	// Init handles skeleton.Test.Init.
-	Init(ctx context.Context, req *v1.GetRequest, resp *v1.GetResponse) error
-}
-
-// UnimplementedTestImpl answers every method of skeleton.Test with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedTestImpl struct{}
-
-// Init answers that skeleton.Test.Init is not implemented.
-func (UnimplementedTestImpl) Init(context.Context, *v1.GetRequest, *v1.GetResponse) error {
-	return status.Error(status.Unimplemented, Test_Init_FullName+" is not implemented")
-}
-
-// TestServer is what an implementation of the service skeleton.Test in a guest
-// provides, see ServeTest. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// TestServer is the service skeleton.Test for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedTestServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type TestServer interface {
-	// Init handles skeleton.Test.Init.
+	// Init serves skeleton.Test.Init.
 	Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
+}
+
+// UnimplementedTestServer answers every method of skeleton.Test with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedTestServer struct{}
+
+// Init returns UNIMPLEMENTED.
+func (UnimplementedTestServer) Init(context.Context, *v1.GetRequest) (*v1.GetResponse, error) {
+	return nil, status.Error(status.Unimplemented, Test_Init_FullName+" is not implemented")
 }

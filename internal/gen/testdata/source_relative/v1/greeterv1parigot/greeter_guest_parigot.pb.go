@@ -8,7 +8,6 @@ package greeterv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importGreeter_Greet is the host's function for source_relative.v1.Greeter.Greet.
-//
-//go:wasmimport source_relative.v1.Greeter Greet
-//go:noescape
-func importGreeter_Greet(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodGreeter_Greet = guest.Method{Import: importGreeter_Greet}
-
 // GreeterClient calls the service source_relative.v1.Greeter. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type GreeterClient struct {
-	calls callsGreeterClient
-}
-
-// callsGreeterClient makes the calls of a GreeterClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsGreeterClient interface {
-	callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
-	callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
-	callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type GreeterClient struct{ calls callsGreeter }
 
 // Greet calls source_relative.v1.Greeter.Greet.
 func (c GreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	return c.calls.callGreet(ctx, req)
 }
 
-// GreetAsync is Greet without the wait: it returns the future of the response.
-func (c GreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return c.calls.callGreetAsync(ctx, req)
+// callsGreeter makes the calls of a GreeterClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsGreeter interface {
+	callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
 }
 
-// GreetInto is Greet into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c GreeterClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
-	return c.calls.callGreetInto(ctx, req, resp)
-}
-
-// NewGreeterClient returns a client of source_relative.v1.Greeter that calls
+// NewGreeterClient returns a client that calls source_relative.v1.Greeter in
 // the host. A guest that links it runs only in a host that has the module
-// "source_relative.v1.Greeter". With [guest.Borrowed] responses are good until
-// the next call.
+// "source_relative.v1.Greeter".
 func NewGreeterClient(opts ...guest.ClientOption) GreeterClient {
-	return GreeterClient{&guestGreeterClient{client: guest.NewClient(opts...)}}
+	return GreeterClient{importedGreeter{guest.NewClient(opts...)}}
 }
 
-// guestGreeterClient calls the host.
-type guestGreeterClient struct {
-	client guest.Client
-}
+// importedGreeter calls the host.
+type importedGreeter struct{ client guest.Client }
 
-func (c *guestGreeterClient) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
-	resp := new(v1.GreetResponse)
-	if err := methodGreeter_Greet.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport source_relative.v1.Greeter Greet
+//go:noescape
+func importGreeter_Greet(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestGreeterClient) callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
-	return methodGreeter_Greet.CallInto(ctx, c.client, req, resp)
-}
+var methodGreeter_Greet = guest.Method{Import: importGreeter_Greet}
 
-func (c *guestGreeterClient) callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return guest.Async(ctx, &methodGreeter_Greet, c.client, req, new(v1.GreetResponse))
+func (c importedGreeter) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+	return guest.Call[v1.GreetResponse](ctx, c.client, &methodGreeter_Greet, req)
 }
 
 // ServeGreeter serves impl as the service source_relative.v1.Greeter to the
@@ -94,45 +62,33 @@ func (c *guestGreeterClient) callGreetAsync(ctx context.Context, req *v1.GreetRe
 // requires have started. It returns when ctx ends, or when all guests were
 // asked to end and no call is left: see [kernel.Serve].
 func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedGreeter(impl), requires...)
+}
+
+// servedGreeter returns how the guest serves impl.
+func servedGreeter(impl GreeterServer) kernel.Service {
+	return kernel.Service{
 		Name: GreeterServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Greet",
-				Handler: kernel.Adapt(impl, GreeterServer.Greet),
-			},
+			{Name: "Greet", Handler: kernel.Adapt(impl, GreeterServer.Greet)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateGreeter returns a client of source_relative.v1.Greeter that calls the
-// guests that serve it. It waits until one does: see [kernel.Locate].
+// LocateGreeter returns a client that calls the guests that serve
+// source_relative.v1.Greeter. It waits until one does: see [kernel.Locate].
 func LocateGreeter(ctx context.Context) (GreeterClient, error) {
 	remote, err := kernel.Locate(ctx, GreeterServiceName, "Greet")
 	if err != nil {
 		return GreeterClient{}, err
 	}
-	return GreeterClient{locatedGreeterClient{remote: remote}}, nil
+	return GreeterClient{locatedGreeter{remote}}, nil
 }
 
-// locatedGreeterClient calls guests that serve.
-type locatedGreeterClient struct {
-	remote *kernel.Remote
-}
+// locatedGreeter calls guests that serve.
+type locatedGreeter struct{ remote *kernel.Remote }
 
-func (c locatedGreeterClient) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
-	resp := new(v1.GreetResponse)
-	if err := c.callGreetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedGreeterClient) callGreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedGreeterClient) callGreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.GreetResponse))
+func (c locatedGreeter) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+	return kernel.Call[v1.GreetResponse](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,116 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeGreeter describes the service source_relative.v1.Greeter, which
-// guests import as the module "source_relative.v1.Greeter", as RegisterGreeter
-// registers it, without its implementation and the bridges. The caller may
-// change what it gets.
-func DescribeGreeter() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   GreeterServiceName,
-		Module: "source_relative.v1.Greeter",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Greet",
-				Func:       "Greet",
-				Descriptor: pluginsdk.DescribeMethod(Greeter_Greet_FullName),
-			},
-		},
-	}
-}
-
-// RegisterGreeter registers impl with e as the service
-// source_relative.v1.Greeter. It fails when impl is nil. With
-// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
-func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeGreeter()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeGreeter_Greet(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Greeter_Greet_FullName, impl, GreeterImpl.Greet)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeGreeter_Greet returns the host function of source_relative.v1.Greeter.Greet.
-func bridgeGreeter_Greet(impl GreeterImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, GreeterImpl.Greet)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Greeter_Greet_FullName, m, stack, call, new(v1.GreetRequest), new(v1.GreetResponse))
-	}
-}
-
 // GreeterClient calls the service source_relative.v1.Greeter. It is safe for
 // concurrent use. In guests it is a struct.
 type GreeterClient interface {
 	// Greet calls source_relative.v1.Greeter.Greet.
 	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
-	// GreetAsync is Greet without the wait: it returns the future of the response.
-	GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error]
-	// GreetInto is Greet into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewGreeterClient returns a client that calls source_relative.v1.Greeter
+// through conn, such as the [pluginsdk.Dispatcher] of an engine, behind which
+// are the guests that serve.
+func NewGreeterClient(conn parigotimpl.Conn) GreeterClient {
+	return clientGreeter{conn}
+}
+
+// NewLocalGreeterClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalGreeterClient(impl GreeterServer) GreeterClient {
+	return clientGreeter{parigotimpl.Local(&Greeter_ServiceDesc, impl)}
+}
+
+// clientGreeter is the GreeterClient for every connection.
+type clientGreeter struct{ conn parigotimpl.Conn }
+
+func (c clientGreeter) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Greeter_ServiceDesc.Methods[0], req, new(v1.GreetResponse))
+}
+
+// GreeterIntoServer is the form of GreeterServer that [pluginsdk.Into] asks
+// for: each method fills resp, which is empty and not the method's any more
+// when it returns.
+type GreeterIntoServer interface {
 	GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
 }
 
-// NewLocalGreeterClient returns a client of source_relative.v1.Greeter that
-// calls impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalGreeterClient(impl GreeterImpl) GreeterClient {
-	return localGreeterClient{impl: impl}
+// RegisterGreeter registers impl with e as the service
+// source_relative.v1.Greeter, which guests import as the module
+// "source_relative.v1.Greeter". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterGreeter(ctx context.Context, e eng.Engine, impl GreeterServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Greeter_ServiceDesc, impl, opts...)
 }
 
-// localGreeterClient is the client that NewLocalGreeterClient returns.
-type localGreeterClient struct {
-	impl GreeterImpl
+// Greeter_ServiceDesc describes the service source_relative.v1.Greeter. It
+// must not be changed.
+var Greeter_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: GreeterServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_source_relative_v1_greeter_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: GreeterServiceName, Name: "Greet", FullName: Greeter_Greet_FullName},
+			Handler: parigotimpl.Handle(GreeterServer.Greet, GreeterIntoServer.GreetInto, bridgeGreeter_Greet),
+		},
+	},
 }
 
-// Greet calls source_relative.v1.Greeter.Greet.
-func (c localGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
-	resp := new(v1.GreetResponse)
-	if err := c.GreetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GreetInto calls source_relative.v1.Greeter.Greet into resp.
-func (c localGreeterClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
-	return pluginsdk.CallLocal(ctx, Greeter_Greet_FullName, c.impl, GreeterImpl.Greet, req, resp)
-}
-
-// GreetAsync calls source_relative.v1.Greeter.Greet on a goroutine of its own
-// and returns its future.
-func (c localGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return future.Go(ctx, c.Greet, req)
-}
-
-// NewGreeterHostClient returns a client of source_relative.v1.Greeter that
-// calls the guests that serve it, through d.
-func NewGreeterHostClient(d pluginsdk.Dispatcher) GreeterClient {
-	return hostGreeterClient{dispatcher: d}
-}
-
-// hostGreeterClient is the client that NewGreeterHostClient returns.
-type hostGreeterClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Greet calls source_relative.v1.Greeter.Greet.
-func (c hostGreeterClient) Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
-	resp := new(v1.GreetResponse)
-	if err := c.GreetInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// GreetInto calls source_relative.v1.Greeter.Greet into resp.
-func (c hostGreeterClient) GreetInto(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, GreeterServiceName, "Greet", req, resp)
-}
-
-// GreetAsync calls source_relative.v1.Greeter.Greet on a goroutine of its own
-// and returns its future.
-func (c hostGreeterClient) GreetAsync(ctx context.Context, req *v1.GreetRequest) *future.Method[*v1.GreetResponse, error] {
-	return future.Go(ctx, c.Greet, req)
+func bridgeGreeter_Greet(ctx context.Context, h *parigotimpl.Handler[*v1.GreetRequest, *v1.GreetResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Greeter_Greet_FullName, m, stack, h.Serve, req, resp)
 }

@@ -20,33 +20,23 @@ const (
 	Greeter_Greet_FullName = "source_relative.v1.Greeter.Greet"
 )
 
-// GreeterImpl is what an implementation of the service
-// source_relative.v1.Greeter provides to its host. Embed
-// UnimplementedGreeterImpl by value, so that a method that the service gets
-// later does not break the build. A method fills resp, which is empty and
-// belongs to its caller: it keeps neither req nor resp when it returns. An
-// error made by package status arrives in the guest as it is; the text of any
-// other error stays in the host.
-type GreeterImpl interface {
-	// Greet handles source_relative.v1.Greeter.Greet.
-	Greet(ctx context.Context, req *v1.GreetRequest, resp *v1.GreetResponse) error
-}
-
-// UnimplementedGreeterImpl answers every method of source_relative.v1.Greeter
-// with the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedGreeterImpl struct{}
-
-// Greet answers that source_relative.v1.Greeter.Greet is not implemented.
-func (UnimplementedGreeterImpl) Greet(context.Context, *v1.GreetRequest, *v1.GreetResponse) error {
-	return status.Error(status.Unimplemented, Greeter_Greet_FullName+" is not implemented")
-}
-
-// GreeterServer is what an implementation of the service
-// source_relative.v1.Greeter in a guest provides, see ServeGreeter. Methods
-// are called concurrently, each call on a goroutine of its own. An error made
-// by package status arrives at the caller as it is; the text of any other
-// error stays in the guest.
+// GreeterServer is the service source_relative.v1.Greeter for those who
+// implement it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedGreeterServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type GreeterServer interface {
-	// Greet handles source_relative.v1.Greeter.Greet.
+	// Greet serves source_relative.v1.Greeter.Greet.
 	Greet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error)
+}
+
+// UnimplementedGreeterServer answers every method of
+// source_relative.v1.Greeter with UNIMPLEMENTED. Its zero value is ready to
+// use.
+type UnimplementedGreeterServer struct{}
+
+// Greet returns UNIMPLEMENTED.
+func (UnimplementedGreeterServer) Greet(context.Context, *v1.GreetRequest) (*v1.GreetResponse, error) {
+	return nil, status.Error(status.Unimplemented, Greeter_Greet_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package watchparigot
 import (
 	context "context"
 	watch "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importSome_Once is the host's function for streaming_skip.Some.Once.
-//
-//go:wasmimport streaming_skip.Some Once
-//go:noescape
-func importSome_Once(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSome_Once = guest.Method{Import: importSome_Once}
-
 // SomeClient calls the service streaming_skip.Some. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type SomeClient struct {
-	calls callsSomeClient
-}
-
-// callsSomeClient makes the calls of a SomeClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsSomeClient interface {
-	callOnce(ctx context.Context, req *watch.Word) (*watch.Word, error)
-	callOnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error]
-	callOnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type SomeClient struct{ calls callsSome }
 
 // Once calls streaming_skip.Some.Once.
 func (c SomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
 	return c.calls.callOnce(ctx, req)
 }
 
-// OnceAsync is Once without the wait: it returns the future of the response.
-func (c SomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
-	return c.calls.callOnceAsync(ctx, req)
+// callsSome makes the calls of a SomeClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsSome interface {
+	callOnce(ctx context.Context, req *watch.Word) (*watch.Word, error)
 }
 
-// OnceInto is Once into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c SomeClient) OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
-	return c.calls.callOnceInto(ctx, req, resp)
-}
-
-// NewSomeClient returns a client of streaming_skip.Some that calls the host. A
+// NewSomeClient returns a client that calls streaming_skip.Some in the host. A
 // guest that links it runs only in a host that has the module
-// "streaming_skip.Some". With [guest.Borrowed] responses are good until the
-// next call.
+// "streaming_skip.Some".
 func NewSomeClient(opts ...guest.ClientOption) SomeClient {
-	return SomeClient{&guestSomeClient{client: guest.NewClient(opts...)}}
+	return SomeClient{importedSome{guest.NewClient(opts...)}}
 }
 
-// guestSomeClient calls the host.
-type guestSomeClient struct {
-	client guest.Client
-}
+// importedSome calls the host.
+type importedSome struct{ client guest.Client }
 
-func (c *guestSomeClient) callOnce(ctx context.Context, req *watch.Word) (*watch.Word, error) {
-	resp := new(watch.Word)
-	if err := methodSome_Once.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport streaming_skip.Some Once
+//go:noescape
+func importSome_Once(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestSomeClient) callOnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
-	return methodSome_Once.CallInto(ctx, c.client, req, resp)
-}
+var methodSome_Once = guest.Method{Import: importSome_Once}
 
-func (c *guestSomeClient) callOnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
-	return guest.Async(ctx, &methodSome_Once, c.client, req, new(watch.Word))
+func (c importedSome) callOnce(ctx context.Context, req *watch.Word) (*watch.Word, error) {
+	return guest.Call[watch.Word](ctx, c.client, &methodSome_Once, req)
 }
 
 // ServeSome serves impl as the service streaming_skip.Some to the other guests
@@ -94,97 +62,84 @@ func (c *guestSomeClient) callOnceAsync(ctx context.Context, req *watch.Word) *f
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeSome(ctx context.Context, impl SomeServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedSome(impl), requires...)
+}
+
+// servedSome returns how the guest serves impl.
+func servedSome(impl SomeServer) kernel.Service {
+	return kernel.Service{
 		Name: SomeServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Once",
-				Handler: kernel.Adapt(impl, SomeServer.Once),
-			},
+			{Name: "Once", Handler: kernel.Adapt(impl, SomeServer.Once)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateSome returns a client of streaming_skip.Some that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateSome returns a client that calls the guests that serve
+// streaming_skip.Some. It waits until one does: see [kernel.Locate].
 func LocateSome(ctx context.Context) (SomeClient, error) {
 	remote, err := kernel.Locate(ctx, SomeServiceName, "Once")
 	if err != nil {
 		return SomeClient{}, err
 	}
-	return SomeClient{locatedSomeClient{remote: remote}}, nil
+	return SomeClient{locatedSome{remote}}, nil
 }
 
-// locatedSomeClient calls guests that serve.
-type locatedSomeClient struct {
-	remote *kernel.Remote
-}
+// locatedSome calls guests that serve.
+type locatedSome struct{ remote *kernel.Remote }
 
-func (c locatedSomeClient) callOnce(ctx context.Context, req *watch.Word) (*watch.Word, error) {
-	resp := new(watch.Word)
-	if err := c.callOnceInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedSomeClient) callOnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedSomeClient) callOnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(watch.Word))
+func (c locatedSome) callOnce(ctx context.Context, req *watch.Word) (*watch.Word, error) {
+	return kernel.Call[watch.Word](ctx, c.remote, 0, req)
 }
 
 // AllClient calls the service streaming_skip.All. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type AllClient struct {
-	calls callsAllClient
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type AllClient struct{ calls callsAll }
 
-// callsAllClient makes the calls of a AllClient. Its methods are unexported, because
+// callsAll makes the calls of a AllClient. Its methods are unexported, because
 // the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsAllClient interface {
+type callsAll interface {
 }
 
-// NewAllClient returns a client of streaming_skip.All that calls the host. A
+// NewAllClient returns a client that calls streaming_skip.All in the host. A
 // guest that links it runs only in a host that has the module
-// "streaming_skip.All". With [guest.Borrowed] responses are good until the
-// next call.
+// "streaming_skip.All".
 func NewAllClient(opts ...guest.ClientOption) AllClient {
-	return AllClient{&guestAllClient{client: guest.NewClient(opts...)}}
+	return AllClient{importedAll{guest.NewClient(opts...)}}
 }
 
-// guestAllClient calls the host.
-type guestAllClient struct {
-	client guest.Client
-}
+// importedAll calls the host.
+type importedAll struct{ client guest.Client }
 
 // ServeAll serves impl as the service streaming_skip.All to the other guests
 // of its engine, once the services whose full names are in requires have
 // started. It returns when ctx ends, or when all guests were asked to end and
 // no call is left: see [kernel.Serve].
 func ServeAll(ctx context.Context, impl AllServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
-		Name: AllServiceName,
-		Impl: impl,
-	}, requires...)
+	return kernel.Serve(ctx, servedAll(impl), requires...)
 }
 
-// LocateAll returns a client of streaming_skip.All that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// servedAll returns how the guest serves impl.
+func servedAll(impl AllServer) kernel.Service {
+	return kernel.Service{
+		Name: AllServiceName,
+		Impl: impl,
+	}
+}
+
+// LocateAll returns a client that calls the guests that serve
+// streaming_skip.All. It waits until one does: see [kernel.Locate].
 func LocateAll(ctx context.Context) (AllClient, error) {
 	remote, err := kernel.Locate(ctx, AllServiceName)
 	if err != nil {
 		return AllClient{}, err
 	}
-	return AllClient{locatedAllClient{remote: remote}}, nil
+	return AllClient{locatedAll{remote}}, nil
 }
 
-// locatedAllClient calls guests that serve.
-type locatedAllClient struct {
-	remote *kernel.Remote
-}
+// locatedAll calls guests that serve.
+type locatedAll struct{ remote *kernel.Remote }

@@ -10,9 +10,9 @@ import (
 	watch "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,136 +21,68 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeSome describes the service streaming_skip.Some, which guests import
-// as the module "streaming_skip.Some", as RegisterSome registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeSome() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   SomeServiceName,
-		Module: "streaming_skip.Some",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Once",
-				Func:       "Once",
-				Descriptor: pluginsdk.DescribeMethod(Some_Once_FullName),
-			},
-		},
-	}
-}
-
-// RegisterSome registers impl with e as the service streaming_skip.Some. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterSome(ctx context.Context, e eng.Engine, impl SomeImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeSome()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeSome_Once(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Some_Once_FullName, impl, SomeImpl.Once)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeSome_Once returns the host function of streaming_skip.Some.Once.
-func bridgeSome_Once(impl SomeImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, SomeImpl.Once)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Some_Once_FullName, m, stack, call, new(watch.Word), new(watch.Word))
-	}
-}
-
 // SomeClient calls the service streaming_skip.Some. It is safe for concurrent
 // use. In guests it is a struct.
 type SomeClient interface {
 	// Once calls streaming_skip.Some.Once.
 	Once(ctx context.Context, req *watch.Word) (*watch.Word, error)
-	// OnceAsync is Once without the wait: it returns the future of the response.
-	OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error]
-	// OnceInto is Once into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewSomeClient returns a client that calls streaming_skip.Some through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewSomeClient(conn parigotimpl.Conn) SomeClient {
+	return clientSome{conn}
+}
+
+// NewLocalSomeClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalSomeClient(impl SomeServer) SomeClient {
+	return clientSome{parigotimpl.Local(&Some_ServiceDesc, impl)}
+}
+
+// clientSome is the SomeClient for every connection.
+type clientSome struct{ conn parigotimpl.Conn }
+
+func (c clientSome) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Some_ServiceDesc.Methods[0], req, new(watch.Word))
+}
+
+// SomeIntoServer is the form of SomeServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type SomeIntoServer interface {
 	OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error
 }
 
-// NewLocalSomeClient returns a client of streaming_skip.Some that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalSomeClient(impl SomeImpl) SomeClient {
-	return localSomeClient{impl: impl}
+// RegisterSome registers impl with e as the service streaming_skip.Some, which
+// guests import as the module "streaming_skip.Some". It fails when impl is
+// nil. With [pluginsdk.Borrowed] the implementation promises to keep nothing
+// of a call.
+func RegisterSome(ctx context.Context, e eng.Engine, impl SomeServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Some_ServiceDesc, impl, opts...)
 }
 
-// localSomeClient is the client that NewLocalSomeClient returns.
-type localSomeClient struct {
-	impl SomeImpl
+// Some_ServiceDesc describes the service streaming_skip.Some. It must not be
+// changed.
+var Some_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: SomeServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return watch.File_streaming_skip_watch_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: SomeServiceName, Name: "Once", FullName: Some_Once_FullName},
+			Handler: parigotimpl.Handle(SomeServer.Once, SomeIntoServer.OnceInto, bridgeSome_Once),
+		},
+	},
 }
 
-// Once calls streaming_skip.Some.Once.
-func (c localSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
-	resp := new(watch.Word)
-	if err := c.OnceInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// OnceInto calls streaming_skip.Some.Once into resp.
-func (c localSomeClient) OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
-	return pluginsdk.CallLocal(ctx, Some_Once_FullName, c.impl, SomeImpl.Once, req, resp)
-}
-
-// OnceAsync calls streaming_skip.Some.Once on a goroutine of its own and
-// returns its future.
-func (c localSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
-	return future.Go(ctx, c.Once, req)
-}
-
-// NewSomeHostClient returns a client of streaming_skip.Some that calls the
-// guests that serve it, through d.
-func NewSomeHostClient(d pluginsdk.Dispatcher) SomeClient {
-	return hostSomeClient{dispatcher: d}
-}
-
-// hostSomeClient is the client that NewSomeHostClient returns.
-type hostSomeClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Once calls streaming_skip.Some.Once.
-func (c hostSomeClient) Once(ctx context.Context, req *watch.Word) (*watch.Word, error) {
-	resp := new(watch.Word)
-	if err := c.OnceInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// OnceInto calls streaming_skip.Some.Once into resp.
-func (c hostSomeClient) OnceInto(ctx context.Context, req *watch.Word, resp *watch.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, SomeServiceName, "Once", req, resp)
-}
-
-// OnceAsync calls streaming_skip.Some.Once on a goroutine of its own and
-// returns its future.
-func (c hostSomeClient) OnceAsync(ctx context.Context, req *watch.Word) *future.Method[*watch.Word, error] {
-	return future.Go(ctx, c.Once, req)
-}
-
-// DescribeAll describes the service streaming_skip.All, which guests import as
-// the module "streaming_skip.All", as RegisterAll registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeAll() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   AllServiceName,
-		Module: "streaming_skip.All",
-	}
-}
-
-// RegisterAll registers impl with e as the service streaming_skip.All. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterAll(ctx context.Context, e eng.Engine, impl AllImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeAll()
-	service.Impl = impl
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
+func bridgeSome_Once(ctx context.Context, h *parigotimpl.Handler[*watch.Word, *watch.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Some_Once_FullName, m, stack, h.Serve, req, resp)
 }
 
 // AllClient calls the service streaming_skip.All. It is safe for concurrent
@@ -158,26 +90,43 @@ func RegisterAll(ctx context.Context, e eng.Engine, impl AllImpl, opts ...plugin
 type AllClient interface {
 }
 
-// NewLocalAllClient returns a client of streaming_skip.All that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalAllClient(impl AllImpl) AllClient {
-	return localAllClient{impl: impl}
+// NewAllClient returns a client that calls streaming_skip.All through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewAllClient(conn parigotimpl.Conn) AllClient {
+	return clientAll{conn}
 }
 
-// localAllClient is the client that NewLocalAllClient returns.
-type localAllClient struct {
-	impl AllImpl
+// NewLocalAllClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalAllClient(impl AllServer) AllClient {
+	return clientAll{parigotimpl.Local(&All_ServiceDesc, impl)}
 }
 
-// NewAllHostClient returns a client of streaming_skip.All that calls the
-// guests that serve it, through d.
-func NewAllHostClient(d pluginsdk.Dispatcher) AllClient {
-	return hostAllClient{dispatcher: d}
+// clientAll is the AllClient for every connection.
+type clientAll struct{ conn parigotimpl.Conn }
+
+// AllIntoServer is the form of AllServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type AllIntoServer interface {
 }
 
-// hostAllClient is the client that NewAllHostClient returns.
-type hostAllClient struct {
-	dispatcher pluginsdk.Dispatcher
+// RegisterAll registers impl with e as the service streaming_skip.All, which
+// guests import as the module "streaming_skip.All". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterAll(ctx context.Context, e eng.Engine, impl AllServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &All_ServiceDesc, impl, opts...)
+}
+
+// All_ServiceDesc describes the service streaming_skip.All. It must not be
+// changed.
+var All_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: AllServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return watch.File_streaming_skip_watch_proto.Services().Get(1)
+	},
 }

@@ -19,54 +19,37 @@ const (
 	Some_Once_FullName = "streaming_skip.Some.Once"
 )
 
-// SomeImpl is what an implementation of the service streaming_skip.Some
-// provides to its host. Embed UnimplementedSomeImpl by value, so that a method
-// that the service gets later does not break the build. A method fills resp,
-// which is empty and belongs to its caller: it keeps neither req nor resp when
-// it returns. An error made by package status arrives in the guest as it is;
-// the text of any other error stays in the host.
-type SomeImpl interface {
-	// Once handles streaming_skip.Some.Once.
-	Once(ctx context.Context, req *watch.Word, resp *watch.Word) error
-}
-
-// UnimplementedSomeImpl answers every method of streaming_skip.Some with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedSomeImpl struct{}
-
-// Once answers that streaming_skip.Some.Once is not implemented.
-func (UnimplementedSomeImpl) Once(context.Context, *watch.Word, *watch.Word) error {
-	return status.Error(status.Unimplemented, Some_Once_FullName+" is not implemented")
-}
-
-// SomeServer is what an implementation of the service streaming_skip.Some in a
-// guest provides, see ServeSome. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// SomeServer is the service streaming_skip.Some for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedSomeServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type SomeServer interface {
-	// Once handles streaming_skip.Some.Once.
+	// Once serves streaming_skip.Some.Once.
 	Once(ctx context.Context, req *watch.Word) (*watch.Word, error)
+}
+
+// UnimplementedSomeServer answers every method of streaming_skip.Some with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedSomeServer struct{}
+
+// Once returns UNIMPLEMENTED.
+func (UnimplementedSomeServer) Once(context.Context, *watch.Word) (*watch.Word, error) {
+	return nil, status.Error(status.Unimplemented, Some_Once_FullName+" is not implemented")
 }
 
 // AllServiceName is the full name of the service streaming_skip.All.
 const AllServiceName = "streaming_skip.All"
 
-// AllImpl is what an implementation of the service streaming_skip.All provides
-// to its host. Embed UnimplementedAllImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type AllImpl interface {
-}
-
-// UnimplementedAllImpl answers every method of streaming_skip.All with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedAllImpl struct{}
-
-// AllServer is what an implementation of the service streaming_skip.All in a
-// guest provides, see ServeAll. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// AllServer is the service streaming_skip.All for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedAllServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type AllServer interface {
 }
+
+// UnimplementedAllServer answers every method of streaming_skip.All with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedAllServer struct{}

@@ -8,7 +8,6 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,72 +19,40 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importOne_Call is the host's function for two_files.One.Call.
-//
-//go:wasmimport two_files.One Call
-//go:noescape
-func importOne_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodOne_Call = guest.Method{Import: importOne_Call}
-
-// OneClient calls the service two_files.One. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type OneClient struct {
-	calls callsOneClient
-}
-
-// callsOneClient makes the calls of a OneClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsOneClient interface {
-	callCall(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
-	callCallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error]
-	callCallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error
-}
+// OneClient calls the service two_files.One. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type OneClient struct{ calls callsOne }
 
 // Call calls two_files.One.Call.
 func (c OneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c OneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsOne makes the calls of a OneClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsOne interface {
+	callCall(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c OneClient) CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewOneClient returns a client of two_files.One that calls the host. A guest
-// that links it runs only in a host that has the module "two_files.One". With
-// [guest.Borrowed] responses are good until the next call.
+// NewOneClient returns a client that calls two_files.One in the host. A guest
+// that links it runs only in a host that has the module "two_files.One".
 func NewOneClient(opts ...guest.ClientOption) OneClient {
-	return OneClient{&guestOneClient{client: guest.NewClient(opts...)}}
+	return OneClient{importedOne{guest.NewClient(opts...)}}
 }
 
-// guestOneClient calls the host.
-type guestOneClient struct {
-	client guest.Client
-}
+// importedOne calls the host.
+type importedOne struct{ client guest.Client }
 
-func (c *guestOneClient) callCall(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
-	resp := new(two.OneResponse)
-	if err := methodOne_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport two_files.One Call
+//go:noescape
+func importOne_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestOneClient) callCallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
-	return methodOne_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodOne_Call = guest.Method{Import: importOne_Call}
 
-func (c *guestOneClient) callCallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
-	return guest.Async(ctx, &methodOne_Call, c.client, req, new(two.OneResponse))
+func (c importedOne) callCall(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
+	return guest.Call[two.OneResponse](ctx, c.client, &methodOne_Call, req)
 }
 
 // ServeOne serves impl as the service two_files.One to the other guests of its
@@ -93,45 +60,33 @@ func (c *guestOneClient) callCallAsync(ctx context.Context, req *two.OneRequest)
 // returns when ctx ends, or when all guests were asked to end and no call is
 // left: see [kernel.Serve].
 func ServeOne(ctx context.Context, impl OneServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedOne(impl), requires...)
+}
+
+// servedOne returns how the guest serves impl.
+func servedOne(impl OneServer) kernel.Service {
+	return kernel.Service{
 		Name: OneServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, OneServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, OneServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateOne returns a client of two_files.One that calls the guests that serve
-// it. It waits until one does: see [kernel.Locate].
+// LocateOne returns a client that calls the guests that serve two_files.One.
+// It waits until one does: see [kernel.Locate].
 func LocateOne(ctx context.Context) (OneClient, error) {
 	remote, err := kernel.Locate(ctx, OneServiceName, "Call")
 	if err != nil {
 		return OneClient{}, err
 	}
-	return OneClient{locatedOneClient{remote: remote}}, nil
+	return OneClient{locatedOne{remote}}, nil
 }
 
-// locatedOneClient calls guests that serve.
-type locatedOneClient struct {
-	remote *kernel.Remote
-}
+// locatedOne calls guests that serve.
+type locatedOne struct{ remote *kernel.Remote }
 
-func (c locatedOneClient) callCall(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
-	resp := new(two.OneResponse)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedOneClient) callCallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedOneClient) callCallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(two.OneResponse))
+func (c locatedOne) callCall(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
+	return kernel.Call[two.OneResponse](ctx, c.remote, 0, req)
 }

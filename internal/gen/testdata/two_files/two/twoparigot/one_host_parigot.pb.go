@@ -10,9 +10,9 @@ import (
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,64 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeOne describes the service two_files.One, which guests import as the
-// module "two_files.One", as RegisterOne registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeOne() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   OneServiceName,
-		Module: "two_files.One",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(One_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterOne registers impl with e as the service two_files.One. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterOne(ctx context.Context, e eng.Engine, impl OneImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeOne()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeOne_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(One_Call_FullName, impl, OneImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeOne_Call returns the host function of two_files.One.Call.
-func bridgeOne_Call(impl OneImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, OneImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, One_Call_FullName, m, stack, call, new(two.OneRequest), new(two.OneResponse))
-	}
-}
-
 // OneClient calls the service two_files.One. It is safe for concurrent use. In
 // guests it is a struct.
 type OneClient interface {
 	// Call calls two_files.One.Call.
 	Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewOneClient returns a client that calls two_files.One through conn, such as
+// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewOneClient(conn parigotimpl.Conn) OneClient {
+	return clientOne{conn}
+}
+
+// NewLocalOneClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalOneClient(impl OneServer) OneClient {
+	return clientOne{parigotimpl.Local(&One_ServiceDesc, impl)}
+}
+
+// clientOne is the OneClient for every connection.
+type clientOne struct{ conn parigotimpl.Conn }
+
+func (c clientOne) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &One_ServiceDesc.Methods[0], req, new(two.OneResponse))
+}
+
+// OneIntoServer is the form of OneServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type OneIntoServer interface {
 	CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error
 }
 
-// NewLocalOneClient returns a client of two_files.One that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalOneClient(impl OneImpl) OneClient {
-	return localOneClient{impl: impl}
+// RegisterOne registers impl with e as the service two_files.One, which guests
+// import as the module "two_files.One". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterOne(ctx context.Context, e eng.Engine, impl OneServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &One_ServiceDesc, impl, opts...)
 }
 
-// localOneClient is the client that NewLocalOneClient returns.
-type localOneClient struct {
-	impl OneImpl
+// One_ServiceDesc describes the service two_files.One. It must not be changed.
+var One_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: OneServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return two.File_two_files_one_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: OneServiceName, Name: "Call", FullName: One_Call_FullName},
+			Handler: parigotimpl.Handle(OneServer.Call, OneIntoServer.CallInto, bridgeOne_Call),
+		},
+	},
 }
 
-// Call calls two_files.One.Call.
-func (c localOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
-	resp := new(two.OneResponse)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls two_files.One.Call into resp.
-func (c localOneClient) CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
-	return pluginsdk.CallLocal(ctx, One_Call_FullName, c.impl, OneImpl.Call, req, resp)
-}
-
-// CallAsync calls two_files.One.Call on a goroutine of its own and returns its
-// future.
-func (c localOneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewOneHostClient returns a client of two_files.One that calls the guests
-// that serve it, through d.
-func NewOneHostClient(d pluginsdk.Dispatcher) OneClient {
-	return hostOneClient{dispatcher: d}
-}
-
-// hostOneClient is the client that NewOneHostClient returns.
-type hostOneClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls two_files.One.Call.
-func (c hostOneClient) Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
-	resp := new(two.OneResponse)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls two_files.One.Call into resp.
-func (c hostOneClient) CallInto(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, OneServiceName, "Call", req, resp)
-}
-
-// CallAsync calls two_files.One.Call on a goroutine of its own and returns its
-// future.
-func (c hostOneClient) CallAsync(ctx context.Context, req *two.OneRequest) *future.Method[*two.OneResponse, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeOne_Call(ctx context.Context, h *parigotimpl.Handler[*two.OneRequest, *two.OneResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, One_Call_FullName, m, stack, h.Serve, req, resp)
 }

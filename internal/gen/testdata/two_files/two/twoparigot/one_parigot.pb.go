@@ -19,31 +19,21 @@ const (
 	One_Call_FullName = "two_files.One.Call"
 )
 
-// OneImpl is what an implementation of the service two_files.One provides to
-// its host. Embed UnimplementedOneImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type OneImpl interface {
-	// Call handles two_files.One.Call.
-	Call(ctx context.Context, req *two.OneRequest, resp *two.OneResponse) error
-}
-
-// UnimplementedOneImpl answers every method of two_files.One with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedOneImpl struct{}
-
-// Call answers that two_files.One.Call is not implemented.
-func (UnimplementedOneImpl) Call(context.Context, *two.OneRequest, *two.OneResponse) error {
-	return status.Error(status.Unimplemented, One_Call_FullName+" is not implemented")
-}
-
-// OneServer is what an implementation of the service two_files.One in a guest
-// provides, see ServeOne. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// OneServer is the service two_files.One for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedOneServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type OneServer interface {
-	// Call handles two_files.One.Call.
+	// Call serves two_files.One.Call.
 	Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
+}
+
+// UnimplementedOneServer answers every method of two_files.One with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedOneServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedOneServer) Call(context.Context, *two.OneRequest) (*two.OneResponse, error) {
+	return nil, status.Error(status.Unimplemented, One_Call_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package twoparigot
 import (
 	context "context"
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,72 +19,40 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importTwo_Call is the host's function for two_files.Two.Call.
-//
-//go:wasmimport two_files.Two Call
-//go:noescape
-func importTwo_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodTwo_Call = guest.Method{Import: importTwo_Call}
-
-// TwoClient calls the service two_files.Two. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type TwoClient struct {
-	calls callsTwoClient
-}
-
-// callsTwoClient makes the calls of a TwoClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsTwoClient interface {
-	callCall(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
-	callCallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error]
-	callCallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error
-}
+// TwoClient calls the service two_files.Two. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type TwoClient struct{ calls callsTwo }
 
 // Call calls two_files.Two.Call.
 func (c TwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c TwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsTwo makes the calls of a TwoClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsTwo interface {
+	callCall(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c TwoClient) CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewTwoClient returns a client of two_files.Two that calls the host. A guest
-// that links it runs only in a host that has the module "two_files.Two". With
-// [guest.Borrowed] responses are good until the next call.
+// NewTwoClient returns a client that calls two_files.Two in the host. A guest
+// that links it runs only in a host that has the module "two_files.Two".
 func NewTwoClient(opts ...guest.ClientOption) TwoClient {
-	return TwoClient{&guestTwoClient{client: guest.NewClient(opts...)}}
+	return TwoClient{importedTwo{guest.NewClient(opts...)}}
 }
 
-// guestTwoClient calls the host.
-type guestTwoClient struct {
-	client guest.Client
-}
+// importedTwo calls the host.
+type importedTwo struct{ client guest.Client }
 
-func (c *guestTwoClient) callCall(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
-	resp := new(two.OneRequest)
-	if err := methodTwo_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport two_files.Two Call
+//go:noescape
+func importTwo_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestTwoClient) callCallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
-	return methodTwo_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodTwo_Call = guest.Method{Import: importTwo_Call}
 
-func (c *guestTwoClient) callCallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
-	return guest.Async(ctx, &methodTwo_Call, c.client, req, new(two.OneRequest))
+func (c importedTwo) callCall(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
+	return guest.Call[two.OneRequest](ctx, c.client, &methodTwo_Call, req)
 }
 
 // ServeTwo serves impl as the service two_files.Two to the other guests of its
@@ -93,45 +60,33 @@ func (c *guestTwoClient) callCallAsync(ctx context.Context, req *two.OneResponse
 // returns when ctx ends, or when all guests were asked to end and no call is
 // left: see [kernel.Serve].
 func ServeTwo(ctx context.Context, impl TwoServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedTwo(impl), requires...)
+}
+
+// servedTwo returns how the guest serves impl.
+func servedTwo(impl TwoServer) kernel.Service {
+	return kernel.Service{
 		Name: TwoServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, TwoServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, TwoServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateTwo returns a client of two_files.Two that calls the guests that serve
-// it. It waits until one does: see [kernel.Locate].
+// LocateTwo returns a client that calls the guests that serve two_files.Two.
+// It waits until one does: see [kernel.Locate].
 func LocateTwo(ctx context.Context) (TwoClient, error) {
 	remote, err := kernel.Locate(ctx, TwoServiceName, "Call")
 	if err != nil {
 		return TwoClient{}, err
 	}
-	return TwoClient{locatedTwoClient{remote: remote}}, nil
+	return TwoClient{locatedTwo{remote}}, nil
 }
 
-// locatedTwoClient calls guests that serve.
-type locatedTwoClient struct {
-	remote *kernel.Remote
-}
+// locatedTwo calls guests that serve.
+type locatedTwo struct{ remote *kernel.Remote }
 
-func (c locatedTwoClient) callCall(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
-	resp := new(two.OneRequest)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedTwoClient) callCallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedTwoClient) callCallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(two.OneRequest))
+func (c locatedTwo) callCall(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
+	return kernel.Call[two.OneRequest](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,64 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeTwo describes the service two_files.Two, which guests import as the
-// module "two_files.Two", as RegisterTwo registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeTwo() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   TwoServiceName,
-		Module: "two_files.Two",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(Two_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterTwo registers impl with e as the service two_files.Two. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterTwo(ctx context.Context, e eng.Engine, impl TwoImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeTwo()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeTwo_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Two_Call_FullName, impl, TwoImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeTwo_Call returns the host function of two_files.Two.Call.
-func bridgeTwo_Call(impl TwoImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, TwoImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Two_Call_FullName, m, stack, call, new(two.OneResponse), new(two.OneRequest))
-	}
-}
-
 // TwoClient calls the service two_files.Two. It is safe for concurrent use. In
 // guests it is a struct.
 type TwoClient interface {
 	// Call calls two_files.Two.Call.
 	Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewTwoClient returns a client that calls two_files.Two through conn, such as
+// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewTwoClient(conn parigotimpl.Conn) TwoClient {
+	return clientTwo{conn}
+}
+
+// NewLocalTwoClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalTwoClient(impl TwoServer) TwoClient {
+	return clientTwo{parigotimpl.Local(&Two_ServiceDesc, impl)}
+}
+
+// clientTwo is the TwoClient for every connection.
+type clientTwo struct{ conn parigotimpl.Conn }
+
+func (c clientTwo) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
+	return parigotimpl.Call(ctx, c.conn, &Two_ServiceDesc.Methods[0], req, new(two.OneRequest))
+}
+
+// TwoIntoServer is the form of TwoServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type TwoIntoServer interface {
 	CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error
 }
 
-// NewLocalTwoClient returns a client of two_files.Two that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalTwoClient(impl TwoImpl) TwoClient {
-	return localTwoClient{impl: impl}
+// RegisterTwo registers impl with e as the service two_files.Two, which guests
+// import as the module "two_files.Two". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterTwo(ctx context.Context, e eng.Engine, impl TwoServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Two_ServiceDesc, impl, opts...)
 }
 
-// localTwoClient is the client that NewLocalTwoClient returns.
-type localTwoClient struct {
-	impl TwoImpl
+// Two_ServiceDesc describes the service two_files.Two. It must not be changed.
+var Two_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: TwoServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return two.File_two_files_two_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: TwoServiceName, Name: "Call", FullName: Two_Call_FullName},
+			Handler: parigotimpl.Handle(TwoServer.Call, TwoIntoServer.CallInto, bridgeTwo_Call),
+		},
+	},
 }
 
-// Call calls two_files.Two.Call.
-func (c localTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
-	resp := new(two.OneRequest)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls two_files.Two.Call into resp.
-func (c localTwoClient) CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
-	return pluginsdk.CallLocal(ctx, Two_Call_FullName, c.impl, TwoImpl.Call, req, resp)
-}
-
-// CallAsync calls two_files.Two.Call on a goroutine of its own and returns its
-// future.
-func (c localTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewTwoHostClient returns a client of two_files.Two that calls the guests
-// that serve it, through d.
-func NewTwoHostClient(d pluginsdk.Dispatcher) TwoClient {
-	return hostTwoClient{dispatcher: d}
-}
-
-// hostTwoClient is the client that NewTwoHostClient returns.
-type hostTwoClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls two_files.Two.Call.
-func (c hostTwoClient) Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
-	resp := new(two.OneRequest)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls two_files.Two.Call into resp.
-func (c hostTwoClient) CallInto(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, TwoServiceName, "Call", req, resp)
-}
-
-// CallAsync calls two_files.Two.Call on a goroutine of its own and returns its
-// future.
-func (c hostTwoClient) CallAsync(ctx context.Context, req *two.OneResponse) *future.Method[*two.OneRequest, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeTwo_Call(ctx context.Context, h *parigotimpl.Handler[*two.OneResponse, *two.OneRequest], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Two_Call_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,31 +19,21 @@ const (
 	Two_Call_FullName = "two_files.Two.Call"
 )
 
-// TwoImpl is what an implementation of the service two_files.Two provides to
-// its host. Embed UnimplementedTwoImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type TwoImpl interface {
-	// Call handles two_files.Two.Call.
-	Call(ctx context.Context, req *two.OneResponse, resp *two.OneRequest) error
-}
-
-// UnimplementedTwoImpl answers every method of two_files.Two with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedTwoImpl struct{}
-
-// Call answers that two_files.Two.Call is not implemented.
-func (UnimplementedTwoImpl) Call(context.Context, *two.OneResponse, *two.OneRequest) error {
-	return status.Error(status.Unimplemented, Two_Call_FullName+" is not implemented")
-}
-
-// TwoServer is what an implementation of the service two_files.Two in a guest
-// provides, see ServeTwo. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// TwoServer is the service two_files.Two for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedTwoServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type TwoServer interface {
-	// Call handles two_files.Two.Call.
+	// Call serves two_files.Two.Call.
 	Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
+}
+
+// UnimplementedTwoServer answers every method of two_files.Two with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedTwoServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedTwoServer) Call(context.Context, *two.OneResponse) (*two.OneRequest, error) {
+	return nil, status.Error(status.Unimplemented, Two_Call_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package unknownparigot
 import (
 	context "context"
 	unknown "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importOwned_Call is the host's function for unknown_options.Owned.Call.
-//
-//go:wasmimport unknown_options.Owned Call
-//go:noescape
-func importOwned_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodOwned_Call = guest.Method{Import: importOwned_Call}
-
 // OwnedClient calls the service unknown_options.Owned. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type OwnedClient struct {
-	calls callsOwnedClient
-}
-
-// callsOwnedClient makes the calls of a OwnedClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsOwnedClient interface {
-	callCall(ctx context.Context, req *unknown.Word) (*unknown.Word, error)
-	callCallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error]
-	callCallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type OwnedClient struct{ calls callsOwned }
 
 // Call calls unknown_options.Owned.Call.
 func (c OwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c OwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsOwned makes the calls of a OwnedClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsOwned interface {
+	callCall(ctx context.Context, req *unknown.Word) (*unknown.Word, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c OwnedClient) CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewOwnedClient returns a client of unknown_options.Owned that calls the
+// NewOwnedClient returns a client that calls unknown_options.Owned in the
 // host. A guest that links it runs only in a host that has the module
-// "unknown_options.Owned". With [guest.Borrowed] responses are good until the
-// next call.
+// "unknown_options.Owned".
 func NewOwnedClient(opts ...guest.ClientOption) OwnedClient {
-	return OwnedClient{&guestOwnedClient{client: guest.NewClient(opts...)}}
+	return OwnedClient{importedOwned{guest.NewClient(opts...)}}
 }
 
-// guestOwnedClient calls the host.
-type guestOwnedClient struct {
-	client guest.Client
-}
+// importedOwned calls the host.
+type importedOwned struct{ client guest.Client }
 
-func (c *guestOwnedClient) callCall(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
-	resp := new(unknown.Word)
-	if err := methodOwned_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport unknown_options.Owned Call
+//go:noescape
+func importOwned_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestOwnedClient) callCallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
-	return methodOwned_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodOwned_Call = guest.Method{Import: importOwned_Call}
 
-func (c *guestOwnedClient) callCallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
-	return guest.Async(ctx, &methodOwned_Call, c.client, req, new(unknown.Word))
+func (c importedOwned) callCall(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
+	return guest.Call[unknown.Word](ctx, c.client, &methodOwned_Call, req)
 }
 
 // ServeOwned serves impl as the service unknown_options.Owned to the other
@@ -94,45 +62,33 @@ func (c *guestOwnedClient) callCallAsync(ctx context.Context, req *unknown.Word)
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeOwned(ctx context.Context, impl OwnedServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedOwned(impl), requires...)
+}
+
+// servedOwned returns how the guest serves impl.
+func servedOwned(impl OwnedServer) kernel.Service {
+	return kernel.Service{
 		Name: OwnedServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, OwnedServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, OwnedServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateOwned returns a client of unknown_options.Owned that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateOwned returns a client that calls the guests that serve
+// unknown_options.Owned. It waits until one does: see [kernel.Locate].
 func LocateOwned(ctx context.Context) (OwnedClient, error) {
 	remote, err := kernel.Locate(ctx, OwnedServiceName, "Call")
 	if err != nil {
 		return OwnedClient{}, err
 	}
-	return OwnedClient{locatedOwnedClient{remote: remote}}, nil
+	return OwnedClient{locatedOwned{remote}}, nil
 }
 
-// locatedOwnedClient calls guests that serve.
-type locatedOwnedClient struct {
-	remote *kernel.Remote
-}
+// locatedOwned calls guests that serve.
+type locatedOwned struct{ remote *kernel.Remote }
 
-func (c locatedOwnedClient) callCall(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
-	resp := new(unknown.Word)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedOwnedClient) callCallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedOwnedClient) callCallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(unknown.Word))
+func (c locatedOwned) callCall(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
+	return kernel.Call[unknown.Word](ctx, c.remote, 0, req)
 }

@@ -10,9 +10,9 @@ import (
 	unknown "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,117 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeOwned describes the service unknown_options.Owned, which guests
-// import as the module "unknown_options.Owned", as RegisterOwned registers it,
-// without its implementation and the bridges. The caller may change what it
-// gets.
-func DescribeOwned() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   OwnedServiceName,
-		Module: "unknown_options.Owned",
-		Methods: []pluginsdk.Method{
-			{
-				Name:        "Call",
-				Func:        "Call",
-				Descriptor:  pluginsdk.DescribeMethod(Owned_Call_FullName),
-				Idempotency: pluginsdk.Idempotent,
-			},
-		},
-	}
-}
-
-// RegisterOwned registers impl with e as the service unknown_options.Owned. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterOwned(ctx context.Context, e eng.Engine, impl OwnedImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeOwned()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeOwned_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Owned_Call_FullName, impl, OwnedImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeOwned_Call returns the host function of unknown_options.Owned.Call.
-func bridgeOwned_Call(impl OwnedImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, OwnedImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Owned_Call_FullName, m, stack, call, new(unknown.Word), new(unknown.Word))
-	}
-}
-
 // OwnedClient calls the service unknown_options.Owned. It is safe for
 // concurrent use. In guests it is a struct.
 type OwnedClient interface {
 	// Call calls unknown_options.Owned.Call.
 	Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewOwnedClient returns a client that calls unknown_options.Owned through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewOwnedClient(conn parigotimpl.Conn) OwnedClient {
+	return clientOwned{conn}
+}
+
+// NewLocalOwnedClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalOwnedClient(impl OwnedServer) OwnedClient {
+	return clientOwned{parigotimpl.Local(&Owned_ServiceDesc, impl)}
+}
+
+// clientOwned is the OwnedClient for every connection.
+type clientOwned struct{ conn parigotimpl.Conn }
+
+func (c clientOwned) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Owned_ServiceDesc.Methods[0], req, new(unknown.Word))
+}
+
+// OwnedIntoServer is the form of OwnedServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type OwnedIntoServer interface {
 	CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error
 }
 
-// NewLocalOwnedClient returns a client of unknown_options.Owned that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalOwnedClient(impl OwnedImpl) OwnedClient {
-	return localOwnedClient{impl: impl}
+// RegisterOwned registers impl with e as the service unknown_options.Owned,
+// which guests import as the module "unknown_options.Owned". It fails when
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterOwned(ctx context.Context, e eng.Engine, impl OwnedServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Owned_ServiceDesc, impl, opts...)
 }
 
-// localOwnedClient is the client that NewLocalOwnedClient returns.
-type localOwnedClient struct {
-	impl OwnedImpl
+// Owned_ServiceDesc describes the service unknown_options.Owned. It must not
+// be changed.
+var Owned_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: OwnedServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return unknown.File_unknown_options_unknown_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: OwnedServiceName, Name: "Call", FullName: Owned_Call_FullName, Idempotency: parigotimpl.Idempotent},
+			Handler: parigotimpl.Handle(OwnedServer.Call, OwnedIntoServer.CallInto, bridgeOwned_Call),
+		},
+	},
 }
 
-// Call calls unknown_options.Owned.Call.
-func (c localOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
-	resp := new(unknown.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls unknown_options.Owned.Call into resp.
-func (c localOwnedClient) CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
-	return pluginsdk.CallLocal(ctx, Owned_Call_FullName, c.impl, OwnedImpl.Call, req, resp)
-}
-
-// CallAsync calls unknown_options.Owned.Call on a goroutine of its own and
-// returns its future.
-func (c localOwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewOwnedHostClient returns a client of unknown_options.Owned that calls the
-// guests that serve it, through d.
-func NewOwnedHostClient(d pluginsdk.Dispatcher) OwnedClient {
-	return hostOwnedClient{dispatcher: d}
-}
-
-// hostOwnedClient is the client that NewOwnedHostClient returns.
-type hostOwnedClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls unknown_options.Owned.Call.
-func (c hostOwnedClient) Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
-	resp := new(unknown.Word)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls unknown_options.Owned.Call into resp.
-func (c hostOwnedClient) CallInto(ctx context.Context, req *unknown.Word, resp *unknown.Word) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, OwnedServiceName, "Call", req, resp)
-}
-
-// CallAsync calls unknown_options.Owned.Call on a goroutine of its own and
-// returns its future.
-func (c hostOwnedClient) CallAsync(ctx context.Context, req *unknown.Word) *future.Method[*unknown.Word, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeOwned_Call(ctx context.Context, h *parigotimpl.Handler[*unknown.Word, *unknown.Word], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Owned_Call_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,31 +19,22 @@ const (
 	Owned_Call_FullName = "unknown_options.Owned.Call"
 )
 
-// OwnedImpl is what an implementation of the service unknown_options.Owned
-// provides to its host. Embed UnimplementedOwnedImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-type OwnedImpl interface {
-	// Call handles unknown_options.Owned.Call.
-	Call(ctx context.Context, req *unknown.Word, resp *unknown.Word) error
-}
-
-// UnimplementedOwnedImpl answers every method of unknown_options.Owned with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedOwnedImpl struct{}
-
-// Call answers that unknown_options.Owned.Call is not implemented.
-func (UnimplementedOwnedImpl) Call(context.Context, *unknown.Word, *unknown.Word) error {
-	return status.Error(status.Unimplemented, Owned_Call_FullName+" is not implemented")
-}
-
-// OwnedServer is what an implementation of the service unknown_options.Owned
-// in a guest provides, see ServeOwned. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// OwnedServer is the service unknown_options.Owned for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedOwnedServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type OwnedServer interface {
-	// Call handles unknown_options.Owned.Call.
+	// Call serves unknown_options.Owned.Call.
 	Call(ctx context.Context, req *unknown.Word) (*unknown.Word, error)
+}
+
+// UnimplementedOwnedServer answers every method of unknown_options.Owned with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedOwnedServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedOwnedServer) Call(context.Context, *unknown.Word) (*unknown.Word, error) {
+	return nil, status.Error(status.Unimplemented, Owned_Call_FullName+" is not implemented")
 }

@@ -7,7 +7,6 @@ package wellparigot
 
 import (
 	context "context"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	anypb "google.golang.org/protobuf/types/known/anypb"
@@ -25,77 +24,15 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importWell_Empty is the host's function for well_known.Well.Empty.
-//
-//go:wasmimport well_known.Well Empty
-//go:noescape
-func importWell_Empty(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWell_Empty = guest.Method{Import: importWell_Empty}
-
-// importWell_Any is the host's function for well_known.Well.Any.
-//
-//go:wasmimport well_known.Well Any
-//go:noescape
-func importWell_Any(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWell_Any = guest.Method{Import: importWell_Any}
-
-// importWell_Mask is the host's function for well_known.Well.Mask.
-//
-//go:wasmimport well_known.Well Mask
-//go:noescape
-func importWell_Mask(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWell_Mask = guest.Method{Import: importWell_Mask}
-
-// importWell_Wrapper is the host's function for well_known.Well.Wrapper.
-//
-//go:wasmimport well_known.Well Wrapper
-//go:noescape
-func importWell_Wrapper(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWell_Wrapper = guest.Method{Import: importWell_Wrapper}
-
-// WellClient calls the service well_known.Well. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type WellClient struct {
-	calls callsWellClient
-}
-
-// callsWellClient makes the calls of a WellClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsWellClient interface {
-	callEmpty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
-	callEmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
-	callEmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
-	callAny(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error)
-	callAnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error]
-	callAnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error
-	callMask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error)
-	callMaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error]
-	callMaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error
-	callWrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
-	callWrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error]
-	callWrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error
-}
+// WellClient calls the service well_known.Well. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type WellClient struct{ calls callsWell }
 
 // Empty calls well_known.Well.Empty.
 func (c WellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	return c.calls.callEmpty(ctx, req)
-}
-
-// EmptyAsync is Empty without the wait: it returns the future of the response.
-func (c WellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return c.calls.callEmptyAsync(ctx, req)
-}
-
-// EmptyInto is Empty into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WellClient) EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return c.calls.callEmptyInto(ctx, req, resp)
 }
 
 // Any calls well_known.Well.Any.
@@ -103,31 +40,9 @@ func (c WellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Times
 	return c.calls.callAny(ctx, req)
 }
 
-// AnyAsync is Any without the wait: it returns the future of the response.
-func (c WellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
-	return c.calls.callAnyAsync(ctx, req)
-}
-
-// AnyInto is Any into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WellClient) AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
-	return c.calls.callAnyInto(ctx, req, resp)
-}
-
 // Mask calls well_known.Well.Mask.
 func (c WellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
 	return c.calls.callMask(ctx, req)
-}
-
-// MaskAsync is Mask without the wait: it returns the future of the response.
-func (c WellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
-	return c.calls.callMaskAsync(ctx, req)
-}
-
-// MaskInto is Mask into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WellClient) MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
-	return c.calls.callMaskInto(ctx, req, resp)
 }
 
 // Wrapper calls well_known.Well.Wrapper.
@@ -135,93 +50,63 @@ func (c WellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*
 	return c.calls.callWrapper(ctx, req)
 }
 
-// WrapperAsync is Wrapper without the wait: it returns the future of the
-// response.
-func (c WellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
-	return c.calls.callWrapperAsync(ctx, req)
+// callsWell makes the calls of a WellClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsWell interface {
+	callEmpty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	callAny(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error)
+	callMask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error)
+	callWrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
 }
 
-// WrapperInto is Wrapper into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c WellClient) WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
-	return c.calls.callWrapperInto(ctx, req, resp)
-}
-
-// NewWellClient returns a client of well_known.Well that calls the host. A
+// NewWellClient returns a client that calls well_known.Well in the host. A
 // guest that links it runs only in a host that has the module
-// "well_known.Well". With [guest.Borrowed] responses are good until the next
-// call.
+// "well_known.Well".
 func NewWellClient(opts ...guest.ClientOption) WellClient {
-	return WellClient{&guestWellClient{client: guest.NewClient(opts...)}}
+	return WellClient{importedWell{guest.NewClient(opts...)}}
 }
 
-// guestWellClient calls the host.
-type guestWellClient struct {
-	client guest.Client
+// importedWell calls the host.
+type importedWell struct{ client guest.Client }
+
+//go:wasmimport well_known.Well Empty
+//go:noescape
+func importWell_Empty(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWell_Empty = guest.Method{Import: importWell_Empty}
+
+func (c importedWell) callEmpty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return guest.Call[emptypb.Empty](ctx, c.client, &methodWell_Empty, req)
 }
 
-func (c *guestWellClient) callEmpty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := methodWell_Empty.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport well_known.Well Any
+//go:noescape
+func importWell_Any(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWell_Any = guest.Method{Import: importWell_Any}
+
+func (c importedWell) callAny(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
+	return guest.Call[timestamppb.Timestamp](ctx, c.client, &methodWell_Any, req)
 }
 
-func (c *guestWellClient) callEmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return methodWell_Empty.CallInto(ctx, c.client, req, resp)
+//go:wasmimport well_known.Well Mask
+//go:noescape
+func importWell_Mask(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWell_Mask = guest.Method{Import: importWell_Mask}
+
+func (c importedWell) callMask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
+	return guest.Call[structpb.Struct](ctx, c.client, &methodWell_Mask, req)
 }
 
-func (c *guestWellClient) callEmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return guest.Async(ctx, &methodWell_Empty, c.client, req, new(emptypb.Empty))
-}
+//go:wasmimport well_known.Well Wrapper
+//go:noescape
+func importWell_Wrapper(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWellClient) callAny(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
-	resp := new(timestamppb.Timestamp)
-	if err := methodWell_Any.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+var methodWell_Wrapper = guest.Method{Import: importWell_Wrapper}
 
-func (c *guestWellClient) callAnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
-	return methodWell_Any.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestWellClient) callAnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
-	return guest.Async(ctx, &methodWell_Any, c.client, req, new(timestamppb.Timestamp))
-}
-
-func (c *guestWellClient) callMask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
-	resp := new(structpb.Struct)
-	if err := methodWell_Mask.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestWellClient) callMaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
-	return methodWell_Mask.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestWellClient) callMaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
-	return guest.Async(ctx, &methodWell_Mask, c.client, req, new(structpb.Struct))
-}
-
-func (c *guestWellClient) callWrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
-	resp := new(wrapperspb.Int64Value)
-	if err := methodWell_Wrapper.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestWellClient) callWrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
-	return methodWell_Wrapper.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestWellClient) callWrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
-	return guest.Async(ctx, &methodWell_Wrapper, c.client, req, new(wrapperspb.Int64Value))
+func (c importedWell) callWrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+	return guest.Call[wrapperspb.Int64Value](ctx, c.client, &methodWell_Wrapper, req)
 }
 
 // ServeWell serves impl as the service well_known.Well to the other guests of
@@ -229,105 +114,48 @@ func (c *guestWellClient) callWrapperAsync(ctx context.Context, req *wrapperspb.
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeWell(ctx context.Context, impl WellServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedWell(impl), requires...)
+}
+
+// servedWell returns how the guest serves impl.
+func servedWell(impl WellServer) kernel.Service {
+	return kernel.Service{
 		Name: WellServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Empty",
-				Handler: kernel.Adapt(impl, WellServer.Empty),
-			},
-			{
-				Name:    "Any",
-				Handler: kernel.Adapt(impl, WellServer.Any),
-			},
-			{
-				Name:    "Mask",
-				Handler: kernel.Adapt(impl, WellServer.Mask),
-			},
-			{
-				Name:    "Wrapper",
-				Handler: kernel.Adapt(impl, WellServer.Wrapper),
-			},
+			{Name: "Empty", Handler: kernel.Adapt(impl, WellServer.Empty)},
+			{Name: "Any", Handler: kernel.Adapt(impl, WellServer.Any)},
+			{Name: "Mask", Handler: kernel.Adapt(impl, WellServer.Mask)},
+			{Name: "Wrapper", Handler: kernel.Adapt(impl, WellServer.Wrapper)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateWell returns a client of well_known.Well that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateWell returns a client that calls the guests that serve
+// well_known.Well. It waits until one does: see [kernel.Locate].
 func LocateWell(ctx context.Context) (WellClient, error) {
 	remote, err := kernel.Locate(ctx, WellServiceName, "Empty", "Any", "Mask", "Wrapper")
 	if err != nil {
 		return WellClient{}, err
 	}
-	return WellClient{locatedWellClient{remote: remote}}, nil
+	return WellClient{locatedWell{remote}}, nil
 }
 
-// locatedWellClient calls guests that serve.
-type locatedWellClient struct {
-	remote *kernel.Remote
+// locatedWell calls guests that serve.
+type locatedWell struct{ remote *kernel.Remote }
+
+func (c locatedWell) callEmpty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return kernel.Call[emptypb.Empty](ctx, c.remote, 0, req)
 }
 
-func (c locatedWellClient) callEmpty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.callEmptyInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedWell) callAny(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
+	return kernel.Call[timestamppb.Timestamp](ctx, c.remote, 1, req)
 }
 
-func (c locatedWellClient) callEmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return c.remote.Call(ctx, 0, req, resp)
+func (c locatedWell) callMask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
+	return kernel.Call[structpb.Struct](ctx, c.remote, 2, req)
 }
 
-func (c locatedWellClient) callEmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(emptypb.Empty))
-}
-
-func (c locatedWellClient) callAny(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
-	resp := new(timestamppb.Timestamp)
-	if err := c.callAnyInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWellClient) callAnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedWellClient) callAnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(timestamppb.Timestamp))
-}
-
-func (c locatedWellClient) callMask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
-	resp := new(structpb.Struct)
-	if err := c.callMaskInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWellClient) callMaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
-	return c.remote.Call(ctx, 2, req, resp)
-}
-
-func (c locatedWellClient) callMaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
-	return kernel.CallAsync(ctx, c.remote, 2, req, new(structpb.Struct))
-}
-
-func (c locatedWellClient) callWrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
-	resp := new(wrapperspb.Int64Value)
-	if err := c.callWrapperInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWellClient) callWrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
-	return c.remote.Call(ctx, 3, req, resp)
-}
-
-func (c locatedWellClient) callWrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
-	return kernel.CallAsync(ctx, c.remote, 3, req, new(wrapperspb.Int64Value))
+func (c locatedWell) callWrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+	return kernel.Call[wrapperspb.Int64Value](ctx, c.remote, 3, req)
 }

@@ -9,9 +9,8 @@ import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
 	anypb "google.golang.org/protobuf/types/known/anypb"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -26,305 +25,111 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeWell describes the service well_known.Well, which guests import as
-// the module "well_known.Well", as RegisterWell registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeWell() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   WellServiceName,
-		Module: "well_known.Well",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Empty",
-				Func:       "Empty",
-				Descriptor: pluginsdk.DescribeMethod(Well_Empty_FullName),
-			},
-			{
-				Name:       "Any",
-				Func:       "Any",
-				Descriptor: pluginsdk.DescribeMethod(Well_Any_FullName),
-			},
-			{
-				Name:       "Mask",
-				Func:       "Mask",
-				Descriptor: pluginsdk.DescribeMethod(Well_Mask_FullName),
-			},
-			{
-				Name:       "Wrapper",
-				Func:       "Wrapper",
-				Descriptor: pluginsdk.DescribeMethod(Well_Wrapper_FullName),
-			},
-		},
-	}
-}
-
-// RegisterWell registers impl with e as the service well_known.Well. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterWell(ctx context.Context, e eng.Engine, impl WellImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeWell()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeWell_Empty(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Well_Empty_FullName, impl, WellImpl.Empty)
-	service.Methods[1].Bridge = bridgeWell_Any(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Well_Any_FullName, impl, WellImpl.Any)
-	service.Methods[2].Bridge = bridgeWell_Mask(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Well_Mask_FullName, impl, WellImpl.Mask)
-	service.Methods[3].Bridge = bridgeWell_Wrapper(impl)
-	service.Methods[3].Borrowing = pluginsdk.Borrow(Well_Wrapper_FullName, impl, WellImpl.Wrapper)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeWell_Empty returns the host function of well_known.Well.Empty.
-func bridgeWell_Empty(impl WellImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WellImpl.Empty)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Well_Empty_FullName, m, stack, call, new(emptypb.Empty), new(emptypb.Empty))
-	}
-}
-
-// bridgeWell_Any returns the host function of well_known.Well.Any.
-func bridgeWell_Any(impl WellImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WellImpl.Any)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Well_Any_FullName, m, stack, call, new(anypb.Any), new(timestamppb.Timestamp))
-	}
-}
-
-// bridgeWell_Mask returns the host function of well_known.Well.Mask.
-func bridgeWell_Mask(impl WellImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WellImpl.Mask)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Well_Mask_FullName, m, stack, call, new(fieldmaskpb.FieldMask), new(structpb.Struct))
-	}
-}
-
-// bridgeWell_Wrapper returns the host function of well_known.Well.Wrapper.
-func bridgeWell_Wrapper(impl WellImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WellImpl.Wrapper)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Well_Wrapper_FullName, m, stack, call, new(wrapperspb.StringValue), new(wrapperspb.Int64Value))
-	}
-}
-
 // WellClient calls the service well_known.Well. It is safe for concurrent use.
 // In guests it is a struct.
 type WellClient interface {
 	// Empty calls well_known.Well.Empty.
 	Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
-	// EmptyAsync is Empty without the wait: it returns the future of the response.
-	EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
-	// EmptyInto is Empty into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
 	// Any calls well_known.Well.Any.
 	Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error)
-	// AnyAsync is Any without the wait: it returns the future of the response.
-	AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error]
-	// AnyInto is Any into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error
 	// Mask calls well_known.Well.Mask.
 	Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error)
-	// MaskAsync is Mask without the wait: it returns the future of the response.
-	MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error]
-	// MaskInto is Mask into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error
 	// Wrapper calls well_known.Well.Wrapper.
 	Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
-	// WrapperAsync is Wrapper without the wait: it returns the future of the
-	// response.
-	WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error]
-	// WrapperInto is Wrapper into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
+}
+
+// NewWellClient returns a client that calls well_known.Well through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewWellClient(conn parigotimpl.Conn) WellClient {
+	return clientWell{conn}
+}
+
+// NewLocalWellClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalWellClient(impl WellServer) WellClient {
+	return clientWell{parigotimpl.Local(&Well_ServiceDesc, impl)}
+}
+
+// clientWell is the WellClient for every connection.
+type clientWell struct{ conn parigotimpl.Conn }
+
+func (c clientWell) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return parigotimpl.Call(ctx, c.conn, &Well_ServiceDesc.Methods[0], req, new(emptypb.Empty))
+}
+
+func (c clientWell) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
+	return parigotimpl.Call(ctx, c.conn, &Well_ServiceDesc.Methods[1], req, new(timestamppb.Timestamp))
+}
+
+func (c clientWell) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
+	return parigotimpl.Call(ctx, c.conn, &Well_ServiceDesc.Methods[2], req, new(structpb.Struct))
+}
+
+func (c clientWell) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+	return parigotimpl.Call(ctx, c.conn, &Well_ServiceDesc.Methods[3], req, new(wrapperspb.Int64Value))
+}
+
+// WellIntoServer is the form of WellServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type WellIntoServer interface {
+	EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
+	AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error
+	MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error
 	WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error
 }
 
-// NewLocalWellClient returns a client of well_known.Well that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalWellClient(impl WellImpl) WellClient {
-	return localWellClient{impl: impl}
+// RegisterWell registers impl with e as the service well_known.Well, which
+// guests import as the module "well_known.Well". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterWell(ctx context.Context, e eng.Engine, impl WellServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Well_ServiceDesc, impl, opts...)
 }
 
-// localWellClient is the client that NewLocalWellClient returns.
-type localWellClient struct {
-	impl WellImpl
+// Well_ServiceDesc describes the service well_known.Well. It must not be
+// changed.
+var Well_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: WellServiceName,
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: WellServiceName, Name: "Empty", FullName: Well_Empty_FullName},
+			Handler: parigotimpl.Handle(WellServer.Empty, WellIntoServer.EmptyInto, bridgeWell_Empty),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WellServiceName, Name: "Any", FullName: Well_Any_FullName},
+			Handler: parigotimpl.Handle(WellServer.Any, WellIntoServer.AnyInto, bridgeWell_Any),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WellServiceName, Name: "Mask", FullName: Well_Mask_FullName},
+			Handler: parigotimpl.Handle(WellServer.Mask, WellIntoServer.MaskInto, bridgeWell_Mask),
+		},
+		{
+			Method:  parigotimpl.Method{Service: WellServiceName, Name: "Wrapper", FullName: Well_Wrapper_FullName},
+			Handler: parigotimpl.Handle(WellServer.Wrapper, WellIntoServer.WrapperInto, bridgeWell_Wrapper),
+		},
+	},
 }
 
-// Empty calls well_known.Well.Empty.
-func (c localWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.EmptyInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeWell_Empty(ctx context.Context, h *parigotimpl.Handler[*emptypb.Empty, *emptypb.Empty], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Well_Empty_FullName, m, stack, h.Serve, req, resp)
 }
 
-// EmptyInto calls well_known.Well.Empty into resp.
-func (c localWellClient) EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return pluginsdk.CallLocal(ctx, Well_Empty_FullName, c.impl, WellImpl.Empty, req, resp)
+func bridgeWell_Any(ctx context.Context, h *parigotimpl.Handler[*anypb.Any, *timestamppb.Timestamp], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Well_Any_FullName, m, stack, h.Serve, req, resp)
 }
 
-// EmptyAsync calls well_known.Well.Empty on a goroutine of its own and returns
-// its future.
-func (c localWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return future.Go(ctx, c.Empty, req)
+func bridgeWell_Mask(ctx context.Context, h *parigotimpl.Handler[*fieldmaskpb.FieldMask, *structpb.Struct], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Well_Mask_FullName, m, stack, h.Serve, req, resp)
 }
 
-// Any calls well_known.Well.Any.
-func (c localWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
-	resp := new(timestamppb.Timestamp)
-	if err := c.AnyInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// AnyInto calls well_known.Well.Any into resp.
-func (c localWellClient) AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
-	return pluginsdk.CallLocal(ctx, Well_Any_FullName, c.impl, WellImpl.Any, req, resp)
-}
-
-// AnyAsync calls well_known.Well.Any on a goroutine of its own and returns its
-// future.
-func (c localWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
-	return future.Go(ctx, c.Any, req)
-}
-
-// Mask calls well_known.Well.Mask.
-func (c localWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
-	resp := new(structpb.Struct)
-	if err := c.MaskInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// MaskInto calls well_known.Well.Mask into resp.
-func (c localWellClient) MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
-	return pluginsdk.CallLocal(ctx, Well_Mask_FullName, c.impl, WellImpl.Mask, req, resp)
-}
-
-// MaskAsync calls well_known.Well.Mask on a goroutine of its own and returns
-// its future.
-func (c localWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
-	return future.Go(ctx, c.Mask, req)
-}
-
-// Wrapper calls well_known.Well.Wrapper.
-func (c localWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
-	resp := new(wrapperspb.Int64Value)
-	if err := c.WrapperInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// WrapperInto calls well_known.Well.Wrapper into resp.
-func (c localWellClient) WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
-	return pluginsdk.CallLocal(ctx, Well_Wrapper_FullName, c.impl, WellImpl.Wrapper, req, resp)
-}
-
-// WrapperAsync calls well_known.Well.Wrapper on a goroutine of its own and
-// returns its future.
-func (c localWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
-	return future.Go(ctx, c.Wrapper, req)
-}
-
-// NewWellHostClient returns a client of well_known.Well that calls the guests
-// that serve it, through d.
-func NewWellHostClient(d pluginsdk.Dispatcher) WellClient {
-	return hostWellClient{dispatcher: d}
-}
-
-// hostWellClient is the client that NewWellHostClient returns.
-type hostWellClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Empty calls well_known.Well.Empty.
-func (c hostWellClient) Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.EmptyInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// EmptyInto calls well_known.Well.Empty into resp.
-func (c hostWellClient) EmptyInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WellServiceName, "Empty", req, resp)
-}
-
-// EmptyAsync calls well_known.Well.Empty on a goroutine of its own and returns
-// its future.
-func (c hostWellClient) EmptyAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return future.Go(ctx, c.Empty, req)
-}
-
-// Any calls well_known.Well.Any.
-func (c hostWellClient) Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
-	resp := new(timestamppb.Timestamp)
-	if err := c.AnyInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// AnyInto calls well_known.Well.Any into resp.
-func (c hostWellClient) AnyInto(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WellServiceName, "Any", req, resp)
-}
-
-// AnyAsync calls well_known.Well.Any on a goroutine of its own and returns its
-// future.
-func (c hostWellClient) AnyAsync(ctx context.Context, req *anypb.Any) *future.Method[*timestamppb.Timestamp, error] {
-	return future.Go(ctx, c.Any, req)
-}
-
-// Mask calls well_known.Well.Mask.
-func (c hostWellClient) Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
-	resp := new(structpb.Struct)
-	if err := c.MaskInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// MaskInto calls well_known.Well.Mask into resp.
-func (c hostWellClient) MaskInto(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WellServiceName, "Mask", req, resp)
-}
-
-// MaskAsync calls well_known.Well.Mask on a goroutine of its own and returns
-// its future.
-func (c hostWellClient) MaskAsync(ctx context.Context, req *fieldmaskpb.FieldMask) *future.Method[*structpb.Struct, error] {
-	return future.Go(ctx, c.Mask, req)
-}
-
-// Wrapper calls well_known.Well.Wrapper.
-func (c hostWellClient) Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
-	resp := new(wrapperspb.Int64Value)
-	if err := c.WrapperInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// WrapperInto calls well_known.Well.Wrapper into resp.
-func (c hostWellClient) WrapperInto(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WellServiceName, "Wrapper", req, resp)
-}
-
-// WrapperAsync calls well_known.Well.Wrapper on a goroutine of its own and
-// returns its future.
-func (c hostWellClient) WrapperAsync(ctx context.Context, req *wrapperspb.StringValue) *future.Method[*wrapperspb.Int64Value, error] {
-	return future.Go(ctx, c.Wrapper, req)
+func bridgeWell_Wrapper(ctx context.Context, h *parigotimpl.Handler[*wrapperspb.StringValue, *wrapperspb.Int64Value], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Well_Wrapper_FullName, m, stack, h.Serve, req, resp)
 }

@@ -27,58 +27,43 @@ const (
 	Well_Wrapper_FullName = "well_known.Well.Wrapper"
 )
 
-// WellImpl is what an implementation of the service well_known.Well provides
-// to its host. Embed UnimplementedWellImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type WellImpl interface {
-	// Empty handles well_known.Well.Empty.
-	Empty(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
-	// Any handles well_known.Well.Any.
-	Any(ctx context.Context, req *anypb.Any, resp *timestamppb.Timestamp) error
-	// Mask handles well_known.Well.Mask.
-	Mask(ctx context.Context, req *fieldmaskpb.FieldMask, resp *structpb.Struct) error
-	// Wrapper handles well_known.Well.Wrapper.
-	Wrapper(ctx context.Context, req *wrapperspb.StringValue, resp *wrapperspb.Int64Value) error
-}
-
-// UnimplementedWellImpl answers every method of well_known.Well with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedWellImpl struct{}
-
-// Empty answers that well_known.Well.Empty is not implemented.
-func (UnimplementedWellImpl) Empty(context.Context, *emptypb.Empty, *emptypb.Empty) error {
-	return status.Error(status.Unimplemented, Well_Empty_FullName+" is not implemented")
-}
-
-// Any answers that well_known.Well.Any is not implemented.
-func (UnimplementedWellImpl) Any(context.Context, *anypb.Any, *timestamppb.Timestamp) error {
-	return status.Error(status.Unimplemented, Well_Any_FullName+" is not implemented")
-}
-
-// Mask answers that well_known.Well.Mask is not implemented.
-func (UnimplementedWellImpl) Mask(context.Context, *fieldmaskpb.FieldMask, *structpb.Struct) error {
-	return status.Error(status.Unimplemented, Well_Mask_FullName+" is not implemented")
-}
-
-// Wrapper answers that well_known.Well.Wrapper is not implemented.
-func (UnimplementedWellImpl) Wrapper(context.Context, *wrapperspb.StringValue, *wrapperspb.Int64Value) error {
-	return status.Error(status.Unimplemented, Well_Wrapper_FullName+" is not implemented")
-}
-
-// WellServer is what an implementation of the service well_known.Well in a
-// guest provides, see ServeWell. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// WellServer is the service well_known.Well for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedWellServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type WellServer interface {
-	// Empty handles well_known.Well.Empty.
+	// Empty serves well_known.Well.Empty.
 	Empty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
-	// Any handles well_known.Well.Any.
+	// Any serves well_known.Well.Any.
 	Any(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error)
-	// Mask handles well_known.Well.Mask.
+	// Mask serves well_known.Well.Mask.
 	Mask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error)
-	// Wrapper handles well_known.Well.Wrapper.
+	// Wrapper serves well_known.Well.Wrapper.
 	Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
+}
+
+// UnimplementedWellServer answers every method of well_known.Well with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedWellServer struct{}
+
+// Empty returns UNIMPLEMENTED.
+func (UnimplementedWellServer) Empty(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	return nil, status.Error(status.Unimplemented, Well_Empty_FullName+" is not implemented")
+}
+
+// Any returns UNIMPLEMENTED.
+func (UnimplementedWellServer) Any(context.Context, *anypb.Any) (*timestamppb.Timestamp, error) {
+	return nil, status.Error(status.Unimplemented, Well_Any_FullName+" is not implemented")
+}
+
+// Mask returns UNIMPLEMENTED.
+func (UnimplementedWellServer) Mask(context.Context, *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
+	return nil, status.Error(status.Unimplemented, Well_Mask_FullName+" is not implemented")
+}
+
+// Wrapper returns UNIMPLEMENTED.
+func (UnimplementedWellServer) Wrapper(context.Context, *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
+	return nil, status.Error(status.Unimplemented, Well_Wrapper_FullName+" is not implemented")
 }

@@ -8,7 +8,6 @@ package pingparigot
 import (
 	context "context"
 	ping "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
@@ -21,55 +20,15 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importPing_Ping is the host's function for wkt_listed.Ping.Ping.
-//
-//go:wasmimport wkt_listed.Ping Ping
-//go:noescape
-func importPing_Ping(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodPing_Ping = guest.Method{Import: importPing_Ping}
-
-// importPing_Wrap is the host's function for wkt_listed.Ping.Wrap.
-//
-//go:wasmimport wkt_listed.Ping Wrap
-//go:noescape
-func importPing_Wrap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodPing_Wrap = guest.Method{Import: importPing_Wrap}
-
-// PingClient calls the service wkt_listed.Ping. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type PingClient struct {
-	calls callsPingClient
-}
-
-// callsPingClient makes the calls of a PingClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsPingClient interface {
-	callPing(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
-	callPingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
-	callPingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
-	callWrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
-	callWrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error]
-	callWrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error
-}
+// PingClient calls the service wkt_listed.Ping. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
+type PingClient struct{ calls callsPing }
 
 // Ping calls wkt_listed.Ping.Ping.
 func (c PingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	return c.calls.callPing(ctx, req)
-}
-
-// PingAsync is Ping without the wait: it returns the future of the response.
-func (c PingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return c.calls.callPingAsync(ctx, req)
-}
-
-// PingInto is Ping into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c PingClient) PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return c.calls.callPingInto(ctx, req, resp)
 }
 
 // Wrap calls wkt_listed.Ping.Wrap.
@@ -77,60 +36,41 @@ func (c PingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped
 	return c.calls.callWrap(ctx, req)
 }
 
-// WrapAsync is Wrap without the wait: it returns the future of the response.
-func (c PingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
-	return c.calls.callWrapAsync(ctx, req)
+// callsPing makes the calls of a PingClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsPing interface {
+	callPing(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
+	callWrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
 }
 
-// WrapInto is Wrap into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c PingClient) WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
-	return c.calls.callWrapInto(ctx, req, resp)
-}
-
-// NewPingClient returns a client of wkt_listed.Ping that calls the host. A
+// NewPingClient returns a client that calls wkt_listed.Ping in the host. A
 // guest that links it runs only in a host that has the module
-// "wkt_listed.Ping". With [guest.Borrowed] responses are good until the next
-// call.
+// "wkt_listed.Ping".
 func NewPingClient(opts ...guest.ClientOption) PingClient {
-	return PingClient{&guestPingClient{client: guest.NewClient(opts...)}}
+	return PingClient{importedPing{guest.NewClient(opts...)}}
 }
 
-// guestPingClient calls the host.
-type guestPingClient struct {
-	client guest.Client
+// importedPing calls the host.
+type importedPing struct{ client guest.Client }
+
+//go:wasmimport wkt_listed.Ping Ping
+//go:noescape
+func importPing_Ping(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodPing_Ping = guest.Method{Import: importPing_Ping}
+
+func (c importedPing) callPing(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return guest.Call[emptypb.Empty](ctx, c.client, &methodPing_Ping, req)
 }
 
-func (c *guestPingClient) callPing(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := methodPing_Ping.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport wkt_listed.Ping Wrap
+//go:noescape
+func importPing_Wrap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestPingClient) callPingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return methodPing_Ping.CallInto(ctx, c.client, req, resp)
-}
+var methodPing_Wrap = guest.Method{Import: importPing_Wrap}
 
-func (c *guestPingClient) callPingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return guest.Async(ctx, &methodPing_Ping, c.client, req, new(emptypb.Empty))
-}
-
-func (c *guestPingClient) callWrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
-	resp := new(ping.Wrapped)
-	if err := methodPing_Wrap.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestPingClient) callWrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
-	return methodPing_Wrap.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestPingClient) callWrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
-	return guest.Async(ctx, &methodPing_Wrap, c.client, req, new(ping.Wrapped))
+func (c importedPing) callWrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
+	return guest.Call[ping.Wrapped](ctx, c.client, &methodPing_Wrap, req)
 }
 
 // ServePing serves impl as the service wkt_listed.Ping to the other guests of
@@ -138,65 +78,38 @@ func (c *guestPingClient) callWrapAsync(ctx context.Context, req *emptypb.Empty)
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServePing(ctx context.Context, impl PingServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedPing(impl), requires...)
+}
+
+// servedPing returns how the guest serves impl.
+func servedPing(impl PingServer) kernel.Service {
+	return kernel.Service{
 		Name: PingServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Ping",
-				Handler: kernel.Adapt(impl, PingServer.Ping),
-			},
-			{
-				Name:    "Wrap",
-				Handler: kernel.Adapt(impl, PingServer.Wrap),
-			},
+			{Name: "Ping", Handler: kernel.Adapt(impl, PingServer.Ping)},
+			{Name: "Wrap", Handler: kernel.Adapt(impl, PingServer.Wrap)},
 		},
-	}, requires...)
+	}
 }
 
-// LocatePing returns a client of wkt_listed.Ping that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocatePing returns a client that calls the guests that serve
+// wkt_listed.Ping. It waits until one does: see [kernel.Locate].
 func LocatePing(ctx context.Context) (PingClient, error) {
 	remote, err := kernel.Locate(ctx, PingServiceName, "Ping", "Wrap")
 	if err != nil {
 		return PingClient{}, err
 	}
-	return PingClient{locatedPingClient{remote: remote}}, nil
+	return PingClient{locatedPing{remote}}, nil
 }
 
-// locatedPingClient calls guests that serve.
-type locatedPingClient struct {
-	remote *kernel.Remote
+// locatedPing calls guests that serve.
+type locatedPing struct{ remote *kernel.Remote }
+
+func (c locatedPing) callPing(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return kernel.Call[emptypb.Empty](ctx, c.remote, 0, req)
 }
 
-func (c locatedPingClient) callPing(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.callPingInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedPingClient) callPingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedPingClient) callPingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(emptypb.Empty))
-}
-
-func (c locatedPingClient) callWrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
-	resp := new(ping.Wrapped)
-	if err := c.callWrapInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedPingClient) callWrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedPingClient) callWrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(ping.Wrapped))
+func (c locatedPing) callWrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
+	return kernel.Call[ping.Wrapped](ctx, c.remote, 1, req)
 }

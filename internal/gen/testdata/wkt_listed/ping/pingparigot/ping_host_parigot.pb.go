@@ -10,9 +10,9 @@ import (
 	ping "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
 
@@ -22,178 +22,82 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribePing describes the service wkt_listed.Ping, which guests import as
-// the module "wkt_listed.Ping", as RegisterPing registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribePing() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   PingServiceName,
-		Module: "wkt_listed.Ping",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Ping",
-				Func:       "Ping",
-				Descriptor: pluginsdk.DescribeMethod(Ping_Ping_FullName),
-			},
-			{
-				Name:       "Wrap",
-				Func:       "Wrap",
-				Descriptor: pluginsdk.DescribeMethod(Ping_Wrap_FullName),
-			},
-		},
-	}
-}
-
-// RegisterPing registers impl with e as the service wkt_listed.Ping. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterPing(ctx context.Context, e eng.Engine, impl PingImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribePing()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgePing_Ping(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Ping_Ping_FullName, impl, PingImpl.Ping)
-	service.Methods[1].Bridge = bridgePing_Wrap(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Ping_Wrap_FullName, impl, PingImpl.Wrap)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgePing_Ping returns the host function of wkt_listed.Ping.Ping.
-func bridgePing_Ping(impl PingImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, PingImpl.Ping)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Ping_Ping_FullName, m, stack, call, new(emptypb.Empty), new(emptypb.Empty))
-	}
-}
-
-// bridgePing_Wrap returns the host function of wkt_listed.Ping.Wrap.
-func bridgePing_Wrap(impl PingImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, PingImpl.Wrap)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Ping_Wrap_FullName, m, stack, call, new(emptypb.Empty), new(ping.Wrapped))
-	}
-}
-
 // PingClient calls the service wkt_listed.Ping. It is safe for concurrent use.
 // In guests it is a struct.
 type PingClient interface {
 	// Ping calls wkt_listed.Ping.Ping.
 	Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
-	// PingAsync is Ping without the wait: it returns the future of the response.
-	PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error]
-	// PingInto is Ping into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
 	// Wrap calls wkt_listed.Ping.Wrap.
 	Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
-	// WrapAsync is Wrap without the wait: it returns the future of the response.
-	WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error]
-	// WrapInto is Wrap into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewPingClient returns a client that calls wkt_listed.Ping through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewPingClient(conn parigotimpl.Conn) PingClient {
+	return clientPing{conn}
+}
+
+// NewLocalPingClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalPingClient(impl PingServer) PingClient {
+	return clientPing{parigotimpl.Local(&Ping_ServiceDesc, impl)}
+}
+
+// clientPing is the PingClient for every connection.
+type clientPing struct{ conn parigotimpl.Conn }
+
+func (c clientPing) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
+	return parigotimpl.Call(ctx, c.conn, &Ping_ServiceDesc.Methods[0], req, new(emptypb.Empty))
+}
+
+func (c clientPing) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
+	return parigotimpl.Call(ctx, c.conn, &Ping_ServiceDesc.Methods[1], req, new(ping.Wrapped))
+}
+
+// PingIntoServer is the form of PingServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type PingIntoServer interface {
+	PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
 	WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error
 }
 
-// NewLocalPingClient returns a client of wkt_listed.Ping that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalPingClient(impl PingImpl) PingClient {
-	return localPingClient{impl: impl}
+// RegisterPing registers impl with e as the service wkt_listed.Ping, which
+// guests import as the module "wkt_listed.Ping". It fails when impl is nil.
+// With [pluginsdk.Borrowed] the implementation promises to keep nothing of a
+// call.
+func RegisterPing(ctx context.Context, e eng.Engine, impl PingServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Ping_ServiceDesc, impl, opts...)
 }
 
-// localPingClient is the client that NewLocalPingClient returns.
-type localPingClient struct {
-	impl PingImpl
+// Ping_ServiceDesc describes the service wkt_listed.Ping. It must not be
+// changed.
+var Ping_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: PingServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return ping.File_wkt_listed_ping_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: PingServiceName, Name: "Ping", FullName: Ping_Ping_FullName},
+			Handler: parigotimpl.Handle(PingServer.Ping, PingIntoServer.PingInto, bridgePing_Ping),
+		},
+		{
+			Method:  parigotimpl.Method{Service: PingServiceName, Name: "Wrap", FullName: Ping_Wrap_FullName},
+			Handler: parigotimpl.Handle(PingServer.Wrap, PingIntoServer.WrapInto, bridgePing_Wrap),
+		},
+	},
 }
 
-// Ping calls wkt_listed.Ping.Ping.
-func (c localPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.PingInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgePing_Ping(ctx context.Context, h *parigotimpl.Handler[*emptypb.Empty, *emptypb.Empty], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Ping_Ping_FullName, m, stack, h.Serve, req, resp)
 }
 
-// PingInto calls wkt_listed.Ping.Ping into resp.
-func (c localPingClient) PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	return pluginsdk.CallLocal(ctx, Ping_Ping_FullName, c.impl, PingImpl.Ping, req, resp)
-}
-
-// PingAsync calls wkt_listed.Ping.Ping on a goroutine of its own and returns
-// its future.
-func (c localPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return future.Go(ctx, c.Ping, req)
-}
-
-// Wrap calls wkt_listed.Ping.Wrap.
-func (c localPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
-	resp := new(ping.Wrapped)
-	if err := c.WrapInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// WrapInto calls wkt_listed.Ping.Wrap into resp.
-func (c localPingClient) WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
-	return pluginsdk.CallLocal(ctx, Ping_Wrap_FullName, c.impl, PingImpl.Wrap, req, resp)
-}
-
-// WrapAsync calls wkt_listed.Ping.Wrap on a goroutine of its own and returns
-// its future.
-func (c localPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
-	return future.Go(ctx, c.Wrap, req)
-}
-
-// NewPingHostClient returns a client of wkt_listed.Ping that calls the guests
-// that serve it, through d.
-func NewPingHostClient(d pluginsdk.Dispatcher) PingClient {
-	return hostPingClient{dispatcher: d}
-}
-
-// hostPingClient is the client that NewPingHostClient returns.
-type hostPingClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Ping calls wkt_listed.Ping.Ping.
-func (c hostPingClient) Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
-	resp := new(emptypb.Empty)
-	if err := c.PingInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// PingInto calls wkt_listed.Ping.Ping into resp.
-func (c hostPingClient) PingInto(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, PingServiceName, "Ping", req, resp)
-}
-
-// PingAsync calls wkt_listed.Ping.Ping on a goroutine of its own and returns
-// its future.
-func (c hostPingClient) PingAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*emptypb.Empty, error] {
-	return future.Go(ctx, c.Ping, req)
-}
-
-// Wrap calls wkt_listed.Ping.Wrap.
-func (c hostPingClient) Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
-	resp := new(ping.Wrapped)
-	if err := c.WrapInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// WrapInto calls wkt_listed.Ping.Wrap into resp.
-func (c hostPingClient) WrapInto(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, PingServiceName, "Wrap", req, resp)
-}
-
-// WrapAsync calls wkt_listed.Ping.Wrap on a goroutine of its own and returns
-// its future.
-func (c hostPingClient) WrapAsync(ctx context.Context, req *emptypb.Empty) *future.Method[*ping.Wrapped, error] {
-	return future.Go(ctx, c.Wrap, req)
+func bridgePing_Wrap(ctx context.Context, h *parigotimpl.Handler[*emptypb.Empty, *ping.Wrapped], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Ping_Wrap_FullName, m, stack, h.Serve, req, resp)
 }

@@ -21,40 +21,29 @@ const (
 	Ping_Wrap_FullName = "wkt_listed.Ping.Wrap"
 )
 
-// PingImpl is what an implementation of the service wkt_listed.Ping provides
-// to its host. Embed UnimplementedPingImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type PingImpl interface {
-	// Ping handles wkt_listed.Ping.Ping.
-	Ping(ctx context.Context, req *emptypb.Empty, resp *emptypb.Empty) error
-	// Wrap handles wkt_listed.Ping.Wrap.
-	Wrap(ctx context.Context, req *emptypb.Empty, resp *ping.Wrapped) error
-}
-
-// UnimplementedPingImpl answers every method of wkt_listed.Ping with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedPingImpl struct{}
-
-// Ping answers that wkt_listed.Ping.Ping is not implemented.
-func (UnimplementedPingImpl) Ping(context.Context, *emptypb.Empty, *emptypb.Empty) error {
-	return status.Error(status.Unimplemented, Ping_Ping_FullName+" is not implemented")
-}
-
-// Wrap answers that wkt_listed.Ping.Wrap is not implemented.
-func (UnimplementedPingImpl) Wrap(context.Context, *emptypb.Empty, *ping.Wrapped) error {
-	return status.Error(status.Unimplemented, Ping_Wrap_FullName+" is not implemented")
-}
-
-// PingServer is what an implementation of the service wkt_listed.Ping in a
-// guest provides, see ServePing. Methods are called concurrently, each call on
-// a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// PingServer is the service wkt_listed.Ping for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedPingServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type PingServer interface {
-	// Ping handles wkt_listed.Ping.Ping.
+	// Ping serves wkt_listed.Ping.Ping.
 	Ping(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error)
-	// Wrap handles wkt_listed.Ping.Wrap.
+	// Wrap serves wkt_listed.Ping.Wrap.
 	Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
+}
+
+// UnimplementedPingServer answers every method of wkt_listed.Ping with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedPingServer struct{}
+
+// Ping returns UNIMPLEMENTED.
+func (UnimplementedPingServer) Ping(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	return nil, status.Error(status.Unimplemented, Ping_Ping_FullName+" is not implemented")
+}
+
+// Wrap returns UNIMPLEMENTED.
+func (UnimplementedPingServer) Wrap(context.Context, *emptypb.Empty) (*ping.Wrapped, error) {
+	return nil, status.Error(status.Unimplemented, Ping_Wrap_FullName+" is not implemented")
 }

@@ -12,7 +12,6 @@ package echov1parigot
 
 import (
 	context "context"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	v1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
 	unsafe "unsafe"
@@ -24,57 +23,17 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importEcho_Send is the host's function for echo.v1.Echo.Send.
-//
-//go:wasmimport echo.v1.Echo Send
-//go:noescape
-func importEcho_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodEcho_Send = guest.Method{Import: importEcho_Send}
-
-// importEcho_Wait is the host's function for echo.v1.Echo.Wait.
-//
-//go:wasmimport echo.v1.Echo Wait
-//go:noescape
-func importEcho_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodEcho_Wait = guest.BlockingMethod{Import: importEcho_Wait}
-
-// EchoClient calls the service echo.v1.Echo. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// EchoClient calls the service echo.v1.Echo. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
 //
 // Echo sends back what it gets.
-type EchoClient struct {
-	calls callsEchoClient
-}
-
-// callsEchoClient makes the calls of a EchoClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsEchoClient interface {
-	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
-	callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
-	callWaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error]
-	callWaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error
-}
+type EchoClient struct{ calls callsEcho }
 
 // Send answers at once.
 func (c EchoClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	return c.calls.callSend(ctx, req)
-}
-
-// SendAsync is Send without the wait: it returns the future of the response.
-func (c EchoClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return c.calls.callSendAsync(ctx, req)
-}
-
-// SendInto is Send into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c EchoClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return c.calls.callSendInto(ctx, req, resp)
 }
 
 // Wait may take its time.
@@ -82,57 +41,38 @@ func (c EchoClient) Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResp
 	return c.calls.callWait(ctx, req)
 }
 
-// WaitAsync is Wait without the wait: it returns the future of the response.
-func (c EchoClient) WaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error] {
-	return c.calls.callWaitAsync(ctx, req)
+// callsEcho makes the calls of a EchoClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsEcho interface {
+	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
 }
 
-// WaitInto is Wait into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c EchoClient) WaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error {
-	return c.calls.callWaitInto(ctx, req, resp)
-}
-
-// NewEchoClient returns a client of echo.v1.Echo that calls the host. A guest
-// that links it runs only in a host that has the module "echo.v1.Echo". With
-// [guest.Borrowed] responses are good until the next call.
+// NewEchoClient returns a client that calls echo.v1.Echo in the host. A guest
+// that links it runs only in a host that has the module "echo.v1.Echo".
 func NewEchoClient(opts ...guest.ClientOption) EchoClient {
-	return EchoClient{&guestEchoClient{client: guest.NewClient(opts...)}}
+	return EchoClient{importedEcho{guest.NewClient(opts...)}}
 }
 
-// guestEchoClient calls the host.
-type guestEchoClient struct {
-	client guest.Client
+// importedEcho calls the host.
+type importedEcho struct{ client guest.Client }
+
+//go:wasmimport echo.v1.Echo Send
+//go:noescape
+func importEcho_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodEcho_Send = guest.Method{Import: importEcho_Send}
+
+func (c importedEcho) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return guest.Call[v1.SendResponse](ctx, c.client, &methodEcho_Send, req)
 }
 
-func (c *guestEchoClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := methodEcho_Send.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport echo.v1.Echo Wait
+//go:noescape
+func importEcho_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestEchoClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return methodEcho_Send.CallInto(ctx, c.client, req, resp)
-}
+var methodEcho_Wait = guest.Method{Import: importEcho_Wait, MayBlock: true}
 
-func (c *guestEchoClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return guest.Async(ctx, &methodEcho_Send, c.client, req, new(v1.SendResponse))
-}
-
-func (c *guestEchoClient) callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
-	resp := new(v1.WaitResponse)
-	if err := methodEcho_Wait.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestEchoClient) callWaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error {
-	return methodEcho_Wait.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestEchoClient) callWaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error] {
-	return guest.Async(ctx, &methodEcho_Wait, c.client, req, new(v1.WaitResponse))
+func (c importedEcho) callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
+	return guest.Call[v1.WaitResponse](ctx, c.client, &methodEcho_Wait, req)
 }

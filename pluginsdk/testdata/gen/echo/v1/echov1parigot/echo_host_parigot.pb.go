@@ -14,9 +14,10 @@ import (
 	context "context"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	v1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
 	api "github.com/tetratelabs/wazero/api"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -25,57 +26,6 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeEcho describes the service echo.v1.Echo, which guests import as the
-// module "echo.v1.Echo", as RegisterEcho registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeEcho() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   EchoServiceName,
-		Module: "echo.v1.Echo",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Send",
-				Func:       "Send",
-				Descriptor: pluginsdk.DescribeMethod(Echo_Send_FullName),
-			},
-			{
-				Name:       "Wait",
-				Func:       "Wait",
-				Descriptor: pluginsdk.DescribeMethod(Echo_Wait_FullName),
-				MayBlock:   true,
-			},
-		},
-	}
-}
-
-// RegisterEcho registers impl with e as the service echo.v1.Echo. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterEcho(ctx context.Context, e eng.Engine, impl EchoImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeEcho()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeEcho_Send(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Echo_Send_FullName, impl, EchoImpl.Send)
-	service.Methods[1].Bridge = bridgeEcho_Wait(impl)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeEcho_Send returns the host function of echo.v1.Echo.Send.
-func bridgeEcho_Send(impl EchoImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, EchoImpl.Send)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Echo_Send_FullName, m, stack, call, new(v1.SendRequest), new(v1.SendResponse))
-	}
-}
-
-// bridgeEcho_Wait returns the host function of echo.v1.Echo.Wait.
-func bridgeEcho_Wait(impl EchoImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, EchoImpl.Wait)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Echo_Wait_FullName, m, stack, call, new(v1.WaitRequest), new(v1.WaitResponse))
-	}
-}
-
 // EchoClient calls the service echo.v1.Echo. It is safe for concurrent use. In
 // guests it is a struct.
 //
@@ -83,69 +33,75 @@ func bridgeEcho_Wait(impl EchoImpl) eng.HostFunc {
 type EchoClient interface {
 	// Send answers at once.
 	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 	// Wait may take its time.
 	Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
-	// WaitAsync is Wait without the wait: it returns the future of the response.
-	WaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error]
-	// WaitInto is Wait into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewEchoClient returns a client that calls echo.v1.Echo through conn, such as
+// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewEchoClient(conn parigotimpl.Conn) EchoClient {
+	return clientEcho{conn}
+}
+
+// NewLocalEchoClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalEchoClient(impl EchoServer) EchoClient {
+	return clientEcho{parigotimpl.Local(&Echo_ServiceDesc, impl)}
+}
+
+// clientEcho is the EchoClient for every connection.
+type clientEcho struct{ conn parigotimpl.Conn }
+
+func (c clientEcho) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Echo_ServiceDesc.Methods[0], req, new(v1.SendResponse))
+}
+
+func (c clientEcho) Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Echo_ServiceDesc.Methods[1], req, new(v1.WaitResponse))
+}
+
+// EchoIntoServer is the form of EchoServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type EchoIntoServer interface {
+	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 	WaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error
 }
 
-// NewLocalEchoClient returns a client of echo.v1.Echo that calls impl in this
-// process, without WebAssembly: for tests of impl, and for finding its bugs
-// with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalEchoClient(impl EchoImpl) EchoClient {
-	return localEchoClient{impl: impl}
+// RegisterEcho registers impl with e as the service echo.v1.Echo, which guests
+// import as the module "echo.v1.Echo". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterEcho(ctx context.Context, e eng.Engine, impl EchoServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Echo_ServiceDesc, impl, opts...)
 }
 
-// localEchoClient is the client that NewLocalEchoClient returns.
-type localEchoClient struct {
-	impl EchoImpl
+// Echo_ServiceDesc describes the service echo.v1.Echo. It must not be changed.
+var Echo_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: EchoServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_echo_v1_echo_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: EchoServiceName, Name: "Send", FullName: Echo_Send_FullName},
+			Handler: parigotimpl.Handle(EchoServer.Send, EchoIntoServer.SendInto, bridgeEcho_Send),
+		},
+		{
+			Method:  parigotimpl.Method{Service: EchoServiceName, Name: "Wait", FullName: Echo_Wait_FullName, MayBlock: true},
+			Handler: parigotimpl.Handle(EchoServer.Wait, EchoIntoServer.WaitInto, bridgeEcho_Wait),
+		},
+	},
 }
 
-// Send calls echo.v1.Echo.Send.
-func (c localEchoClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := c.SendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeEcho_Send(ctx context.Context, h *parigotimpl.Handler[*v1.SendRequest, *v1.SendResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Echo_Send_FullName, m, stack, h.Serve, req, resp)
 }
 
-// SendInto calls echo.v1.Echo.Send into resp.
-func (c localEchoClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return pluginsdk.CallLocal(ctx, Echo_Send_FullName, c.impl, EchoImpl.Send, req, resp)
-}
-
-// SendAsync calls echo.v1.Echo.Send on a goroutine of its own and returns its
-// future.
-func (c localEchoClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return future.Go(ctx, c.Send, req)
-}
-
-// Wait calls echo.v1.Echo.Wait.
-func (c localEchoClient) Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
-	resp := new(v1.WaitResponse)
-	if err := c.WaitInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// WaitInto calls echo.v1.Echo.Wait into resp.
-func (c localEchoClient) WaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Echo_Wait_FullName, c.impl, EchoImpl.Wait, req, resp)
-}
-
-// WaitAsync calls echo.v1.Echo.Wait on a goroutine of its own and returns its
-// future.
-func (c localEchoClient) WaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error] {
-	return future.Go(ctx, c.Wait, req)
+func bridgeEcho_Wait(ctx context.Context, h *parigotimpl.Handler[*v1.WaitRequest, *v1.WaitResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Echo_Wait_FullName, m, stack, h.Serve, req, resp)
 }

@@ -25,31 +25,30 @@ const (
 	Echo_Wait_FullName = "echo.v1.Echo.Wait"
 )
 
-// EchoImpl is what an implementation of the service echo.v1.Echo provides to
-// its host. Embed UnimplementedEchoImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
+// EchoServer is the service echo.v1.Echo for those who implement it: plugins,
+// guests that serve, and fakes in tests. Embed UnimplementedEchoServer by
+// value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 //
 // Echo sends back what it gets.
-type EchoImpl interface {
+type EchoServer interface {
 	// Send answers at once.
-	Send(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
 	// Wait may take its time.
-	Wait(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error
+	Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
 }
 
-// UnimplementedEchoImpl answers every method of echo.v1.Echo with the error
+// UnimplementedEchoServer answers every method of echo.v1.Echo with
 // UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedEchoImpl struct{}
+type UnimplementedEchoServer struct{}
 
-// Send answers that echo.v1.Echo.Send is not implemented.
-func (UnimplementedEchoImpl) Send(context.Context, *v1.SendRequest, *v1.SendResponse) error {
-	return status.Error(status.Unimplemented, Echo_Send_FullName+" is not implemented")
+// Send returns UNIMPLEMENTED.
+func (UnimplementedEchoServer) Send(context.Context, *v1.SendRequest) (*v1.SendResponse, error) {
+	return nil, status.Error(status.Unimplemented, Echo_Send_FullName+" is not implemented")
 }
 
-// Wait answers that echo.v1.Echo.Wait is not implemented.
-func (UnimplementedEchoImpl) Wait(context.Context, *v1.WaitRequest, *v1.WaitResponse) error {
-	return status.Error(status.Unimplemented, Echo_Wait_FullName+" is not implemented")
+// Wait returns UNIMPLEMENTED.
+func (UnimplementedEchoServer) Wait(context.Context, *v1.WaitRequest) (*v1.WaitResponse, error) {
+	return nil, status.Error(status.Unimplemented, Echo_Wait_FullName+" is not implemented")
 }

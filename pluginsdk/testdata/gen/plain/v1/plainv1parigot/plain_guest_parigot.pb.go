@@ -12,7 +12,6 @@ package plainv1parigot
 
 import (
 	context "context"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	v1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/plain/v1"
 	unsafe "unsafe"
@@ -24,57 +23,17 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importPlain_Send is the host's function for plain.v1.Plain.Send.
-//
-//go:wasmimport plain.v1.Plain Send
-//go:noescape
-func importPlain_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodPlain_Send = guest.Method{Import: importPlain_Send}
-
-// importPlain_Wait is the host's function for plain.v1.Plain.Wait.
-//
-//go:wasmimport plain.v1.Plain Wait
-//go:noescape
-func importPlain_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodPlain_Wait = guest.BlockingMethod{Import: importPlain_Wait}
-
-// PlainClient calls the service plain.v1.Plain. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// PlainClient calls the service plain.v1.Plain. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
 //
 // Plain sends back what it gets.
-type PlainClient struct {
-	calls callsPlainClient
-}
-
-// callsPlainClient makes the calls of a PlainClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsPlainClient interface {
-	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
-	callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
-	callWaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error]
-	callWaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error
-}
+type PlainClient struct{ calls callsPlain }
 
 // Send answers at once.
 func (c PlainClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	return c.calls.callSend(ctx, req)
-}
-
-// SendAsync is Send without the wait: it returns the future of the response.
-func (c PlainClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return c.calls.callSendAsync(ctx, req)
-}
-
-// SendInto is Send into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c PlainClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return c.calls.callSendInto(ctx, req, resp)
 }
 
 // Wait may take its time.
@@ -82,58 +41,39 @@ func (c PlainClient) Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitRes
 	return c.calls.callWait(ctx, req)
 }
 
-// WaitAsync is Wait without the wait: it returns the future of the response.
-func (c PlainClient) WaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error] {
-	return c.calls.callWaitAsync(ctx, req)
+// callsPlain makes the calls of a PlainClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsPlain interface {
+	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
 }
 
-// WaitInto is Wait into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c PlainClient) WaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error {
-	return c.calls.callWaitInto(ctx, req, resp)
-}
-
-// NewPlainClient returns a client of plain.v1.Plain that calls the host. A
+// NewPlainClient returns a client that calls plain.v1.Plain in the host. A
 // guest that links it runs only in a host that has the module
-// "plain.v1.Plain". With [guest.Borrowed] responses are good until the next
-// call.
+// "plain.v1.Plain".
 func NewPlainClient(opts ...guest.ClientOption) PlainClient {
-	return PlainClient{&guestPlainClient{client: guest.NewClient(opts...)}}
+	return PlainClient{importedPlain{guest.NewClient(opts...)}}
 }
 
-// guestPlainClient calls the host.
-type guestPlainClient struct {
-	client guest.Client
+// importedPlain calls the host.
+type importedPlain struct{ client guest.Client }
+
+//go:wasmimport plain.v1.Plain Send
+//go:noescape
+func importPlain_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodPlain_Send = guest.Method{Import: importPlain_Send}
+
+func (c importedPlain) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return guest.Call[v1.SendResponse](ctx, c.client, &methodPlain_Send, req)
 }
 
-func (c *guestPlainClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := methodPlain_Send.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport plain.v1.Plain Wait
+//go:noescape
+func importPlain_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestPlainClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return methodPlain_Send.CallInto(ctx, c.client, req, resp)
-}
+var methodPlain_Wait = guest.Method{Import: importPlain_Wait, MayBlock: true}
 
-func (c *guestPlainClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return guest.Async(ctx, &methodPlain_Send, c.client, req, new(v1.SendResponse))
-}
-
-func (c *guestPlainClient) callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
-	resp := new(v1.WaitResponse)
-	if err := methodPlain_Wait.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestPlainClient) callWaitInto(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error {
-	return methodPlain_Wait.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestPlainClient) callWaitAsync(ctx context.Context, req *v1.WaitRequest) *future.Method[*v1.WaitResponse, error] {
-	return guest.Async(ctx, &methodPlain_Wait, c.client, req, new(v1.WaitResponse))
+func (c importedPlain) callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
+	return guest.Call[v1.WaitResponse](ctx, c.client, &methodPlain_Wait, req)
 }

@@ -25,31 +25,31 @@ const (
 	Plain_Wait_FullName = "plain.v1.Plain.Wait"
 )
 
-// PlainImpl is what an implementation of the service plain.v1.Plain provides
-// to its host. Embed UnimplementedPlainImpl by value, so that a method that
-// the service gets later does not break the build. A method fills resp, which
-// is empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
+// PlainServer is the service plain.v1.Plain for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedPlainServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Plain sends back what it gets.
-type PlainImpl interface {
+type PlainServer interface {
 	// Send answers at once.
-	Send(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
 	// Wait may take its time.
-	Wait(ctx context.Context, req *v1.WaitRequest, resp *v1.WaitResponse) error
+	Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
 }
 
-// UnimplementedPlainImpl answers every method of plain.v1.Plain with the error
+// UnimplementedPlainServer answers every method of plain.v1.Plain with
 // UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedPlainImpl struct{}
+type UnimplementedPlainServer struct{}
 
-// Send answers that plain.v1.Plain.Send is not implemented.
-func (UnimplementedPlainImpl) Send(context.Context, *v1.SendRequest, *v1.SendResponse) error {
-	return status.Error(status.Unimplemented, Plain_Send_FullName+" is not implemented")
+// Send returns UNIMPLEMENTED.
+func (UnimplementedPlainServer) Send(context.Context, *v1.SendRequest) (*v1.SendResponse, error) {
+	return nil, status.Error(status.Unimplemented, Plain_Send_FullName+" is not implemented")
 }
 
-// Wait answers that plain.v1.Plain.Wait is not implemented.
-func (UnimplementedPlainImpl) Wait(context.Context, *v1.WaitRequest, *v1.WaitResponse) error {
-	return status.Error(status.Unimplemented, Plain_Wait_FullName+" is not implemented")
+// Wait returns UNIMPLEMENTED.
+func (UnimplementedPlainServer) Wait(context.Context, *v1.WaitRequest) (*v1.WaitResponse, error) {
+	return nil, status.Error(status.Unimplemented, Plain_Wait_FullName+" is not implemented")
 }

@@ -13,7 +13,6 @@ package kerneltestv1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/syscall/testdata/gen/kerneltest/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	time "time"
@@ -26,57 +25,18 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importWorker_Do is the host's function for kerneltest.v1.Worker.Do.
-//
-//go:wasmimport kerneltest.v1.Worker Do
-//go:noescape
-func importWorker_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWorker_Do = guest.Method{Import: importWorker_Do}
-
-// importWorker_Hurry is the host's function for kerneltest.v1.Worker.Hurry.
-//
-//go:wasmimport kerneltest.v1.Worker Hurry
-//go:noescape
-func importWorker_Hurry(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodWorker_Hurry = guest.Method{Import: importWorker_Hurry}
-
 // WorkerClient calls the service kerneltest.v1.Worker. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
 //
 // Worker does what it is told.
-type WorkerClient struct {
-	calls callsWorkerClient
-}
-
-// callsWorkerClient makes the calls of a WorkerClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsWorkerClient interface {
-	callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
-	callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
-	callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
-	callHurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
-	callHurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
-	callHurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
-}
+type WorkerClient struct{ calls callsWorker }
 
 // Do does it.
 func (c WorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	return c.calls.callDo(ctx, req)
-}
-
-// DoAsync is Do without the wait: it returns the future of the response.
-func (c WorkerClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return c.calls.callDoAsync(ctx, req)
-}
-
-// DoInto is Do into resp, a response to use again: what it had is gone. After
-// a call that failed it is undefined.
-func (c WorkerClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return c.calls.callDoInto(ctx, req, resp)
 }
 
 // Hurry does it within its budget.
@@ -84,60 +44,41 @@ func (c WorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoRespo
 	return c.calls.callHurry(ctx, req)
 }
 
-// HurryAsync is Hurry without the wait: it returns the future of the response.
-func (c WorkerClient) HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return c.calls.callHurryAsync(ctx, req)
+// callsWorker makes the calls of a WorkerClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsWorker interface {
+	callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
+	callHurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
 }
 
-// HurryInto is Hurry into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c WorkerClient) HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return c.calls.callHurryInto(ctx, req, resp)
-}
-
-// NewWorkerClient returns a client of kerneltest.v1.Worker that calls the
+// NewWorkerClient returns a client that calls kerneltest.v1.Worker in the
 // host. A guest that links it runs only in a host that has the module
-// "kerneltest.v1.Worker". With [guest.Borrowed] responses are good until the
-// next call.
+// "kerneltest.v1.Worker".
 func NewWorkerClient(opts ...guest.ClientOption) WorkerClient {
-	return WorkerClient{&guestWorkerClient{client: guest.NewClient(opts...)}}
+	return WorkerClient{importedWorker{guest.NewClient(opts...)}}
 }
 
-// guestWorkerClient calls the host.
-type guestWorkerClient struct {
-	client guest.Client
+// importedWorker calls the host.
+type importedWorker struct{ client guest.Client }
+
+//go:wasmimport kerneltest.v1.Worker Do
+//go:noescape
+func importWorker_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodWorker_Do = guest.Method{Import: importWorker_Do}
+
+func (c importedWorker) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return guest.Call[v1.DoResponse](ctx, c.client, &methodWorker_Do, req)
 }
 
-func (c *guestWorkerClient) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := methodWorker_Do.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport kerneltest.v1.Worker Hurry
+//go:noescape
+func importWorker_Hurry(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestWorkerClient) callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return methodWorker_Do.CallInto(ctx, c.client, req, resp)
-}
+var methodWorker_Hurry = guest.Method{Import: importWorker_Hurry}
 
-func (c *guestWorkerClient) callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return guest.Async(ctx, &methodWorker_Do, c.client, req, new(v1.DoResponse))
-}
-
-func (c *guestWorkerClient) callHurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := methodWorker_Hurry.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestWorkerClient) callHurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return methodWorker_Hurry.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestWorkerClient) callHurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return guest.Async(ctx, &methodWorker_Hurry, c.client, req, new(v1.DoResponse))
+func (c importedWorker) callHurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return guest.Call[v1.DoResponse](ctx, c.client, &methodWorker_Hurry, req)
 }
 
 // ServeWorker serves impl as the service kerneltest.v1.Worker to the other
@@ -145,139 +86,80 @@ func (c *guestWorkerClient) callHurryAsync(ctx context.Context, req *v1.DoReques
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeWorker(ctx context.Context, impl WorkerServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedWorker(impl), requires...)
+}
+
+// servedWorker returns how the guest serves impl.
+func servedWorker(impl WorkerServer) kernel.Service {
+	return kernel.Service{
 		Name: WorkerServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Do",
-				Handler: kernel.Adapt(impl, WorkerServer.Do),
-			},
-			{
-				Name:    "Hurry",
-				Budget:  1 * time.Second,
-				Handler: kernel.Adapt(impl, WorkerServer.Hurry),
-			},
+			{Name: "Do", Handler: kernel.Adapt(impl, WorkerServer.Do)},
+			{Name: "Hurry", Budget: 1 * time.Second, Handler: kernel.Adapt(impl, WorkerServer.Hurry)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateWorker returns a client of kerneltest.v1.Worker that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateWorker returns a client that calls the guests that serve
+// kerneltest.v1.Worker. It waits until one does: see [kernel.Locate].
 func LocateWorker(ctx context.Context) (WorkerClient, error) {
 	remote, err := kernel.Locate(ctx, WorkerServiceName, "Do", "Hurry")
 	if err != nil {
 		return WorkerClient{}, err
 	}
-	return WorkerClient{locatedWorkerClient{remote: remote}}, nil
+	return WorkerClient{locatedWorker{remote}}, nil
 }
 
-// locatedWorkerClient calls guests that serve.
-type locatedWorkerClient struct {
-	remote *kernel.Remote
+// locatedWorker calls guests that serve.
+type locatedWorker struct{ remote *kernel.Remote }
+
+func (c locatedWorker) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return kernel.Call[v1.DoResponse](ctx, c.remote, 0, req)
 }
 
-func (c locatedWorkerClient) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := c.callDoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedWorker) callHurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return kernel.Call[v1.DoResponse](ctx, c.remote, 1, req)
 }
-
-func (c locatedWorkerClient) callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedWorkerClient) callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.DoResponse))
-}
-
-func (c locatedWorkerClient) callHurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := c.callHurryInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedWorkerClient) callHurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedWorkerClient) callHurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.DoResponse))
-}
-
-// importRelay_Do is the host's function for kerneltest.v1.Relay.Do.
-//
-//go:wasmimport kerneltest.v1.Relay Do
-//go:noescape
-func importRelay_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodRelay_Do = guest.Method{Import: importRelay_Do}
 
 // RelayClient calls the service kerneltest.v1.Relay. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
 //
 // Relay has a worker do it.
-type RelayClient struct {
-	calls callsRelayClient
-}
-
-// callsRelayClient makes the calls of a RelayClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsRelayClient interface {
-	callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
-	callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
-	callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
-}
+type RelayClient struct{ calls callsRelay }
 
 // Do has it done.
 func (c RelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	return c.calls.callDo(ctx, req)
 }
 
-// DoAsync is Do without the wait: it returns the future of the response.
-func (c RelayClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return c.calls.callDoAsync(ctx, req)
+// callsRelay makes the calls of a RelayClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsRelay interface {
+	callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
 }
 
-// DoInto is Do into resp, a response to use again: what it had is gone. After
-// a call that failed it is undefined.
-func (c RelayClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return c.calls.callDoInto(ctx, req, resp)
-}
-
-// NewRelayClient returns a client of kerneltest.v1.Relay that calls the host.
+// NewRelayClient returns a client that calls kerneltest.v1.Relay in the host.
 // A guest that links it runs only in a host that has the module
-// "kerneltest.v1.Relay". With [guest.Borrowed] responses are good until the
-// next call.
+// "kerneltest.v1.Relay".
 func NewRelayClient(opts ...guest.ClientOption) RelayClient {
-	return RelayClient{&guestRelayClient{client: guest.NewClient(opts...)}}
+	return RelayClient{importedRelay{guest.NewClient(opts...)}}
 }
 
-// guestRelayClient calls the host.
-type guestRelayClient struct {
-	client guest.Client
-}
+// importedRelay calls the host.
+type importedRelay struct{ client guest.Client }
 
-func (c *guestRelayClient) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := methodRelay_Do.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport kerneltest.v1.Relay Do
+//go:noescape
+func importRelay_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestRelayClient) callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return methodRelay_Do.CallInto(ctx, c.client, req, resp)
-}
+var methodRelay_Do = guest.Method{Import: importRelay_Do}
 
-func (c *guestRelayClient) callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return guest.Async(ctx, &methodRelay_Do, c.client, req, new(v1.DoResponse))
+func (c importedRelay) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return guest.Call[v1.DoResponse](ctx, c.client, &methodRelay_Do, req)
 }
 
 // ServeRelay serves impl as the service kerneltest.v1.Relay to the other
@@ -285,45 +167,33 @@ func (c *guestRelayClient) callDoAsync(ctx context.Context, req *v1.DoRequest) *
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeRelay(ctx context.Context, impl RelayServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedRelay(impl), requires...)
+}
+
+// servedRelay returns how the guest serves impl.
+func servedRelay(impl RelayServer) kernel.Service {
+	return kernel.Service{
 		Name: RelayServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Do",
-				Handler: kernel.Adapt(impl, RelayServer.Do),
-			},
+			{Name: "Do", Handler: kernel.Adapt(impl, RelayServer.Do)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateRelay returns a client of kerneltest.v1.Relay that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateRelay returns a client that calls the guests that serve
+// kerneltest.v1.Relay. It waits until one does: see [kernel.Locate].
 func LocateRelay(ctx context.Context) (RelayClient, error) {
 	remote, err := kernel.Locate(ctx, RelayServiceName, "Do")
 	if err != nil {
 		return RelayClient{}, err
 	}
-	return RelayClient{locatedRelayClient{remote: remote}}, nil
+	return RelayClient{locatedRelay{remote}}, nil
 }
 
-// locatedRelayClient calls guests that serve.
-type locatedRelayClient struct {
-	remote *kernel.Remote
-}
+// locatedRelay calls guests that serve.
+type locatedRelay struct{ remote *kernel.Remote }
 
-func (c locatedRelayClient) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := c.callDoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedRelayClient) callDoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedRelayClient) callDoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.DoResponse))
+func (c locatedRelay) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return kernel.Call[v1.DoResponse](ctx, c.remote, 0, req)
 }

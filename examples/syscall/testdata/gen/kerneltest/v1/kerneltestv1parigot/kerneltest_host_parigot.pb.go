@@ -15,9 +15,9 @@ import (
 	v1 "github.com/iansmith/parigot/examples/syscall/testdata/gen/kerneltest/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	time "time"
 )
 
@@ -27,59 +27,6 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeWorker describes the service kerneltest.v1.Worker, which guests
-// import as the module "kerneltest.v1.Worker", as RegisterWorker registers it,
-// without its implementation and the bridges. The caller may change what it
-// gets.
-func DescribeWorker() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   WorkerServiceName,
-		Module: "kerneltest.v1.Worker",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Do",
-				Func:       "Do",
-				Descriptor: pluginsdk.DescribeMethod(Worker_Do_FullName),
-			},
-			{
-				Name:       "Hurry",
-				Func:       "Hurry",
-				Budget:     1 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(Worker_Hurry_FullName),
-			},
-		},
-	}
-}
-
-// RegisterWorker registers impl with e as the service kerneltest.v1.Worker. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterWorker(ctx context.Context, e eng.Engine, impl WorkerImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeWorker()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeWorker_Do(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Worker_Do_FullName, impl, WorkerImpl.Do)
-	service.Methods[1].Bridge = bridgeWorker_Hurry(impl)
-	service.Methods[1].Borrowing = pluginsdk.Borrow(Worker_Hurry_FullName, impl, WorkerImpl.Hurry)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeWorker_Do returns the host function of kerneltest.v1.Worker.Do.
-func bridgeWorker_Do(impl WorkerImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WorkerImpl.Do)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Worker_Do_FullName, m, stack, call, new(v1.DoRequest), new(v1.DoResponse))
-	}
-}
-
-// bridgeWorker_Hurry returns the host function of kerneltest.v1.Worker.Hurry.
-func bridgeWorker_Hurry(impl WorkerImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, WorkerImpl.Hurry)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Worker_Hurry_FullName, m, stack, call, new(v1.DoRequest), new(v1.DoResponse))
-	}
-}
-
 // WorkerClient calls the service kerneltest.v1.Worker. It is safe for
 // concurrent use. In guests it is a struct.
 //
@@ -87,160 +34,79 @@ func bridgeWorker_Hurry(impl WorkerImpl) eng.HostFunc {
 type WorkerClient interface {
 	// Do does it.
 	Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
-	// DoAsync is Do without the wait: it returns the future of the response.
-	DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
-	// DoInto is Do into resp, a response to use again: what it had is gone. After
-	// a call that failed it is undefined.
-	DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
 	// Hurry does it within its budget.
 	Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
-	// HurryAsync is Hurry without the wait: it returns the future of the response.
-	HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
-	// HurryInto is Hurry into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewWorkerClient returns a client that calls kerneltest.v1.Worker through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewWorkerClient(conn parigotimpl.Conn) WorkerClient {
+	return clientWorker{conn}
+}
+
+// NewLocalWorkerClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalWorkerClient(impl WorkerServer) WorkerClient {
+	return clientWorker{parigotimpl.Local(&Worker_ServiceDesc, impl)}
+}
+
+// clientWorker is the WorkerClient for every connection.
+type clientWorker struct{ conn parigotimpl.Conn }
+
+func (c clientWorker) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Worker_ServiceDesc.Methods[0], req, new(v1.DoResponse))
+}
+
+func (c clientWorker) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Worker_ServiceDesc.Methods[1], req, new(v1.DoResponse))
+}
+
+// WorkerIntoServer is the form of WorkerServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type WorkerIntoServer interface {
+	DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
 	HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
 }
 
-// NewLocalWorkerClient returns a client of kerneltest.v1.Worker that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalWorkerClient(impl WorkerImpl) WorkerClient {
-	return localWorkerClient{impl: impl}
+// RegisterWorker registers impl with e as the service kerneltest.v1.Worker,
+// which guests import as the module "kerneltest.v1.Worker". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterWorker(ctx context.Context, e eng.Engine, impl WorkerServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Worker_ServiceDesc, impl, opts...)
 }
 
-// localWorkerClient is the client that NewLocalWorkerClient returns.
-type localWorkerClient struct {
-	impl WorkerImpl
-}
-
-// Do calls kerneltest.v1.Worker.Do.
-func (c localWorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := c.DoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DoInto calls kerneltest.v1.Worker.Do into resp.
-func (c localWorkerClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return pluginsdk.CallLocal(ctx, Worker_Do_FullName, c.impl, WorkerImpl.Do, req, resp)
-}
-
-// DoAsync calls kerneltest.v1.Worker.Do on a goroutine of its own and returns
-// its future.
-func (c localWorkerClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return future.Go(ctx, c.Do, req)
-}
-
-// Hurry calls kerneltest.v1.Worker.Hurry.
-func (c localWorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := c.HurryInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// HurryInto calls kerneltest.v1.Worker.Hurry into resp.
-func (c localWorkerClient) HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 1*time.Second), Worker_Hurry_FullName, c.impl, WorkerImpl.Hurry, req, resp)
-}
-
-// HurryAsync calls kerneltest.v1.Worker.Hurry on a goroutine of its own and
-// returns its future.
-func (c localWorkerClient) HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return future.Go(ctx, c.Hurry, req)
-}
-
-// NewWorkerHostClient returns a client of kerneltest.v1.Worker that calls the
-// guests that serve it, through d.
-func NewWorkerHostClient(d pluginsdk.Dispatcher) WorkerClient {
-	return hostWorkerClient{dispatcher: d}
-}
-
-// hostWorkerClient is the client that NewWorkerHostClient returns.
-type hostWorkerClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Do calls kerneltest.v1.Worker.Do.
-func (c hostWorkerClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := c.DoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DoInto calls kerneltest.v1.Worker.Do into resp.
-func (c hostWorkerClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WorkerServiceName, "Do", req, resp)
-}
-
-// DoAsync calls kerneltest.v1.Worker.Do on a goroutine of its own and returns
-// its future.
-func (c hostWorkerClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return future.Go(ctx, c.Do, req)
-}
-
-// Hurry calls kerneltest.v1.Worker.Hurry.
-func (c hostWorkerClient) Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := c.HurryInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// HurryInto calls kerneltest.v1.Worker.Hurry into resp.
-func (c hostWorkerClient) HurryInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, WorkerServiceName, "Hurry", req, resp)
-}
-
-// HurryAsync calls kerneltest.v1.Worker.Hurry on a goroutine of its own and
-// returns its future.
-func (c hostWorkerClient) HurryAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return future.Go(ctx, c.Hurry, req)
-}
-
-// DescribeRelay describes the service kerneltest.v1.Relay, which guests import
-// as the module "kerneltest.v1.Relay", as RegisterRelay registers it, without
-// its implementation and the bridges. The caller may change what it gets.
-func DescribeRelay() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   RelayServiceName,
-		Module: "kerneltest.v1.Relay",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Do",
-				Func:       "Do",
-				Descriptor: pluginsdk.DescribeMethod(Relay_Do_FullName),
-			},
+// Worker_ServiceDesc describes the service kerneltest.v1.Worker. It must not
+// be changed.
+var Worker_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: WorkerServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_kerneltest_v1_kerneltest_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: WorkerServiceName, Name: "Do", FullName: Worker_Do_FullName},
+			Handler: parigotimpl.Handle(WorkerServer.Do, WorkerIntoServer.DoInto, bridgeWorker_Do),
 		},
-	}
+		{
+			Method:  parigotimpl.Method{Service: WorkerServiceName, Name: "Hurry", FullName: Worker_Hurry_FullName, Budget: 1 * time.Second},
+			Handler: parigotimpl.Handle(WorkerServer.Hurry, WorkerIntoServer.HurryInto, bridgeWorker_Hurry),
+		},
+	},
 }
 
-// RegisterRelay registers impl with e as the service kerneltest.v1.Relay. It
-// fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterRelay(ctx context.Context, e eng.Engine, impl RelayImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeRelay()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeRelay_Do(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Relay_Do_FullName, impl, RelayImpl.Do)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
+func bridgeWorker_Do(ctx context.Context, h *parigotimpl.Handler[*v1.DoRequest, *v1.DoResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Worker_Do_FullName, m, stack, h.Serve, req, resp)
 }
 
-// bridgeRelay_Do returns the host function of kerneltest.v1.Relay.Do.
-func bridgeRelay_Do(impl RelayImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, RelayImpl.Do)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Relay_Do_FullName, m, stack, call, new(v1.DoRequest), new(v1.DoResponse))
-	}
+func bridgeWorker_Hurry(ctx context.Context, h *parigotimpl.Handler[*v1.DoRequest, *v1.DoResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Worker_Hurry_FullName, m, stack, h.Serve, req, resp)
 }
 
 // RelayClient calls the service kerneltest.v1.Relay. It is safe for concurrent
@@ -250,74 +116,61 @@ func bridgeRelay_Do(impl RelayImpl) eng.HostFunc {
 type RelayClient interface {
 	// Do has it done.
 	Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
-	// DoAsync is Do without the wait: it returns the future of the response.
-	DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error]
-	// DoInto is Do into resp, a response to use again: what it had is gone. After
-	// a call that failed it is undefined.
+}
+
+// NewRelayClient returns a client that calls kerneltest.v1.Relay through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewRelayClient(conn parigotimpl.Conn) RelayClient {
+	return clientRelay{conn}
+}
+
+// NewLocalRelayClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalRelayClient(impl RelayServer) RelayClient {
+	return clientRelay{parigotimpl.Local(&Relay_ServiceDesc, impl)}
+}
+
+// clientRelay is the RelayClient for every connection.
+type clientRelay struct{ conn parigotimpl.Conn }
+
+func (c clientRelay) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Relay_ServiceDesc.Methods[0], req, new(v1.DoResponse))
+}
+
+// RelayIntoServer is the form of RelayServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type RelayIntoServer interface {
 	DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
 }
 
-// NewLocalRelayClient returns a client of kerneltest.v1.Relay that calls impl
-// in this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalRelayClient(impl RelayImpl) RelayClient {
-	return localRelayClient{impl: impl}
+// RegisterRelay registers impl with e as the service kerneltest.v1.Relay,
+// which guests import as the module "kerneltest.v1.Relay". It fails when impl
+// is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterRelay(ctx context.Context, e eng.Engine, impl RelayServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Relay_ServiceDesc, impl, opts...)
 }
 
-// localRelayClient is the client that NewLocalRelayClient returns.
-type localRelayClient struct {
-	impl RelayImpl
+// Relay_ServiceDesc describes the service kerneltest.v1.Relay. It must not be
+// changed.
+var Relay_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: RelayServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_kerneltest_v1_kerneltest_proto.Services().Get(1)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: RelayServiceName, Name: "Do", FullName: Relay_Do_FullName},
+			Handler: parigotimpl.Handle(RelayServer.Do, RelayIntoServer.DoInto, bridgeRelay_Do),
+		},
+	},
 }
 
-// Do calls kerneltest.v1.Relay.Do.
-func (c localRelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := c.DoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DoInto calls kerneltest.v1.Relay.Do into resp.
-func (c localRelayClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	return pluginsdk.CallLocal(ctx, Relay_Do_FullName, c.impl, RelayImpl.Do, req, resp)
-}
-
-// DoAsync calls kerneltest.v1.Relay.Do on a goroutine of its own and returns
-// its future.
-func (c localRelayClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return future.Go(ctx, c.Do, req)
-}
-
-// NewRelayHostClient returns a client of kerneltest.v1.Relay that calls the
-// guests that serve it, through d.
-func NewRelayHostClient(d pluginsdk.Dispatcher) RelayClient {
-	return hostRelayClient{dispatcher: d}
-}
-
-// hostRelayClient is the client that NewRelayHostClient returns.
-type hostRelayClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Do calls kerneltest.v1.Relay.Do.
-func (c hostRelayClient) Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
-	resp := new(v1.DoResponse)
-	if err := c.DoInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DoInto calls kerneltest.v1.Relay.Do into resp.
-func (c hostRelayClient) DoInto(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, RelayServiceName, "Do", req, resp)
-}
-
-// DoAsync calls kerneltest.v1.Relay.Do on a goroutine of its own and returns
-// its future.
-func (c hostRelayClient) DoAsync(ctx context.Context, req *v1.DoRequest) *future.Method[*v1.DoResponse, error] {
-	return future.Go(ctx, c.Do, req)
+func bridgeRelay_Do(ctx context.Context, h *parigotimpl.Handler[*v1.DoRequest, *v1.DoResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Relay_Do_FullName, m, stack, h.Serve, req, resp)
 }

@@ -25,39 +25,12 @@ const (
 	Worker_Hurry_FullName = "kerneltest.v1.Worker.Hurry"
 )
 
-// WorkerImpl is what an implementation of the service kerneltest.v1.Worker
-// provides to its host. Embed UnimplementedWorkerImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-//
-// Worker does what it is told.
-type WorkerImpl interface {
-	// Do does it.
-	Do(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
-	// Hurry does it within its budget.
-	Hurry(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
-}
-
-// UnimplementedWorkerImpl answers every method of kerneltest.v1.Worker with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedWorkerImpl struct{}
-
-// Do answers that kerneltest.v1.Worker.Do is not implemented.
-func (UnimplementedWorkerImpl) Do(context.Context, *v1.DoRequest, *v1.DoResponse) error {
-	return status.Error(status.Unimplemented, Worker_Do_FullName+" is not implemented")
-}
-
-// Hurry answers that kerneltest.v1.Worker.Hurry is not implemented.
-func (UnimplementedWorkerImpl) Hurry(context.Context, *v1.DoRequest, *v1.DoResponse) error {
-	return status.Error(status.Unimplemented, Worker_Hurry_FullName+" is not implemented")
-}
-
-// WorkerServer is what an implementation of the service kerneltest.v1.Worker
-// in a guest provides, see ServeWorker. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// WorkerServer is the service kerneltest.v1.Worker for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedWorkerServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Worker does what it is told.
 type WorkerServer interface {
@@ -65,6 +38,20 @@ type WorkerServer interface {
 	Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
 	// Hurry does it within its budget.
 	Hurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
+}
+
+// UnimplementedWorkerServer answers every method of kerneltest.v1.Worker with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedWorkerServer struct{}
+
+// Do returns UNIMPLEMENTED.
+func (UnimplementedWorkerServer) Do(context.Context, *v1.DoRequest) (*v1.DoResponse, error) {
+	return nil, status.Error(status.Unimplemented, Worker_Do_FullName+" is not implemented")
+}
+
+// Hurry returns UNIMPLEMENTED.
+func (UnimplementedWorkerServer) Hurry(context.Context, *v1.DoRequest) (*v1.DoResponse, error) {
+	return nil, status.Error(status.Unimplemented, Worker_Hurry_FullName+" is not implemented")
 }
 
 // RelayServiceName is the full name of the service kerneltest.v1.Relay.
@@ -75,35 +62,24 @@ const (
 	Relay_Do_FullName = "kerneltest.v1.Relay.Do"
 )
 
-// RelayImpl is what an implementation of the service kerneltest.v1.Relay
-// provides to its host. Embed UnimplementedRelayImpl by value, so that a
-// method that the service gets later does not break the build. A method fills
-// resp, which is empty and belongs to its caller: it keeps neither req nor
-// resp when it returns. An error made by package status arrives in the guest
-// as it is; the text of any other error stays in the host.
-//
-// Relay has a worker do it.
-type RelayImpl interface {
-	// Do has it done.
-	Do(ctx context.Context, req *v1.DoRequest, resp *v1.DoResponse) error
-}
-
-// UnimplementedRelayImpl answers every method of kerneltest.v1.Relay with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedRelayImpl struct{}
-
-// Do answers that kerneltest.v1.Relay.Do is not implemented.
-func (UnimplementedRelayImpl) Do(context.Context, *v1.DoRequest, *v1.DoResponse) error {
-	return status.Error(status.Unimplemented, Relay_Do_FullName+" is not implemented")
-}
-
-// RelayServer is what an implementation of the service kerneltest.v1.Relay in
-// a guest provides, see ServeRelay. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// RelayServer is the service kerneltest.v1.Relay for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedRelayServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Relay has a worker do it.
 type RelayServer interface {
 	// Do has it done.
 	Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
+}
+
+// UnimplementedRelayServer answers every method of kerneltest.v1.Relay with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedRelayServer struct{}
+
+// Do returns UNIMPLEMENTED.
+func (UnimplementedRelayServer) Do(context.Context, *v1.DoRequest) (*v1.DoResponse, error) {
+	return nil, status.Error(status.Unimplemented, Relay_Do_FullName+" is not implemented")
 }

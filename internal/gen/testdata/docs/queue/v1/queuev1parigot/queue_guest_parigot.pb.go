@@ -8,7 +8,6 @@ package queuev1parigot
 import (
 	context "context"
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	time "time"
@@ -21,85 +20,22 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importQueue_Send is the host's function for queue.v1.Queue.Send.
-//
-//go:wasmimport queue Send
-//go:noescape
-func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodQueue_Send = guest.Method{Import: importQueue_Send}
-
-// importQueue_Receive is the host's function for queue.v1.Queue.Receive.
-//
-//go:wasmimport queue take
-//go:noescape
-func importQueue_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodQueue_Receive = guest.BlockingMethod{Import: importQueue_Receive}
-
-// importQueue_Length is the host's function for queue.v1.Queue.Length.
-//
-//go:wasmimport queue Length
-//go:noescape
-func importQueue_Length(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodQueue_Length = guest.Method{Import: importQueue_Length}
-
-// QueueClient calls the service queue.v1.Queue. It is safe for concurrent use.
-// Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
+// QueueClient calls the service queue.v1.Queue. It is safe for concurrent use,
+// unless it is [guest.Borrowed]. Outside of guests it is an interface; here it
+// is a struct, so that the linker sees which methods the program calls, and
+// the guest imports those and no other. The zero value calls nothing.
 //
 // Queue keeps messages until somebody takes them.
-type QueueClient struct {
-	calls callsQueueClient
-}
-
-// callsQueueClient makes the calls of a QueueClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsQueueClient interface {
-	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
-	callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
-	callReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error]
-	callReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
-	callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
-	callLengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
-	callLengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
-}
+type QueueClient struct{ calls callsQueue }
 
 // Send puts a message at the end of a queue.
 func (c QueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	return c.calls.callSend(ctx, req)
 }
 
-// SendAsync is Send without the wait: it returns the future of the response.
-func (c QueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return c.calls.callSendAsync(ctx, req)
-}
-
-// SendInto is Send into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c QueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return c.calls.callSendInto(ctx, req, resp)
-}
-
 // Receive takes the first message, and waits when there is none.
 func (c QueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	return c.calls.callReceive(ctx, req)
-}
-
-// ReceiveAsync is Receive without the wait: it returns the future of the
-// response.
-func (c QueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
-	return c.calls.callReceiveAsync(ctx, req)
-}
-
-// ReceiveInto is Receive into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-func (c QueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
-	return c.calls.callReceiveInto(ctx, req, resp)
 }
 
 // Length counts the messages in a queue.
@@ -110,82 +46,51 @@ func (c QueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.Len
 	return c.calls.callLength(ctx, req)
 }
 
-// LengthAsync is Length without the wait: it returns the future of the
-// response.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c QueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
-	return c.calls.callLengthAsync(ctx, req)
+// callsQueue makes the calls of a QueueClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsQueue interface {
+	callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
+	callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
+	callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
 }
 
-// LengthInto is Length into resp, a response to use again: what it had is
-// gone. After a call that failed it is undefined.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c QueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
-	return c.calls.callLengthInto(ctx, req, resp)
-}
-
-// NewQueueClient returns a client of queue.v1.Queue that calls the host. A
-// guest that links it runs only in a host that has the module "queue". With
-// [guest.Borrowed] responses are good until the next call.
+// NewQueueClient returns a client that calls queue.v1.Queue in the host. A
+// guest that links it runs only in a host that has the module "queue".
 func NewQueueClient(opts ...guest.ClientOption) QueueClient {
-	return QueueClient{&guestQueueClient{client: guest.NewClient(opts...)}}
+	return QueueClient{importedQueue{guest.NewClient(opts...)}}
 }
 
-// guestQueueClient calls the host.
-type guestQueueClient struct {
-	client guest.Client
+// importedQueue calls the host.
+type importedQueue struct{ client guest.Client }
+
+//go:wasmimport queue Send
+//go:noescape
+func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_Send = guest.Method{Import: importQueue_Send}
+
+func (c importedQueue) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return guest.Call[v1.SendResponse](ctx, c.client, &methodQueue_Send, req)
 }
 
-func (c *guestQueueClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := methodQueue_Send.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+//go:wasmimport queue take
+//go:noescape
+func importQueue_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodQueue_Receive = guest.Method{Import: importQueue_Receive, MayBlock: true}
+
+func (c importedQueue) callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	return guest.Call[v1.ReceiveResponse](ctx, c.client, &methodQueue_Receive, req)
 }
 
-func (c *guestQueueClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return methodQueue_Send.CallInto(ctx, c.client, req, resp)
-}
+//go:wasmimport queue Length
+//go:noescape
+func importQueue_Length(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestQueueClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return guest.Async(ctx, &methodQueue_Send, c.client, req, new(v1.SendResponse))
-}
+var methodQueue_Length = guest.Method{Import: importQueue_Length}
 
-func (c *guestQueueClient) callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
-	resp := new(v1.ReceiveResponse)
-	if err := methodQueue_Receive.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestQueueClient) callReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
-	return methodQueue_Receive.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestQueueClient) callReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
-	return guest.Async(ctx, &methodQueue_Receive, c.client, req, new(v1.ReceiveResponse))
-}
-
-func (c *guestQueueClient) callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
-	resp := new(v1.LengthResponse)
-	if err := methodQueue_Length.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c *guestQueueClient) callLengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
-	return methodQueue_Length.CallInto(ctx, c.client, req, resp)
-}
-
-func (c *guestQueueClient) callLengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
-	return guest.Async(ctx, &methodQueue_Length, c.client, req, new(v1.LengthResponse))
+func (c importedQueue) callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+	return guest.Call[v1.LengthResponse](ctx, c.client, &methodQueue_Length, req)
 }
 
 // ServeQueue serves impl as the service queue.v1.Queue to the other guests of
@@ -193,86 +98,43 @@ func (c *guestQueueClient) callLengthAsync(ctx context.Context, req *v1.LengthRe
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeQueue(ctx context.Context, impl QueueServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedQueue(impl), requires...)
+}
+
+// servedQueue returns how the guest serves impl.
+func servedQueue(impl QueueServer) kernel.Service {
+	return kernel.Service{
 		Name: QueueServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Send",
-				Budget:  5 * time.Second,
-				Handler: kernel.Adapt(impl, QueueServer.Send),
-			},
-			{
-				Name:    "Receive",
-				Handler: kernel.Adapt(impl, QueueServer.Receive),
-			},
-			{
-				Name:    "Length",
-				Handler: kernel.Adapt(impl, QueueServer.Length),
-			},
+			{Name: "Send", Budget: 5 * time.Second, Handler: kernel.Adapt(impl, QueueServer.Send)},
+			{Name: "Receive", Handler: kernel.Adapt(impl, QueueServer.Receive)},
+			{Name: "Length", Handler: kernel.Adapt(impl, QueueServer.Length)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateQueue returns a client of queue.v1.Queue that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateQueue returns a client that calls the guests that serve
+// queue.v1.Queue. It waits until one does: see [kernel.Locate].
 func LocateQueue(ctx context.Context) (QueueClient, error) {
 	remote, err := kernel.Locate(ctx, QueueServiceName, "Send", "Receive", "Length")
 	if err != nil {
 		return QueueClient{}, err
 	}
-	return QueueClient{locatedQueueClient{remote: remote}}, nil
+	return QueueClient{locatedQueue{remote}}, nil
 }
 
-// locatedQueueClient calls guests that serve.
-type locatedQueueClient struct {
-	remote *kernel.Remote
+// locatedQueue calls guests that serve.
+type locatedQueue struct{ remote *kernel.Remote }
+
+func (c locatedQueue) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return kernel.Call[v1.SendResponse](ctx, c.remote, 0, req)
 }
 
-func (c locatedQueueClient) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := c.callSendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func (c locatedQueue) callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	return kernel.Call[v1.ReceiveResponse](ctx, c.remote, 1, req)
 }
 
-func (c locatedQueueClient) callSendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedQueueClient) callSendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v1.SendResponse))
-}
-
-func (c locatedQueueClient) callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
-	resp := new(v1.ReceiveResponse)
-	if err := c.callReceiveInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedQueueClient) callReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
-	return c.remote.Call(ctx, 1, req, resp)
-}
-
-func (c locatedQueueClient) callReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 1, req, new(v1.ReceiveResponse))
-}
-
-func (c locatedQueueClient) callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
-	resp := new(v1.LengthResponse)
-	if err := c.callLengthInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedQueueClient) callLengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
-	return c.remote.Call(ctx, 2, req, resp)
-}
-
-func (c locatedQueueClient) callLengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 2, req, new(v1.LengthResponse))
+func (c locatedQueue) callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+	return kernel.Call[v1.LengthResponse](ctx, c.remote, 2, req)
 }

@@ -10,9 +10,9 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	time "time"
 )
 
@@ -22,76 +22,6 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeQueue describes the service queue.v1.Queue, which guests import as
-// the module "queue", as RegisterQueue registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeQueue() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   QueueServiceName,
-		Module: "queue",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Send",
-				Func:       "Send",
-				Budget:     5 * time.Second,
-				Descriptor: pluginsdk.DescribeMethod(Queue_Send_FullName),
-				Redacted:   true,
-			},
-			{
-				Name:       "Receive",
-				Func:       "take",
-				Descriptor: pluginsdk.DescribeMethod(Queue_Receive_FullName),
-				MayBlock:   true,
-			},
-			{
-				Name:        "Length",
-				Func:        "Length",
-				Descriptor:  pluginsdk.DescribeMethod(Queue_Length_FullName),
-				Idempotency: pluginsdk.NoSideEffects,
-				Deprecated:  true,
-			},
-		},
-	}
-}
-
-// RegisterQueue registers impl with e as the service queue.v1.Queue. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeQueue()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeQueue_Send(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Queue_Send_FullName, impl, QueueImpl.Send)
-	service.Methods[1].Bridge = bridgeQueue_Receive(impl)
-	service.Methods[2].Bridge = bridgeQueue_Length(impl)
-	service.Methods[2].Borrowing = pluginsdk.Borrow(Queue_Length_FullName, impl, QueueImpl.Length)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeQueue_Send returns the host function of queue.v1.Queue.Send.
-func bridgeQueue_Send(impl QueueImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, QueueImpl.Send)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Queue_Send_FullName, m, stack, call, new(v1.SendRequest), new(v1.SendResponse))
-	}
-}
-
-// bridgeQueue_Receive returns the host function of queue.v1.Queue.Receive.
-func bridgeQueue_Receive(impl QueueImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, QueueImpl.Receive)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Queue_Receive_FullName, m, stack, call, new(v1.ReceiveRequest), new(v1.ReceiveResponse))
-	}
-}
-
-// bridgeQueue_Length returns the host function of queue.v1.Queue.Length.
-func bridgeQueue_Length(impl QueueImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, QueueImpl.Length)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Queue_Length_FullName, m, stack, call, new(v1.LengthRequest), new(v1.LengthResponse))
-	}
-}
-
 // QueueClient calls the service queue.v1.Queue. It is safe for concurrent use.
 // In guests it is a struct.
 //
@@ -99,199 +29,97 @@ func bridgeQueue_Length(impl QueueImpl) eng.HostFunc {
 type QueueClient interface {
 	// Send puts a message at the end of a queue.
 	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
-	// SendAsync is Send without the wait: it returns the future of the response.
-	SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error]
-	// SendInto is Send into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
-	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
 	// Receive takes the first message, and waits when there is none.
 	Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
-	// ReceiveAsync is Receive without the wait: it returns the future of the
-	// response.
-	ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error]
-	// ReceiveInto is Receive into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
 	// Length counts the messages in a queue.
 	//
 	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
 	// queue/v1/queue.proto.
 	Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
-	// LengthAsync is Length without the wait: it returns the future of the
-	// response.
-	//
-	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-	// queue/v1/queue.proto.
-	LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error]
-	// LengthInto is Length into resp, a response to use again: what it had is
-	// gone. After a call that failed it is undefined.
-	//
-	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-	// queue/v1/queue.proto.
+}
+
+// NewQueueClient returns a client that calls queue.v1.Queue through conn, such
+// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
+// serve.
+func NewQueueClient(conn parigotimpl.Conn) QueueClient {
+	return clientQueue{conn}
+}
+
+// NewLocalQueueClient returns a client that calls impl in this process,
+// without WebAssembly: for tests of impl, and for finding its bugs with a
+// native debugger. Messages are copied and errors coded, as between a guest
+// and its host.
+func NewLocalQueueClient(impl QueueServer) QueueClient {
+	return clientQueue{parigotimpl.Local(&Queue_ServiceDesc, impl)}
+}
+
+// clientQueue is the QueueClient for every connection.
+type clientQueue struct{ conn parigotimpl.Conn }
+
+func (c clientQueue) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Queue_ServiceDesc.Methods[0], req, new(v1.SendResponse))
+}
+
+func (c clientQueue) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Queue_ServiceDesc.Methods[1], req, new(v1.ReceiveResponse))
+}
+
+func (c clientQueue) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Queue_ServiceDesc.Methods[2], req, new(v1.LengthResponse))
+}
+
+// QueueIntoServer is the form of QueueServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type QueueIntoServer interface {
+	SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
+	ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
 	LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
 }
 
-// NewLocalQueueClient returns a client of queue.v1.Queue that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalQueueClient(impl QueueImpl) QueueClient {
-	return localQueueClient{impl: impl}
+// RegisterQueue registers impl with e as the service queue.v1.Queue, which
+// guests import as the module "queue". It fails when impl is nil. With
+// [pluginsdk.Borrowed] the implementation promises to keep nothing of a call.
+func RegisterQueue(ctx context.Context, e eng.Engine, impl QueueServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Queue_ServiceDesc, impl, opts...)
 }
 
-// localQueueClient is the client that NewLocalQueueClient returns.
-type localQueueClient struct {
-	impl QueueImpl
+// Queue_ServiceDesc describes the service queue.v1.Queue. It must not be
+// changed.
+var Queue_ServiceDesc = parigotimpl.ServiceDesc{
+	Name:   QueueServiceName,
+	Module: "queue",
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_queue_v1_queue_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: QueueServiceName, Name: "Send", FullName: Queue_Send_FullName, Budget: 5 * time.Second, Redacted: true},
+			Handler: parigotimpl.Handle(QueueServer.Send, QueueIntoServer.SendInto, bridgeQueue_Send),
+		},
+		{
+			Method:  parigotimpl.Method{Service: QueueServiceName, Name: "Receive", FullName: Queue_Receive_FullName, MayBlock: true},
+			Func:    "take",
+			Handler: parigotimpl.Handle(QueueServer.Receive, QueueIntoServer.ReceiveInto, bridgeQueue_Receive),
+		},
+		{
+			Method:  parigotimpl.Method{Service: QueueServiceName, Name: "Length", FullName: Queue_Length_FullName, Idempotency: parigotimpl.NoSideEffects, Deprecated: true},
+			Handler: parigotimpl.Handle(QueueServer.Length, QueueIntoServer.LengthInto, bridgeQueue_Length),
+		},
+	},
 }
 
-// Send calls queue.v1.Queue.Send.
-func (c localQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := c.SendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func bridgeQueue_Send(ctx context.Context, h *parigotimpl.Handler[*v1.SendRequest, *v1.SendResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Queue_Send_FullName, m, stack, h.Serve, req, resp)
 }
 
-// SendInto calls queue.v1.Queue.Send into resp.
-func (c localQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, 5*time.Second), Queue_Send_FullName, c.impl, QueueImpl.Send, req, resp)
+func bridgeQueue_Receive(ctx context.Context, h *parigotimpl.Handler[*v1.ReceiveRequest, *v1.ReceiveResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Queue_Receive_FullName, m, stack, h.Serve, req, resp)
 }
 
-// SendAsync calls queue.v1.Queue.Send on a goroutine of its own and returns
-// its future.
-func (c localQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return future.Go(ctx, c.Send, req)
-}
-
-// Receive calls queue.v1.Queue.Receive.
-func (c localQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
-	resp := new(v1.ReceiveResponse)
-	if err := c.ReceiveInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReceiveInto calls queue.v1.Queue.Receive into resp.
-func (c localQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
-	return pluginsdk.CallLocal(pluginsdk.WithBudget(ctx, pluginsdk.NoBudget), Queue_Receive_FullName, c.impl, QueueImpl.Receive, req, resp)
-}
-
-// ReceiveAsync calls queue.v1.Queue.Receive on a goroutine of its own and
-// returns its future.
-func (c localQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
-	return future.Go(ctx, c.Receive, req)
-}
-
-// Length calls queue.v1.Queue.Length.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c localQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
-	resp := new(v1.LengthResponse)
-	if err := c.LengthInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// LengthInto calls queue.v1.Queue.Length into resp.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c localQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
-	return pluginsdk.CallLocal(ctx, Queue_Length_FullName, c.impl, QueueImpl.Length, req, resp)
-}
-
-// LengthAsync calls queue.v1.Queue.Length on a goroutine of its own and
-// returns its future.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c localQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
-	return future.Go(ctx, c.Length, req)
-}
-
-// NewQueueHostClient returns a client of queue.v1.Queue that calls the guests
-// that serve it, through d.
-func NewQueueHostClient(d pluginsdk.Dispatcher) QueueClient {
-	return hostQueueClient{dispatcher: d}
-}
-
-// hostQueueClient is the client that NewQueueHostClient returns.
-type hostQueueClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Send calls queue.v1.Queue.Send.
-func (c hostQueueClient) Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
-	resp := new(v1.SendResponse)
-	if err := c.SendInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// SendInto calls queue.v1.Queue.Send into resp.
-func (c hostQueueClient) SendInto(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, QueueServiceName, "Send", req, resp)
-}
-
-// SendAsync calls queue.v1.Queue.Send on a goroutine of its own and returns
-// its future.
-func (c hostQueueClient) SendAsync(ctx context.Context, req *v1.SendRequest) *future.Method[*v1.SendResponse, error] {
-	return future.Go(ctx, c.Send, req)
-}
-
-// Receive calls queue.v1.Queue.Receive.
-func (c hostQueueClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
-	resp := new(v1.ReceiveResponse)
-	if err := c.ReceiveInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReceiveInto calls queue.v1.Queue.Receive into resp.
-func (c hostQueueClient) ReceiveInto(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, QueueServiceName, "Receive", req, resp)
-}
-
-// ReceiveAsync calls queue.v1.Queue.Receive on a goroutine of its own and
-// returns its future.
-func (c hostQueueClient) ReceiveAsync(ctx context.Context, req *v1.ReceiveRequest) *future.Method[*v1.ReceiveResponse, error] {
-	return future.Go(ctx, c.Receive, req)
-}
-
-// Length calls queue.v1.Queue.Length.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c hostQueueClient) Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
-	resp := new(v1.LengthResponse)
-	if err := c.LengthInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// LengthInto calls queue.v1.Queue.Length into resp.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c hostQueueClient) LengthInto(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, QueueServiceName, "Length", req, resp)
-}
-
-// LengthAsync calls queue.v1.Queue.Length on a goroutine of its own and
-// returns its future.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (c hostQueueClient) LengthAsync(ctx context.Context, req *v1.LengthRequest) *future.Method[*v1.LengthResponse, error] {
-	return future.Go(ctx, c.Length, req)
+func bridgeQueue_Length(ctx context.Context, h *parigotimpl.Handler[*v1.LengthRequest, *v1.LengthResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Queue_Length_FullName, m, stack, h.Serve, req, resp)
 }

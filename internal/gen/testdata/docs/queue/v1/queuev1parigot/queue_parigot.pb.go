@@ -83,52 +83,12 @@ const (
 	Queue_Length_FullName = "queue.v1.Queue.Length"
 )
 
-// QueueImpl is what an implementation of the service queue.v1.Queue provides
-// to its host. Embed UnimplementedQueueImpl by value, so that a method that
-// the service gets later does not break the build. A method fills resp, which
-// is empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-//
-// Queue keeps messages until somebody takes them.
-type QueueImpl interface {
-	// Send puts a message at the end of a queue.
-	Send(ctx context.Context, req *v1.SendRequest, resp *v1.SendResponse) error
-	// Receive takes the first message, and waits when there is none.
-	Receive(ctx context.Context, req *v1.ReceiveRequest, resp *v1.ReceiveResponse) error
-	// Length counts the messages in a queue.
-	//
-	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-	// queue/v1/queue.proto.
-	Length(ctx context.Context, req *v1.LengthRequest, resp *v1.LengthResponse) error
-}
-
-// UnimplementedQueueImpl answers every method of queue.v1.Queue with the error
-// UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedQueueImpl struct{}
-
-// Send answers that queue.v1.Queue.Send is not implemented.
-func (UnimplementedQueueImpl) Send(context.Context, *v1.SendRequest, *v1.SendResponse) error {
-	return status.Error(status.Unimplemented, Queue_Send_FullName+" is not implemented")
-}
-
-// Receive answers that queue.v1.Queue.Receive is not implemented.
-func (UnimplementedQueueImpl) Receive(context.Context, *v1.ReceiveRequest, *v1.ReceiveResponse) error {
-	return status.Error(status.Unimplemented, Queue_Receive_FullName+" is not implemented")
-}
-
-// Length answers that queue.v1.Queue.Length is not implemented.
-//
-// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
-// queue/v1/queue.proto.
-func (UnimplementedQueueImpl) Length(context.Context, *v1.LengthRequest, *v1.LengthResponse) error {
-	return status.Error(status.Unimplemented, Queue_Length_FullName+" is not implemented")
-}
-
-// QueueServer is what an implementation of the service queue.v1.Queue in a
-// guest provides, see ServeQueue. Methods are called concurrently, each call
-// on a goroutine of its own. An error made by package status arrives at the
-// caller as it is; the text of any other error stays in the guest.
+// QueueServer is the service queue.v1.Queue for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedQueueServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 //
 // Queue keeps messages until somebody takes them.
 type QueueServer interface {
@@ -141,4 +101,26 @@ type QueueServer interface {
 	// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
 	// queue/v1/queue.proto.
 	Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
+}
+
+// UnimplementedQueueServer answers every method of queue.v1.Queue with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedQueueServer struct{}
+
+// Send returns UNIMPLEMENTED.
+func (UnimplementedQueueServer) Send(context.Context, *v1.SendRequest) (*v1.SendResponse, error) {
+	return nil, status.Error(status.Unimplemented, Queue_Send_FullName+" is not implemented")
+}
+
+// Receive returns UNIMPLEMENTED.
+func (UnimplementedQueueServer) Receive(context.Context, *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	return nil, status.Error(status.Unimplemented, Queue_Receive_FullName+" is not implemented")
+}
+
+// Length returns UNIMPLEMENTED.
+//
+// Deprecated: the rpc queue.v1.Queue.Length is marked as deprecated in
+// queue/v1/queue.proto.
+func (UnimplementedQueueServer) Length(context.Context, *v1.LengthRequest) (*v1.LengthResponse, error) {
+	return nil, status.Error(status.Unimplemented, Queue_Length_FullName+" is not implemented")
 }

@@ -10,9 +10,9 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,115 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeX describes the service two_versions.x.v1.X, which guests import as
-// the module "two_versions.x.v1.X", as RegisterX registers it, without its
-// implementation and the bridges. The caller may change what it gets.
-func DescribeX() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   XServiceName,
-		Module: "two_versions.x.v1.X",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Call",
-				Func:       "Call",
-				Descriptor: pluginsdk.DescribeMethod(X_Call_FullName),
-			},
-		},
-	}
-}
-
-// RegisterX registers impl with e as the service two_versions.x.v1.X. It fails
-// when impl is nil. With [pluginsdk.Borrowed] the implementation promises to
-// keep nothing of a call.
-func RegisterX(ctx context.Context, e eng.Engine, impl XImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeX()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeX_Call(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(X_Call_FullName, impl, XImpl.Call)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeX_Call returns the host function of two_versions.x.v1.X.Call.
-func bridgeX_Call(impl XImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, XImpl.Call)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, X_Call_FullName, m, stack, call, new(v1.Request), new(v1.Response))
-	}
-}
-
 // XClient calls the service two_versions.x.v1.X. It is safe for concurrent
 // use. In guests it is a struct.
 type XClient interface {
 	// Call calls two_versions.x.v1.X.Call.
 	Call(ctx context.Context, req *v1.Request) (*v1.Response, error)
-	// CallAsync is Call without the wait: it returns the future of the response.
-	CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error]
-	// CallInto is Call into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewXClient returns a client that calls two_versions.x.v1.X through conn,
+// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
+// that serve.
+func NewXClient(conn parigotimpl.Conn) XClient {
+	return clientX{conn}
+}
+
+// NewLocalXClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalXClient(impl XServer) XClient {
+	return clientX{parigotimpl.Local(&X_ServiceDesc, impl)}
+}
+
+// clientX is the XClient for every connection.
+type clientX struct{ conn parigotimpl.Conn }
+
+func (c clientX) Call(ctx context.Context, req *v1.Request) (*v1.Response, error) {
+	return parigotimpl.Call(ctx, c.conn, &X_ServiceDesc.Methods[0], req, new(v1.Response))
+}
+
+// XIntoServer is the form of XServer that [pluginsdk.Into] asks for: each
+// method fills resp, which is empty and not the method's any more when it
+// returns.
+type XIntoServer interface {
 	CallInto(ctx context.Context, req *v1.Request, resp *v1.Response) error
 }
 
-// NewLocalXClient returns a client of two_versions.x.v1.X that calls impl in
-// this process, without WebAssembly: for tests of impl, and for finding its
-// bugs with a native debugger. Requests, responses and errors are what a guest
-// would send and get.
-func NewLocalXClient(impl XImpl) XClient {
-	return localXClient{impl: impl}
+// RegisterX registers impl with e as the service two_versions.x.v1.X, which
+// guests import as the module "two_versions.x.v1.X". It fails when impl is
+// nil. With [pluginsdk.Borrowed] the implementation promises to keep nothing
+// of a call.
+func RegisterX(ctx context.Context, e eng.Engine, impl XServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &X_ServiceDesc, impl, opts...)
 }
 
-// localXClient is the client that NewLocalXClient returns.
-type localXClient struct {
-	impl XImpl
+// X_ServiceDesc describes the service two_versions.x.v1.X. It must not be
+// changed.
+var X_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: XServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return v1.File_two_versions_x_v1_x_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: XServiceName, Name: "Call", FullName: X_Call_FullName},
+			Handler: parigotimpl.Handle(XServer.Call, XIntoServer.CallInto, bridgeX_Call),
+		},
+	},
 }
 
-// Call calls two_versions.x.v1.X.Call.
-func (c localXClient) Call(ctx context.Context, req *v1.Request) (*v1.Response, error) {
-	resp := new(v1.Response)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls two_versions.x.v1.X.Call into resp.
-func (c localXClient) CallInto(ctx context.Context, req *v1.Request, resp *v1.Response) error {
-	return pluginsdk.CallLocal(ctx, X_Call_FullName, c.impl, XImpl.Call, req, resp)
-}
-
-// CallAsync calls two_versions.x.v1.X.Call on a goroutine of its own and
-// returns its future.
-func (c localXClient) CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error] {
-	return future.Go(ctx, c.Call, req)
-}
-
-// NewXHostClient returns a client of two_versions.x.v1.X that calls the guests
-// that serve it, through d.
-func NewXHostClient(d pluginsdk.Dispatcher) XClient {
-	return hostXClient{dispatcher: d}
-}
-
-// hostXClient is the client that NewXHostClient returns.
-type hostXClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Call calls two_versions.x.v1.X.Call.
-func (c hostXClient) Call(ctx context.Context, req *v1.Request) (*v1.Response, error) {
-	resp := new(v1.Response)
-	if err := c.CallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// CallInto calls two_versions.x.v1.X.Call into resp.
-func (c hostXClient) CallInto(ctx context.Context, req *v1.Request, resp *v1.Response) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, XServiceName, "Call", req, resp)
-}
-
-// CallAsync calls two_versions.x.v1.X.Call on a goroutine of its own and
-// returns its future.
-func (c hostXClient) CallAsync(ctx context.Context, req *v1.Request) *future.Method[*v1.Response, error] {
-	return future.Go(ctx, c.Call, req)
+func bridgeX_Call(ctx context.Context, h *parigotimpl.Handler[*v1.Request, *v1.Response], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, X_Call_FullName, m, stack, h.Serve, req, resp)
 }

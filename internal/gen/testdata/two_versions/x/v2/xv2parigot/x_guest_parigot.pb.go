@@ -8,7 +8,6 @@ package xv2parigot
 import (
 	context "context"
 	v2 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importX_Call is the host's function for two_versions.x.v2.X.Call.
-//
-//go:wasmimport two_versions.x.v2.X Call
-//go:noescape
-func importX_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodX_Call = guest.Method{Import: importX_Call}
-
 // XClient calls the service two_versions.x.v2.X. It is safe for concurrent
-// use. Outside of guests it is an interface; here it is a struct, so that the
-// linker sees which methods the program calls, and the guest imports those and
-// no other. The zero value calls nothing.
-type XClient struct {
-	calls callsXClient
-}
-
-// callsXClient makes the calls of a XClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsXClient interface {
-	callCall(ctx context.Context, req *v2.Request) (*v2.Response, error)
-	callCallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error]
-	callCallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error
-}
+// use, unless it is [guest.Borrowed]. Outside of guests it is an interface;
+// here it is a struct, so that the linker sees which methods the program
+// calls, and the guest imports those and no other. The zero value calls
+// nothing.
+type XClient struct{ calls callsX }
 
 // Call calls two_versions.x.v2.X.Call.
 func (c XClient) Call(ctx context.Context, req *v2.Request) (*v2.Response, error) {
 	return c.calls.callCall(ctx, req)
 }
 
-// CallAsync is Call without the wait: it returns the future of the response.
-func (c XClient) CallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error] {
-	return c.calls.callCallAsync(ctx, req)
+// callsX makes the calls of a XClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsX interface {
+	callCall(ctx context.Context, req *v2.Request) (*v2.Response, error)
 }
 
-// CallInto is Call into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c XClient) CallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error {
-	return c.calls.callCallInto(ctx, req, resp)
-}
-
-// NewXClient returns a client of two_versions.x.v2.X that calls the host. A
+// NewXClient returns a client that calls two_versions.x.v2.X in the host. A
 // guest that links it runs only in a host that has the module
-// "two_versions.x.v2.X". With [guest.Borrowed] responses are good until the
-// next call.
+// "two_versions.x.v2.X".
 func NewXClient(opts ...guest.ClientOption) XClient {
-	return XClient{&guestXClient{client: guest.NewClient(opts...)}}
+	return XClient{importedX{guest.NewClient(opts...)}}
 }
 
-// guestXClient calls the host.
-type guestXClient struct {
-	client guest.Client
-}
+// importedX calls the host.
+type importedX struct{ client guest.Client }
 
-func (c *guestXClient) callCall(ctx context.Context, req *v2.Request) (*v2.Response, error) {
-	resp := new(v2.Response)
-	if err := methodX_Call.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport two_versions.x.v2.X Call
+//go:noescape
+func importX_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestXClient) callCallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error {
-	return methodX_Call.CallInto(ctx, c.client, req, resp)
-}
+var methodX_Call = guest.Method{Import: importX_Call}
 
-func (c *guestXClient) callCallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error] {
-	return guest.Async(ctx, &methodX_Call, c.client, req, new(v2.Response))
+func (c importedX) callCall(ctx context.Context, req *v2.Request) (*v2.Response, error) {
+	return guest.Call[v2.Response](ctx, c.client, &methodX_Call, req)
 }
 
 // ServeX serves impl as the service two_versions.x.v2.X to the other guests of
@@ -94,45 +62,33 @@ func (c *guestXClient) callCallAsync(ctx context.Context, req *v2.Request) *futu
 // It returns when ctx ends, or when all guests were asked to end and no call
 // is left: see [kernel.Serve].
 func ServeX(ctx context.Context, impl XServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedX(impl), requires...)
+}
+
+// servedX returns how the guest serves impl.
+func servedX(impl XServer) kernel.Service {
+	return kernel.Service{
 		Name: XServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Call",
-				Handler: kernel.Adapt(impl, XServer.Call),
-			},
+			{Name: "Call", Handler: kernel.Adapt(impl, XServer.Call)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateX returns a client of two_versions.x.v2.X that calls the guests that
-// serve it. It waits until one does: see [kernel.Locate].
+// LocateX returns a client that calls the guests that serve
+// two_versions.x.v2.X. It waits until one does: see [kernel.Locate].
 func LocateX(ctx context.Context) (XClient, error) {
 	remote, err := kernel.Locate(ctx, XServiceName, "Call")
 	if err != nil {
 		return XClient{}, err
 	}
-	return XClient{locatedXClient{remote: remote}}, nil
+	return XClient{locatedX{remote}}, nil
 }
 
-// locatedXClient calls guests that serve.
-type locatedXClient struct {
-	remote *kernel.Remote
-}
+// locatedX calls guests that serve.
+type locatedX struct{ remote *kernel.Remote }
 
-func (c locatedXClient) callCall(ctx context.Context, req *v2.Request) (*v2.Response, error) {
-	resp := new(v2.Response)
-	if err := c.callCallInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedXClient) callCallInto(ctx context.Context, req *v2.Request, resp *v2.Response) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedXClient) callCallAsync(ctx context.Context, req *v2.Request) *future.Method[*v2.Response, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(v2.Response))
+func (c locatedX) callCall(ctx context.Context, req *v2.Request) (*v2.Response, error) {
+	return kernel.Call[v2.Response](ctx, c.remote, 0, req)
 }

@@ -19,31 +19,21 @@ const (
 	X_Call_FullName = "two_versions.x.v2.X.Call"
 )
 
-// XImpl is what an implementation of the service two_versions.x.v2.X provides
-// to its host. Embed UnimplementedXImpl by value, so that a method that the
-// service gets later does not break the build. A method fills resp, which is
-// empty and belongs to its caller: it keeps neither req nor resp when it
-// returns. An error made by package status arrives in the guest as it is; the
-// text of any other error stays in the host.
-type XImpl interface {
-	// Call handles two_versions.x.v2.X.Call.
-	Call(ctx context.Context, req *v2.Request, resp *v2.Response) error
-}
-
-// UnimplementedXImpl answers every method of two_versions.x.v2.X with the
-// error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedXImpl struct{}
-
-// Call answers that two_versions.x.v2.X.Call is not implemented.
-func (UnimplementedXImpl) Call(context.Context, *v2.Request, *v2.Response) error {
-	return status.Error(status.Unimplemented, X_Call_FullName+" is not implemented")
-}
-
-// XServer is what an implementation of the service two_versions.x.v2.X in a
-// guest provides, see ServeX. Methods are called concurrently, each call on a
-// goroutine of its own. An error made by package status arrives at the caller
-// as it is; the text of any other error stays in the guest.
+// XServer is the service two_versions.x.v2.X for those who implement it:
+// plugins, guests that serve, and fakes in tests. Embed UnimplementedXServer
+// by value, so that a method that the service gets later does not break the
+// build. Methods are called concurrently. An error of package status reaches
+// the caller as it is; of other errors the text does not.
 type XServer interface {
-	// Call handles two_versions.x.v2.X.Call.
+	// Call serves two_versions.x.v2.X.Call.
 	Call(ctx context.Context, req *v2.Request) (*v2.Response, error)
+}
+
+// UnimplementedXServer answers every method of two_versions.x.v2.X with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedXServer struct{}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedXServer) Call(context.Context, *v2.Request) (*v2.Response, error) {
+	return nil, status.Error(status.Unimplemented, X_Call_FullName+" is not implemented")
 }

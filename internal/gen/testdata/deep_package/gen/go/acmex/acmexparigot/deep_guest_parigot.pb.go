@@ -8,7 +8,6 @@ package acmexparigot
 import (
 	context "context"
 	acmex "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	future "github.com/iansmith/parigot/pluginsdk/future"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	unsafe "unsafe"
@@ -20,73 +19,42 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = guest.IsAtLeastVersion0_1_0
 
-// importDeep_Dive is the host's function for acme.team.svc.x.v1.Deep.Dive.
-//
-//go:wasmimport acme.team.svc.x.v1.Deep Dive
-//go:noescape
-func importDeep_Dive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodDeep_Dive = guest.Method{Import: importDeep_Dive}
-
 // DeepClient calls the service acme.team.svc.x.v1.Deep. It is safe for
-// concurrent use. Outside of guests it is an interface; here it is a struct,
-// so that the linker sees which methods the program calls, and the guest
-// imports those and no other. The zero value calls nothing.
-type DeepClient struct {
-	calls callsDeepClient
-}
-
-// callsDeepClient makes the calls of a DeepClient. Its methods are unexported, because
-// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
-type callsDeepClient interface {
-	callDive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error)
-	callDiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error]
-	callDiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error
-}
+// concurrent use, unless it is [guest.Borrowed]. Outside of guests it is an
+// interface; here it is a struct, so that the linker sees which methods the
+// program calls, and the guest imports those and no other. The zero value
+// calls nothing.
+type DeepClient struct{ calls callsDeep }
 
 // Dive calls acme.team.svc.x.v1.Deep.Dive.
 func (c DeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
 	return c.calls.callDive(ctx, req)
 }
 
-// DiveAsync is Dive without the wait: it returns the future of the response.
-func (c DeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
-	return c.calls.callDiveAsync(ctx, req)
+// callsDeep makes the calls of a DeepClient. Its methods are unexported, because
+// the linker keeps a method called Get, say, if anything looks up a Get by reflection.
+type callsDeep interface {
+	callDive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error)
 }
 
-// DiveInto is Dive into resp, a response to use again: what it had is gone.
-// After a call that failed it is undefined.
-func (c DeepClient) DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
-	return c.calls.callDiveInto(ctx, req, resp)
-}
-
-// NewDeepClient returns a client of acme.team.svc.x.v1.Deep that calls the
+// NewDeepClient returns a client that calls acme.team.svc.x.v1.Deep in the
 // host. A guest that links it runs only in a host that has the module
-// "acme.team.svc.x.v1.Deep". With [guest.Borrowed] responses are good until
-// the next call.
+// "acme.team.svc.x.v1.Deep".
 func NewDeepClient(opts ...guest.ClientOption) DeepClient {
-	return DeepClient{&guestDeepClient{client: guest.NewClient(opts...)}}
+	return DeepClient{importedDeep{guest.NewClient(opts...)}}
 }
 
-// guestDeepClient calls the host.
-type guestDeepClient struct {
-	client guest.Client
-}
+// importedDeep calls the host.
+type importedDeep struct{ client guest.Client }
 
-func (c *guestDeepClient) callDive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
-	resp := new(acmex.DiveResponse)
-	if err := methodDeep_Dive.Call(ctx, c.client, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
+//go:wasmimport acme.team.svc.x.v1.Deep Dive
+//go:noescape
+func importDeep_Dive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-func (c *guestDeepClient) callDiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
-	return methodDeep_Dive.CallInto(ctx, c.client, req, resp)
-}
+var methodDeep_Dive = guest.Method{Import: importDeep_Dive}
 
-func (c *guestDeepClient) callDiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
-	return guest.Async(ctx, &methodDeep_Dive, c.client, req, new(acmex.DiveResponse))
+func (c importedDeep) callDive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
+	return guest.Call[acmex.DiveResponse](ctx, c.client, &methodDeep_Dive, req)
 }
 
 // ServeDeep serves impl as the service acme.team.svc.x.v1.Deep to the other
@@ -94,45 +62,33 @@ func (c *guestDeepClient) callDiveAsync(ctx context.Context, req *acmex.DiveRequ
 // have started. It returns when ctx ends, or when all guests were asked to end
 // and no call is left: see [kernel.Serve].
 func ServeDeep(ctx context.Context, impl DeepServer, requires ...string) error {
-	return kernel.Serve(ctx, kernel.Service{
+	return kernel.Serve(ctx, servedDeep(impl), requires...)
+}
+
+// servedDeep returns how the guest serves impl.
+func servedDeep(impl DeepServer) kernel.Service {
+	return kernel.Service{
 		Name: DeepServiceName,
 		Impl: impl,
 		Methods: []kernel.Method{
-			{
-				Name:    "Dive",
-				Handler: kernel.Adapt(impl, DeepServer.Dive),
-			},
+			{Name: "Dive", Handler: kernel.Adapt(impl, DeepServer.Dive)},
 		},
-	}, requires...)
+	}
 }
 
-// LocateDeep returns a client of acme.team.svc.x.v1.Deep that calls the guests
-// that serve it. It waits until one does: see [kernel.Locate].
+// LocateDeep returns a client that calls the guests that serve
+// acme.team.svc.x.v1.Deep. It waits until one does: see [kernel.Locate].
 func LocateDeep(ctx context.Context) (DeepClient, error) {
 	remote, err := kernel.Locate(ctx, DeepServiceName, "Dive")
 	if err != nil {
 		return DeepClient{}, err
 	}
-	return DeepClient{locatedDeepClient{remote: remote}}, nil
+	return DeepClient{locatedDeep{remote}}, nil
 }
 
-// locatedDeepClient calls guests that serve.
-type locatedDeepClient struct {
-	remote *kernel.Remote
-}
+// locatedDeep calls guests that serve.
+type locatedDeep struct{ remote *kernel.Remote }
 
-func (c locatedDeepClient) callDive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
-	resp := new(acmex.DiveResponse)
-	if err := c.callDiveInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (c locatedDeepClient) callDiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
-	return c.remote.Call(ctx, 0, req, resp)
-}
-
-func (c locatedDeepClient) callDiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
-	return kernel.CallAsync(ctx, c.remote, 0, req, new(acmex.DiveResponse))
+func (c locatedDeep) callDive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
+	return kernel.Call[acmex.DiveResponse](ctx, c.remote, 0, req)
 }

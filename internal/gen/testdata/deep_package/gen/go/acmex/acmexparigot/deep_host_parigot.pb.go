@@ -10,9 +10,9 @@ import (
 	acmex "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
-	future "github.com/iansmith/parigot/pluginsdk/future"
+	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	api "github.com/tetratelabs/wazero/api"
-	proto "google.golang.org/protobuf/proto"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // This assertion fails to compile when the module uses a version of
@@ -21,116 +21,66 @@ import (
 // protoc-gen-parigot of the version in use.
 const _ = pluginsdk.IsAtLeastVersion0_1_0
 
-// DescribeDeep describes the service acme.team.svc.x.v1.Deep, which guests
-// import as the module "acme.team.svc.x.v1.Deep", as RegisterDeep registers
-// it, without its implementation and the bridges. The caller may change what
-// it gets.
-func DescribeDeep() pluginsdk.Service {
-	return pluginsdk.Service{
-		Name:   DeepServiceName,
-		Module: "acme.team.svc.x.v1.Deep",
-		Methods: []pluginsdk.Method{
-			{
-				Name:       "Dive",
-				Func:       "Dive",
-				Descriptor: pluginsdk.DescribeMethod(Deep_Dive_FullName),
-			},
-		},
-	}
-}
-
-// RegisterDeep registers impl with e as the service acme.team.svc.x.v1.Deep.
-// It fails when impl is nil. With [pluginsdk.Borrowed] the implementation
-// promises to keep nothing of a call.
-func RegisterDeep(ctx context.Context, e eng.Engine, impl DeepImpl, opts ...pluginsdk.ServiceOption) error {
-	service := DescribeDeep()
-	service.Impl = impl
-	service.Methods[0].Bridge = bridgeDeep_Dive(impl)
-	service.Methods[0].Borrowing = pluginsdk.Borrow(Deep_Dive_FullName, impl, DeepImpl.Dive)
-	return pluginsdk.RegisterService(ctx, e, service, opts...)
-}
-
-// bridgeDeep_Dive returns the host function of acme.team.svc.x.v1.Deep.Dive.
-func bridgeDeep_Dive(impl DeepImpl) eng.HostFunc {
-	call := pluginsdk.Adapt(impl, DeepImpl.Dive)
-	return func(ctx context.Context, m api.Module, stack []uint64) {
-		pluginsdk.InvokeImplFromStack(ctx, Deep_Dive_FullName, m, stack, call, new(acmex.DiveRequest), new(acmex.DiveResponse))
-	}
-}
-
 // DeepClient calls the service acme.team.svc.x.v1.Deep. It is safe for
 // concurrent use. In guests it is a struct.
 type DeepClient interface {
 	// Dive calls acme.team.svc.x.v1.Deep.Dive.
 	Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error)
-	// DiveAsync is Dive without the wait: it returns the future of the response.
-	DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error]
-	// DiveInto is Dive into resp, a response to use again: what it had is gone.
-	// After a call that failed it is undefined.
+}
+
+// NewDeepClient returns a client that calls acme.team.svc.x.v1.Deep through
+// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
+// guests that serve.
+func NewDeepClient(conn parigotimpl.Conn) DeepClient {
+	return clientDeep{conn}
+}
+
+// NewLocalDeepClient returns a client that calls impl in this process, without
+// WebAssembly: for tests of impl, and for finding its bugs with a native
+// debugger. Messages are copied and errors coded, as between a guest and its
+// host.
+func NewLocalDeepClient(impl DeepServer) DeepClient {
+	return clientDeep{parigotimpl.Local(&Deep_ServiceDesc, impl)}
+}
+
+// clientDeep is the DeepClient for every connection.
+type clientDeep struct{ conn parigotimpl.Conn }
+
+func (c clientDeep) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Deep_ServiceDesc.Methods[0], req, new(acmex.DiveResponse))
+}
+
+// DeepIntoServer is the form of DeepServer that [pluginsdk.Into] asks for:
+// each method fills resp, which is empty and not the method's any more when it
+// returns.
+type DeepIntoServer interface {
 	DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error
 }
 
-// NewLocalDeepClient returns a client of acme.team.svc.x.v1.Deep that calls
-// impl in this process, without WebAssembly: for tests of impl, and for
-// finding its bugs with a native debugger. Requests, responses and errors are
-// what a guest would send and get.
-func NewLocalDeepClient(impl DeepImpl) DeepClient {
-	return localDeepClient{impl: impl}
+// RegisterDeep registers impl with e as the service acme.team.svc.x.v1.Deep,
+// which guests import as the module "acme.team.svc.x.v1.Deep". It fails when
+// impl is nil. With [pluginsdk.Borrowed] the implementation promises to keep
+// nothing of a call.
+func RegisterDeep(ctx context.Context, e eng.Engine, impl DeepServer, opts ...pluginsdk.ServiceOption) error {
+	return parigotimpl.Register(ctx, e, &Deep_ServiceDesc, impl, opts...)
 }
 
-// localDeepClient is the client that NewLocalDeepClient returns.
-type localDeepClient struct {
-	impl DeepImpl
+// Deep_ServiceDesc describes the service acme.team.svc.x.v1.Deep. It must not
+// be changed.
+var Deep_ServiceDesc = parigotimpl.ServiceDesc{
+	Name: DeepServiceName,
+	Descriptor: func() protoreflect.ServiceDescriptor {
+		return acmex.File_deep_package_proto_dir_deep_proto.Services().Get(0)
+	},
+	Methods: []parigotimpl.MethodDesc{
+		{
+			Method:  parigotimpl.Method{Service: DeepServiceName, Name: "Dive", FullName: Deep_Dive_FullName},
+			Handler: parigotimpl.Handle(DeepServer.Dive, DeepIntoServer.DiveInto, bridgeDeep_Dive),
+		},
+	},
 }
 
-// Dive calls acme.team.svc.x.v1.Deep.Dive.
-func (c localDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
-	resp := new(acmex.DiveResponse)
-	if err := c.DiveInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DiveInto calls acme.team.svc.x.v1.Deep.Dive into resp.
-func (c localDeepClient) DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
-	return pluginsdk.CallLocal(ctx, Deep_Dive_FullName, c.impl, DeepImpl.Dive, req, resp)
-}
-
-// DiveAsync calls acme.team.svc.x.v1.Deep.Dive on a goroutine of its own and
-// returns its future.
-func (c localDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
-	return future.Go(ctx, c.Dive, req)
-}
-
-// NewDeepHostClient returns a client of acme.team.svc.x.v1.Deep that calls the
-// guests that serve it, through d.
-func NewDeepHostClient(d pluginsdk.Dispatcher) DeepClient {
-	return hostDeepClient{dispatcher: d}
-}
-
-// hostDeepClient is the client that NewDeepHostClient returns.
-type hostDeepClient struct {
-	dispatcher pluginsdk.Dispatcher
-}
-
-// Dive calls acme.team.svc.x.v1.Deep.Dive.
-func (c hostDeepClient) Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
-	resp := new(acmex.DiveResponse)
-	if err := c.DiveInto(ctx, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// DiveInto calls acme.team.svc.x.v1.Deep.Dive into resp.
-func (c hostDeepClient) DiveInto(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error {
-	proto.Reset(resp)
-	return c.dispatcher.Dispatch(ctx, DeepServiceName, "Dive", req, resp)
-}
-
-// DiveAsync calls acme.team.svc.x.v1.Deep.Dive on a goroutine of its own and
-// returns its future.
-func (c hostDeepClient) DiveAsync(ctx context.Context, req *acmex.DiveRequest) *future.Method[*acmex.DiveResponse, error] {
-	return future.Go(ctx, c.Dive, req)
+func bridgeDeep_Dive(ctx context.Context, h *parigotimpl.Handler[*acmex.DiveRequest, *acmex.DiveResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Deep_Dive_FullName, m, stack, h.Serve, req, resp)
 }

@@ -19,31 +19,22 @@ const (
 	Deep_Dive_FullName = "acme.team.svc.x.v1.Deep.Dive"
 )
 
-// DeepImpl is what an implementation of the service acme.team.svc.x.v1.Deep
-// provides to its host. Embed UnimplementedDeepImpl by value, so that a method
-// that the service gets later does not break the build. A method fills resp,
-// which is empty and belongs to its caller: it keeps neither req nor resp when
-// it returns. An error made by package status arrives in the guest as it is;
-// the text of any other error stays in the host.
-type DeepImpl interface {
-	// Dive handles acme.team.svc.x.v1.Deep.Dive.
-	Dive(ctx context.Context, req *acmex.DiveRequest, resp *acmex.DiveResponse) error
-}
-
-// UnimplementedDeepImpl answers every method of acme.team.svc.x.v1.Deep with
-// the error UNIMPLEMENTED. Its zero value is ready to use.
-type UnimplementedDeepImpl struct{}
-
-// Dive answers that acme.team.svc.x.v1.Deep.Dive is not implemented.
-func (UnimplementedDeepImpl) Dive(context.Context, *acmex.DiveRequest, *acmex.DiveResponse) error {
-	return status.Error(status.Unimplemented, Deep_Dive_FullName+" is not implemented")
-}
-
-// DeepServer is what an implementation of the service acme.team.svc.x.v1.Deep
-// in a guest provides, see ServeDeep. Methods are called concurrently, each
-// call on a goroutine of its own. An error made by package status arrives at
-// the caller as it is; the text of any other error stays in the guest.
+// DeepServer is the service acme.team.svc.x.v1.Deep for those who implement
+// it: plugins, guests that serve, and fakes in tests. Embed
+// UnimplementedDeepServer by value, so that a method that the service gets
+// later does not break the build. Methods are called concurrently. An error of
+// package status reaches the caller as it is; of other errors the text does
+// not.
 type DeepServer interface {
-	// Dive handles acme.team.svc.x.v1.Deep.Dive.
+	// Dive serves acme.team.svc.x.v1.Deep.Dive.
 	Dive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error)
+}
+
+// UnimplementedDeepServer answers every method of acme.team.svc.x.v1.Deep with
+// UNIMPLEMENTED. Its zero value is ready to use.
+type UnimplementedDeepServer struct{}
+
+// Dive returns UNIMPLEMENTED.
+func (UnimplementedDeepServer) Dive(context.Context, *acmex.DiveRequest) (*acmex.DiveResponse, error) {
+	return nil, status.Error(status.Unimplemented, Deep_Dive_FullName+" is not implemented")
 }

@@ -1,4 +1,4 @@
-package pluginsdk
+package core_test
 
 import (
 	"bytes"
@@ -8,10 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/types/known/structpb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -19,14 +20,20 @@ import (
 // 1 KiB at 48 KiB.
 func (b *bench) list(request []byte, impl func()) (code int32, s *status.Status) {
 	require.True(b.t, b.m.Memory().Write(0, request))
-	method := Method{MayBlock: b.mayBlock, Bridge: func(ctx context.Context, m api.Module, stack []uint64) {
-		InvokeImplFromStack(ctx, "test.v1.Test.Call", m, stack,
-			func(_ context.Context, _ *structpb.ListValue, _ bytesValue) int32 { impl(); return 0 },
-			new(structpb.ListValue), new(wrapperspb.BytesValue))
-	}}
+	server, err := parigotimpl.Handle(
+		func(impl func(), _ context.Context, _ *structpb.ListValue) (bytesValue, error) {
+			impl()
+			return nil, nil
+		},
+		func(impl func(), _ context.Context, _ *structpb.ListValue, _ bytesValue) error { impl(); return nil },
+		func(ctx context.Context, h *parigotimpl.Handler[*structpb.ListValue, bytesValue], m api.Module, stack []uint64) {
+			req, resp := h.Messages(ctx)
+			core.Stack(ctx, "test.v1.Test.Call", m, stack, h.Serve, req, resp)
+		}).Bind(impl, &core.Method{FullName: "test.v1.Test.Call", MayBlock: b.mayBlock}, false)
+	require.NoError(b.t, err)
 	const respAt = 48 << 10
 	stack := []uint64{0, uint64(len(request)), respAt, 1 << 10}
-	method.call(false)(b.ctx, b.m, stack)
+	server.Stack(b.ctx, b.m, stack)
 	code, n := abi.Split(stack[0])
 	if code < 0 && code != abi.Pending {
 		s = b.statusAt(code, respAt, n)

@@ -1,24 +1,47 @@
-package pluginsdk
+package core_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero/api"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	echov1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
 )
+
+// keptRoom is what a request may leave to the next one, in bytes.
+const keptRoom = 4 << 10
 
 // sender is an implementation that borrows.
 type sender struct {
 	do func(ctx context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error
 }
 
-func (s *sender) send(ctx context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error {
+func (s *sender) Send(context.Context, *echov1.SendRequest) (*echov1.SendResponse, error) {
+	return nil, errors.New("the form that fills a response was asked for")
+}
+
+func (s *sender) SendInto(ctx context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error {
 	return s.do(ctx, req, resp)
+}
+
+// borrowed returns the host function of an implementation that borrows, and fills responses.
+func borrowed(tb testing.TB, s *sender) func(context.Context, api.Module, []uint64) {
+	tb.Helper()
+	h := parigotimpl.Handle((*sender).Send, (*sender).SendInto, func(ctx context.Context, h *parigotimpl.Handler[*echov1.SendRequest, *echov1.SendResponse], m api.Module, stack []uint64) {
+		req, resp := h.Messages(ctx)
+		core.Stack(ctx, "test.v1.Test.Send", m, stack, h.Serve, req, resp)
+	})
+	server, err := h.Bind(s, &core.Method{FullName: "test.v1.Test.Send", Borrow: true}, true)
+	require.NoError(tb, err)
+	return server.Stack
 }
 
 func reply(_ context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error {
@@ -31,7 +54,7 @@ func reply(_ context.Context, req *echov1.SendRequest, resp *echov1.SendResponse
 // with the request at 0, and the response buffer at respPtr.
 func borrowing(tb testing.TB) (*bench, *sender, func(respPtr uint32, req *echov1.SendRequest) (int32, *echov1.SendResponse)) {
 	b, s := newBench(tb), &sender{do: reply}
-	bridge := Borrow("test.v1.Test.Send", s, (*sender).send)
+	bridge := borrowed(tb, s)
 	return b, s, func(respPtr uint32, req *echov1.SendRequest) (int32, *echov1.SendResponse) {
 		wire, err := proto.Marshal(req)
 		require.NoError(tb, err)
@@ -87,7 +110,7 @@ func TestBorrow(t *testing.T) {
 	}
 	check(4096, full)
 	check(4096, new(echov1.SendRequest))
-	require.NotSame(t, callFromContext(watched[0]), callFromContext(watched[1]), "a context that somebody watches is not used again")
+	require.NotSame(t, core.FromContext(watched[0]), core.FromContext(watched[1]), "a context that somebody watches is not used again")
 }
 
 // TestBorrowLeavesEarlierRequests: a request that cannot be borrowed, as the buffers
@@ -95,7 +118,7 @@ func TestBorrow(t *testing.T) {
 func TestBorrowLeavesEarlierRequests(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	bridge := Borrow("test.v1.Test.Send", &sender{do: reply}, (*sender).send)
+	bridge := borrowed(t, &sender{do: reply})
 	call := func(reqPtr, respPtr uint32, payload string) {
 		wire, err := proto.Marshal(&echov1.SendRequest{Payload: []byte(payload)})
 		require.NoError(t, err)
@@ -113,15 +136,14 @@ func TestBorrowLeavesEarlierRequests(t *testing.T) {
 func TestBorrowAllocatesNothing(t *testing.T) { //nolint:paralleltest // documented
 	tags := []string{"a", "b", "c"}
 	require.Zero(t, allocations(t, &echov1.SendRequest{Queue: "orders", Payload: make([]byte, 1000), Seq: 9, Tags: tags}))
-	require.Zero(t, allocations(t, &echov1.SendRequest{Payload: make([]byte, 2*keepRoom), Tags: tags}))
-	require.NotZero(t, allocations(t, &echov1.SendRequest{Tags: make([]string, keepRoom)}), "nothing keeps long lists")
+	require.Zero(t, allocations(t, &echov1.SendRequest{Payload: make([]byte, 2*keptRoom), Tags: tags}))
+	require.NotZero(t, allocations(t, &echov1.SendRequest{Tags: make([]string, keptRoom)}), "nothing keeps long lists")
 }
 
 func allocations(t *testing.T, req *echov1.SendRequest) float64 {
 	b := newBench(t)
 	b.state.Account = nil // lists are estimated from above
-	bridge := Borrow("test.v1.Test.Send", &sender{do: func(context.Context, *echov1.SendRequest, *echov1.SendResponse) error { return nil }},
-		(*sender).send)
+	bridge := borrowed(t, &sender{do: func(context.Context, *echov1.SendRequest, *echov1.SendResponse) error { return nil }})
 	wire, err := proto.Marshal(req)
 	require.NoError(t, err)
 	require.True(t, b.m.Memory().Write(0, wire))

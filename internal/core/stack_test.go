@@ -1,4 +1,4 @@
-package pluginsdk
+package core_test
 
 import (
 	"bytes"
@@ -19,7 +19,9 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/internal/metadata"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -45,9 +47,9 @@ func TestInvokeEmptyResponse(t *testing.T) {
 	b := newBench(t)
 	// The request is empty too, and so is its buffer, which may lie anywhere.
 	stack := []uint64{math.MaxUint32, 0, math.MaxUint32, 0}
-	InvokeImplFromStack(b.ctx, "test", b.m, stack, Adapt(0, func(_ int, _ context.Context, _, _ bytesValue) error { return nil }),
+	core.Stack(b.ctx, "test", b.m, stack, func(context.Context, bytesValue, bytesValue) int32 { return 0 },
 		new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
-	require.Equal(t, NoReturnedStruct, stack[0])
+	require.Equal(t, uint64(0), stack[0])
 	b.untouched(0, memorySize)
 }
 
@@ -209,7 +211,7 @@ func TestInvokePanicBecomesIncident(t *testing.T) {
 	require.ErrorIs(t, s, status.Of(status.Internal))
 	require.NotContains(t, s.Error(), "secret")
 	requireIncident(t, b, s, true)
-	require.Contains(t, b.log.String(), "invoke_test.go", "the stack is logged")
+	require.Contains(t, b.log.String(), "stack_test.go", "the stack is logged")
 	code, _ = b.call(echo)
 	require.Zero(t, code, "the instance stays usable")
 }
@@ -231,11 +233,11 @@ func TestInvokeResponseThatCannotBeEncoded(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	stack := []uint64{0, 0, 4096, 1024}
-	fn := Adapt(0, func(_ int, _ context.Context, _ bytesValue, u *wrapperspb.StringValue) error {
+	fn := func(_ context.Context, _ bytesValue, u *wrapperspb.StringValue) int32 {
 		u.Value = strings.Repeat("partial ", 100) + "\xff" // not UTF-8
-		return nil
-	})
-	InvokeImplFromStack(b.ctx, "test", b.m, stack, fn, new(wrapperspb.BytesValue), new(wrapperspb.StringValue))
+		return 0
+	}
+	core.Stack(b.ctx, "test", b.m, stack, fn, new(wrapperspb.BytesValue), new(wrapperspb.StringValue))
 	code, n := abi.Split(stack[0])
 	require.ErrorIs(t, b.statusAt(code, 4096, n), status.Of(status.Internal))
 	written, _ := b.m.Memory().Read(0, memorySize)
@@ -246,14 +248,14 @@ func TestInvokeFnWithoutStatus(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	stack := []uint64{0, 0, 4096, 1024}
-	InvokeImplFromStack(b.ctx, "test", b.m, stack, func(context.Context, bytesValue, bytesValue) int32 { return 7 },
+	core.Stack(b.ctx, "test", b.m, stack, func(context.Context, bytesValue, bytesValue) int32 { return 7 },
 		new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
 	code, _ := abi.Split(stack[0])
 	require.EqualValues(t, 7, code)
 
 	// The smallest code has no place in google.rpc.Code.
 	stack = []uint64{0, 0, 4096, 1024}
-	InvokeImplFromStack(b.ctx, "test", b.m, stack, func(context.Context, bytesValue, bytesValue) int32 { return math.MinInt32 },
+	core.Stack(b.ctx, "test", b.m, stack, func(context.Context, bytesValue, bytesValue) int32 { return math.MinInt32 },
 		new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
 	code, _ = abi.Split(stack[0])
 	require.Equal(t, -int32(status.Internal), code)
@@ -267,7 +269,7 @@ func TestInvokeModuleWithoutMemory(t *testing.T) {
 	require.NoError(t, err)
 	for _, stack := range [][]uint64{{0, 0, 8, 8}, {8, 8, 0, 0}, {8, 8, 8, 8}} {
 		b := newBench(t)
-		InvokeImplFromStack(b.ctx, "test", m, stack, Adapt(0, func(_ int, _ context.Context, _, _ bytesValue) error { return nil }),
+		core.Stack(b.ctx, "test", m, stack, func(context.Context, bytesValue, bytesValue) int32 { return 0 },
 			new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
 		code, _ := abi.Split(stack[0])
 		require.Equal(t, -int32(status.Internal), code)
@@ -360,21 +362,20 @@ func TestHeader(t *testing.T) {
 		code, _ := b.call(func(ctx context.Context, _, _ bytesValue) error {
 			deadline, _ := ctx.Deadline()
 			require.Equal(t, time.Millisecond, time.Until(deadline))
-			require.Equal(t, "00-1", Metadata(ctx)["traceparent"])
-			require.Equal(t, "test.v1.Test.Call", FuncName(ctx))
-			require.Equal(t, ServerGo, ContextSource(ctx))
+			require.Equal(t, "00-1", metadata.Of(ctx)["traceparent"])
+			require.Equal(t, "test.v1.Test.Call", core.NameOf(ctx))
 			return nil
 		})
 		require.Zero(t, code)
 		code, _ = b.call(func(ctx context.Context, _, _ bytesValue) error {
-			require.Nil(t, Metadata(ctx), "a header belongs to one call")
+			require.Nil(t, metadata.Of(ctx), "a header belongs to one call")
 			return nil
 		})
 		require.Zero(t, code)
 		for name, h := range map[string]instance.Header{
 			"expired":  {Call: &parigotpb.CallHeader{TimeoutNs: 5}, Received: time.Now().Add(-5)},
 			"negative": {Call: &parigotpb.CallHeader{TimeoutNs: math.MinInt64}, Received: time.Now()},
-			"broken":   {Err: refuse(status.InvalidArgument, "the call header does not decode")},
+			"broken":   {Err: refusal(status.InvalidArgument, "the call header does not decode")},
 		} {
 			b.state.Next = h
 			code, _ = b.call(func(context.Context, bytesValue, bytesValue) error {
@@ -418,3 +419,8 @@ func TestInvokeWithMemoryThatMoved(t *testing.T) {
 
 // protoErr stands for the error enum of a service: any enum may be one.
 type protoErr = typepb.Field_Kind
+
+func refusal(code status.Code, message string) *status.Status {
+	s, _ := status.From(status.Error(code, message))
+	return s
+}

@@ -1,13 +1,14 @@
-package pluginsdk
+package core_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/iansmith/parigot/internal/core"
 )
 
 // BenchmarkBridge measures the host's side of a call, without guest code, and the
@@ -27,12 +28,12 @@ func BenchmarkBridge(b *testing.B) {
 func benchBridge(b *testing.B, payload []byte) {
 	bn := newBench(b)
 	n := uint64(bn.request(0, payload))
-	fn := Adapt(0, func(_ int, ctx context.Context, t, u bytesValue) error { return echo(ctx, t, u) })
+	server := serverOf(b, echo, &core.Method{FullName: "test.v1.Test.Call"})
 	stack := make([]uint64, 4)
 	b.ReportAllocs()
 	for b.Loop() {
 		stack[0], stack[1], stack[2], stack[3] = 0, n, 32<<10, 32<<10
-		InvokeImplFromStack(bn.ctx, "test.v1.Test.Call", bn.m, stack, fn, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+		server.Stack(bn.ctx, bn.m, stack)
 	}
 	require.Equal(b, n, stack[0])
 }

@@ -1,4 +1,4 @@
-package pluginsdk
+package core_test
 
 import (
 	"bytes"
@@ -16,8 +16,10 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/parigotimpl"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -93,14 +95,30 @@ func (b *bench) request(ptr uint32, value []byte) uint32 {
 func (b *bench) invoke(impl func(context.Context, bytesValue, bytesValue) error, reqPtr, reqLen, respPtr, respCap uint32) (code int32, n uint32) {
 	const garbage = 0xdeadbeef << 32
 	stack := []uint64{garbage | uint64(reqPtr), garbage | uint64(reqLen), garbage | uint64(respPtr), garbage | uint64(respCap)}
-	fn := Adapt(impl, func(impl func(context.Context, bytesValue, bytesValue) error, ctx context.Context, t, u bytesValue) error {
-		return impl(ctx, t, u)
-	})
-	method := Method{Budget: b.budget, MayBlock: b.mayBlock, Bridge: func(ctx context.Context, m api.Module, stack []uint64) {
-		InvokeImplFromStack(ctx, "test.v1.Test.Call", m, stack, fn, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
-	}}
-	method.call(false)(b.ctx, b.m, stack)
+	serverOf(b.t, impl, &core.Method{FullName: "test.v1.Test.Call", Budget: b.budget, MayBlock: b.mayBlock}).Stack(b.ctx, b.m, stack)
 	return abi.Split(stack[0])
+}
+
+// serverOf returns the server of a method whose implementation is impl.
+func serverOf(tb testing.TB, impl func(context.Context, bytesValue, bytesValue) error, m *core.Method) core.Server {
+	tb.Helper()
+	s, err := parigotimpl.Handle(call, fill, bridge).Bind(impl, m, false)
+	require.NoError(tb, err)
+	return s
+}
+
+func call(impl func(context.Context, bytesValue, bytesValue) error, ctx context.Context, req bytesValue) (bytesValue, error) {
+	resp := new(wrapperspb.BytesValue)
+	return resp, impl(ctx, req, resp)
+}
+
+func fill(impl func(context.Context, bytesValue, bytesValue) error, ctx context.Context, req, resp bytesValue) error {
+	return impl(ctx, req, resp)
+}
+
+func bridge(ctx context.Context, h *parigotimpl.Handler[bytesValue, bytesValue], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	core.Stack(ctx, "test.v1.Test.Call", m, stack, h.Serve, req, resp)
 }
 
 // call is invoke with the request at 0 and a response buffer of 1 KiB at 4096.

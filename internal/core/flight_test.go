@@ -1,4 +1,4 @@
-package pluginsdk
+package core_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -165,7 +166,7 @@ func TestOverlapContext(t *testing.T) {
 		require.False(t, ok, "a method that may block has no budget")
 		require.NoError(t, ctx.Err())
 		require.Equal(t, b.state.ID, eng.CallerFromContext(ctx).ID)
-		require.Equal(t, "test.v1.Test.Call", FuncName(ctx))
+		require.Equal(t, "test.v1.Test.Call", core.NameOf(ctx))
 		close(entered)
 		<-ctx.Done()
 		ended <- ctx.Err()

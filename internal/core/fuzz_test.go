@@ -1,4 +1,4 @@
-package pluginsdk
+package core_test
 
 import (
 	"bytes"
@@ -12,11 +12,11 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
-// FuzzInvokeImplFromStack gives the bridge arbitrary parameters, request bytes
+// FuzzStack gives the bridge arbitrary parameters, request bytes
 // and outcomes, on real wasm memory. Whatever a guest does, the answer is a
 // documented code, nothing is written outside of the response buffer, and the
 // next call works. The seeds are in testdata/fuzz.
-func FuzzInvokeImplFromStack(f *testing.F) {
+func FuzzStack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, reqPtr, reqLen, respPtr, respCap uint32, data []byte, outcome uint8) {
 		b := newBench(t)
 		if uint64(reqPtr)+uint64(len(data)) <= memorySize {

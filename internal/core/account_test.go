@@ -1,4 +1,4 @@
-package pluginsdk
+package core_test
 
 import (
 	"context"
@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
-	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -53,13 +53,13 @@ func TestAccountOfCarriedCalls(t *testing.T) {
 			close(gate)
 		}
 		call := func(size uint32) (int32, uint32) {
-			f := Forward("test.v1.Test", eng.Function{Name: "Call", MayBlock: mayBlock}, func(_ context.Context, _ []byte, room func(uint32) ([]byte, error)) (int32, []byte, error) {
+			f := core.Carry(&core.Method{FullName: "test.v1.Test.Call", MayBlock: mayBlock}, func(_ context.Context, _ []byte, room func(uint32) ([]byte, error)) (int32, []byte, error) {
 				<-gate
 				body, err := room(size)
 				return 0, body, err
 			})
 			stack := []uint64{0, 0, 4096, 16}
-			f.Call(b.ctx, b.m, stack)
+			f.Stack(b.ctx, b.m, stack)
 			return abi.Split(stack[0])
 		}
 		if !mayBlock {
