@@ -276,9 +276,6 @@ func (s *server) dispatch(ctx context.Context, payload []byte) (code int32, body
 	if s.dispatcher == nil {
 		return 0, nil, errors.New("the host dispatches with a plugin that offers no way to")
 	}
-	for key, value := range d.GetHeader().GetMetadata() {
-		ctx = pluginsdk.WithMetadata(ctx, key, value) //nolint:fatcontext // one context for each of a few keys
-	}
 	if timeout := d.GetHeader().GetTimeoutNs(); timeout > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, time.Duration(timeout))
@@ -286,6 +283,9 @@ func (s *server) dispatch(ctx context.Context, payload []byte) (code int32, body
 	}
 	m := core.Method{Service: d.GetService(), Name: d.GetMethod(), FullName: d.GetService() + "." + d.GetMethod()}
 	ctx = core.NewContext(instance.NewContext(ctx, s.state()), m.FullName)
+	for key, value := range d.GetHeader().GetMetadata() {
+		ctx = pluginsdk.WithMetadata(ctx, key, value) //nolint:fatcontext // one context for each of a few keys
+	}
 	// Messages of no fields keep what they do not know.
 	req, resp := new(emptypb.Empty), new(emptypb.Empty)
 	if err := proto.Unmarshal(d.GetRequest(), req); err != nil {
