@@ -55,11 +55,11 @@ func TestDescribeIsWhatIsRegistered(t *testing.T) {
 	var got registered
 	require.NoError(t, filev1parigot.RegisterFile(t.Context(), &got, filev1parigot.UnimplementedFileServer{}))
 	require.Len(t, got.modules, 1)
-	require.Equal(t, described.Module, got.modules[0].Name)
+	require.Equal(t, described.ImportModule(), got.modules[0].Name)
 	require.Len(t, got.modules[0].Functions, len(described.Methods))
 	for i, f := range got.modules[0].Functions {
 		m := described.Bound(i)
-		require.Equal(t, described.Methods[i].Func, f.Name)
+		require.Equal(t, described.Methods[i].Import(), f.Name)
 		require.EqualValues(t, f.Method, m.Descriptor().FullName())
 		require.EqualValues(t, f.Method, f.Descriptor().FullName())
 		require.NotNil(t, f.Call)

@@ -178,10 +178,9 @@ func methodsOf(d protoreflect.ServiceDescriptor) (all []protoreflect.MethodDescr
 // located returns the methods that the guest calls with the client that Locate returns: the
 // linker leaves the other methods of that client out.
 func (f *finder) located(d protoreflect.ServiceDescriptor) (used []protoreflect.MethodDescriptor) {
-	client := "located" + goName(string(d.Name())) + "Client.call"
+	client := "located" + goName(string(d.Name())) + ".call"
 	for _, m := range methodsOf(d) {
-		method := goName(string(m.Name()))
-		if slices.ContainsFunc([]string{"", "Into", "Async"}, func(form string) bool { return f.linksSymbol(d, client+method+form) }) {
+		if f.linksSymbol(d, client+goName(string(m.Name()))) {
 			used = append(used, m)
 		}
 	}

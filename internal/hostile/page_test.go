@@ -86,7 +86,7 @@ func rows(t *testing.T) []row {
 }
 
 // noLimits are the options for all guests that limit nothing.
-var noLimits = []string{"WithLogger", "WithCacheDir"}
+var noLimits = []string{"WithLogger", "WithCacheDir", "WithInterceptors"}
 
 // TestPage: the page names everything that a guest can use and all limits that can be set, and
 // each limit that it names is there, with its default and its test.

@@ -16,9 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/iansmith/parigot/internal/abi"
-	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
-	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -306,94 +304,6 @@ func (h *Host) guard(what string, fn func() error) (err error) {
 		}
 	}()
 	return fn()
-}
-
-// enter counts a new instance in, so that Close waits for it. leave counts it
-// out and tells the plugins.
-func (h *Host) enter(g *Guest) (*instance.State, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return nil, errClosed()
-	}
-	h.busy.Add(1)
-	account := instance.NewAccount(g.config.hostMemory)
-	s := &instance.State{
-		ID:   id.New[id.HostKind](),
-		Name: g.name,
-		Limits: instance.Limits{
-			MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, MaxDecoded: h.config.maxDecoded,
-			Budget: cmp.Or(g.config.budget, h.config.budget),
-			Stack:  g.config.stackLimit,
-		},
-		Logger:   h.config.logger,
-		Counters: &h.counters,
-		Grants:   g.config.grants,
-		Contract: g.contract,
-		Account:  account,
-
-		Intercept: core.Chain(h.config.interceptors),
-	}
-	if g.outline.serves {
-		s.Wanted = instance.NewWanted()
-	}
-	if g.outline.overlaps && h.config.maxPending > 0 {
-		s.Calls = instance.NewCalls(h.config.maxPending, account, &h.busy)
-	}
-	return s, nil
-}
-
-// keep has Close end an instance that nobody closed. It is false once Close has
-// begun.
-func (h *Host) keep(i *Instance) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return false
-	}
-	h.kept[i] = struct{}{}
-	return true
-}
-
-func (h *Host) leave(ctx context.Context, i *Instance) {
-	defer h.busy.Done()
-	s := i.state
-	s.Ended.Store(true)
-	s.Entered = nil // a call that goes on shall not keep the guest's memory
-	h.unwatch(i.watch)
-	h.endCalls(s)
-	h.mu.Lock()
-	delete(h.kept, i)
-	onExit := slices.Clone(h.onExit)
-	h.mu.Unlock()
-	ctx = context.WithoutCancel(ctx)
-	for _, fn := range slices.Backward(onExit) {
-		// A panic is logged; there is nobody else to tell.
-		_ = h.guard("OnGuestExit", func() error {
-			fn(ctx, Caller{ID: s.ID, Name: s.Name})
-			return nil
-		})
-	}
-}
-
-// endCalls cancels the calls that went on while the instance ran, and lets those
-// return that watch their context, so that plugins are told of its end after its
-// last call. It does not wait for others longer than a call may take.
-func (h *Host) endCalls(s *instance.State) {
-	if s.Calls == nil {
-		return
-	}
-	grace := h.config.budget
-	if grace < 0 {
-		grace = DefaultCallBudget
-	}
-	quiet := s.Calls.Close()
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	select {
-	case <-quiet:
-	case <-timer.C: // watchLoop says which
-	}
 }
 
 func errClosed() error {
