@@ -22,9 +22,9 @@ var _ core.Conn = (*Instance)(nil)
 // server is the host's end of the calls that an instance serves: docs/abi.md describes it.
 // All but what mu guards is for who has passed the gate of the instance.
 type server struct {
-	offers, serve, run *exported  // nil if the guest serves nothing
-	offered            *offered // nil: not asked yet
-	last               uint32   // the newest call
+	offers, serve, run *exported // nil if the guest serves nothing
+	offered            *offered  // nil: not asked yet
+	last               uint32    // the newest call
 	stack              [5]uint64
 
 	baton chan struct{} // has a token when nobody lets calls go on
