@@ -16,6 +16,8 @@ const (
 	Cancel = "cancel"
 	// Request is the import by which a guest that serves takes a call's header and request.
 	Request = "request"
+	// TimeLeft is the import that tells how long the call that is served may still take.
+	TimeLeft = "time_left"
 )
 
 // The exports of a guest that serves its host, see docs/abi.md.

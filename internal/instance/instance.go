@@ -92,6 +92,9 @@ type State struct {
 	// Running are the calls that have not returned, for who watches them.
 	Running Running
 
+	// Serving is the context of the call of its host that the instance is in, or nil.
+	Serving *Context
+
 	// Outgoing is the request of the call of its host that the instance serves.
 	Outgoing Outgoing
 

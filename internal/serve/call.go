@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/iansmith/parigot/internal/metadata"
@@ -30,31 +29,47 @@ func (c Caller) String() string {
 // Done, which most implementations never do.
 type Call struct {
 	context.Context
-	caller   Caller
+	caller   *Caller // nil: the host
 	metadata map[string]string
-	deadline time.Time // zero: none but the parent's
 
-	mu    sync.Mutex
+	allowed time.Duration        // 0: any time
+	elapsed func() time.Duration // of it, or nil
+	limit   time.Duration        // when allowed is over, after epoch; 0: not known yet
+
+	mu    mutex
 	over  bool            // Cancel was called
 	timed context.Context // made by the first Done
 	stop  context.CancelFunc
 }
 
-// NewCall returns the context of a call: with the metadata that its caller sent and no other,
-// and with a deadline after the lesser of the limits that are positive. Cancel must be called
-// when the call is over.
-func NewCall(parent context.Context, by Caller, sent map[string]string, limits ...time.Duration) *Call {
-	c := &Call{Context: parent, caller: by, metadata: sent}
-	least := time.Duration(0)
-	for _, l := range limits {
-		if l > 0 && (least == 0 || l < least) {
-			least = l
-		}
+// epoch is what limits are relative to.
+var epoch = time.Now()
+
+// Start makes the zero value the context of a call: with the metadata that its caller sent and
+// no other, and with a deadline after the lesser of the limits that are positive. A nil caller
+// is the host. Cancel must be called when the call is over.
+func (c *Call) Start(parent context.Context, by *Caller, sent map[string]string, limit, budget time.Duration) {
+	c.StartLazily(parent, by, sent, limit, budget, nil)
+	if c.allowed > 0 {
+		c.limit = max(1, time.Since(epoch)+c.allowed)
 	}
-	if least > 0 {
-		c.deadline = time.Now().Add(least)
+}
+
+// StartLazily is Start without asking what the time is, for which a guest has to ask its host:
+// elapsed is asked before Cancel, if at all.
+func (c *Call) StartLazily(parent context.Context, by *Caller, sent map[string]string, limit, budget time.Duration, elapsed func() time.Duration) {
+	if limit <= 0 || budget > 0 && budget < limit {
+		limit = budget
 	}
-	return c
+	c.Context, c.caller, c.metadata, c.allowed, c.elapsed = parent, by, sent, max(0, limit), elapsed
+}
+
+// end returns when the call has to end, after epoch, or 0.
+func (c *Call) end() time.Duration {
+	if c.allowed > 0 && c.limit == 0 && !c.over {
+		c.limit = max(1, time.Since(epoch)+c.allowed-c.elapsed())
+	}
+	return c.limit
 }
 
 type callKey struct{}
@@ -62,8 +77,8 @@ type callKey struct{}
 // CallerOf returns who makes the call that ctx belongs to: the zero value when it belongs to
 // none.
 func CallerOf(ctx context.Context) Caller {
-	if c, ok := ctx.Value(callKey{}).(*Call); ok {
-		return c.caller
+	if c, ok := ctx.Value(callKey{}).(*Call); ok && c.caller != nil {
+		return *c.caller
 	}
 	return Caller{}
 }
@@ -81,10 +96,11 @@ func (c *Call) Cancel() {
 // Deadline implements [context.Context].
 func (c *Call) Deadline() (time.Time, bool) {
 	parent, ok := c.Context.Deadline()
-	if c.deadline.IsZero() || ok && parent.Before(c.deadline) {
-		return parent, ok
+	limit := c.end()
+	if end := epoch.Add(limit); limit != 0 && !(ok && parent.Before(end)) {
+		return end, true
 	}
-	return c.deadline, true
+	return parent, ok
 }
 
 // Done implements [context.Context].
@@ -92,16 +108,22 @@ func (c *Call) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.timed == nil {
-		if c.deadline.IsZero() {
-			c.timed, c.stop = context.WithCancel(c.Context)
-		} else {
-			c.timed, c.stop = context.WithDeadline(c.Context, c.deadline)
+		timed, stop := c.timer()
+		if c.timed == nil { // others may have run meanwhile, in a guest
+			c.timed, c.stop = timed, stop
 		}
 		if c.over {
 			c.stop()
 		}
 	}
 	return c.timed.Done()
+}
+
+func (c *Call) timer() (context.Context, context.CancelFunc) {
+	if limit := c.end(); limit > 0 {
+		return context.WithDeadline(c.Context, epoch.Add(limit))
+	}
+	return context.WithCancel(c.Context)
 }
 
 // Err implements [context.Context].
@@ -114,7 +136,7 @@ func (c *Call) Err() error {
 		return timed.Err()
 	case over:
 		return context.Canceled
-	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+	case c.allowed > 0 && time.Since(epoch) >= c.end():
 		return context.DeadlineExceeded
 	}
 	return c.Context.Err()

@@ -14,7 +14,6 @@ import (
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/iansmith/parigot/internal/codec"
 	"github.com/iansmith/parigot/pluginsdk/id"
@@ -52,38 +51,54 @@ type Handler func(ctx context.Context, req, dst []byte) ([]byte, error)
 // Adapt makes a [Handler] of an implementation's method, such as GreetingServer.Greet. The
 // request owns its data. One that does not decode is INVALID_ARGUMENT. A nil response without
 // an error is one without content.
-func Adapt[I any, Req, Resp proto.Message](impl I, method func(I, context.Context, Req) (Resp, error)) Handler {
-	// What is known of the types is found by the first call: a guest that starts has no time.
-	types := sync.OnceValue(func() types {
-		var req Req
-		var resp Resp
-		t := req.ProtoReflect().Type()
-		return types{t, newDecoder(t.New().Interface()), codec.Of(resp)}
-	})
+func Adapt[I, Q, R any, Req message[Q], Resp message[R]](impl I, method func(I, context.Context, Req) (Resp, error)) Handler {
+	var c codecs
+	var lots Lots[Q]
 	return func(ctx context.Context, param, dst []byte) ([]byte, error) {
-		t := types()
-		req, _ := t.request.New().Interface().(Req)
-		if err := t.reqs.decode(param, req); err != nil {
+		req := Req(lots.New(len(param)))
+		c.find(req, Resp(nil))
+		if err := c.req.decode(param, req); err != nil {
 			return nil, status.Errorf(status.InvalidArgument, "the request does not decode as %s", codec.NameOf(req))
 		}
 		resp, err := method(impl, ctx, req)
 		if err != nil {
 			return nil, err
 		}
-		size := t.resps.Size(resp)
-		out := slices.Grow(dst, size)[:len(dst)+size]
-		if err := t.resps.Encode(out[len(dst):], resp); err != nil {
+		n := len(dst)
+		dst = room(dst, c.resp.Size(resp))
+		if err := c.resp.Encode(dst[n:], resp); err != nil {
 			return nil, fmt.Errorf("encode the response: %w", err)
 		}
-		return out, nil
+		return dst, nil
 	}
 }
 
-// types are those of a method's messages.
-type types struct {
-	request protoreflect.MessageType
-	reqs    *decoder
-	resps   *codec.Codec
+type message[T any] interface {
+	*T
+	proto.Message
+}
+
+// codecs are those of a method's messages. They are found by the first call: a guest that
+// starts has no time.
+type codecs struct {
+	once sync.Once
+	req  decoder
+	resp *codec.Codec
+}
+
+func (c *codecs) find(req, resp proto.Message) {
+	if c.resp != nil {
+		return
+	}
+	c.once.Do(func() { c.req, c.resp = newDecoder(req), codec.Of(resp) })
+}
+
+// room returns b with n bytes more.
+func room(b []byte, n int) []byte {
+	if n <= cap(b)-len(b) {
+		return b[:len(b)+n]
+	}
+	return slices.Grow(b, n)[:len(b)+n]
 }
 
 // Run runs the handler. A panic becomes an error without a code.

@@ -131,6 +131,8 @@ func (h *Host) checkImport(g *Guest, module, name string, d api.FunctionDefiniti
 		switch name {
 		case abi.Take, abi.Request:
 			return mismatch(d, takeSignature)
+		case abi.TimeLeft:
+			return mismatch(d, timeLeftSignature)
 		case abi.Header:
 			return mismatch(d, headerSignature)
 		case abi.Await:

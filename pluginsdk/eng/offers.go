@@ -90,3 +90,13 @@ func request(ctx context.Context, m api.Module, stack []uint64) {
 		stack[0] = abi.Result(0, uint32(n))
 	}
 }
+
+// timeLeftOf is the import parigot.time_left: how long the call that the guest serves may
+// still take, in nanoseconds.
+func timeLeftOf(ctx context.Context, _ api.Module, stack []uint64) {
+	left := time.Duration(0)
+	if s := instance.FromContext(ctx); s != nil && s.Serving != nil {
+		left = timeLeft(s.Serving)
+	}
+	stack[0] = uint64(left)
+}

@@ -25,14 +25,15 @@ const (
 var (
 	i32, i64 = api.ValueTypeI32, api.ValueTypeI64
 
-	callSignature   = signature{params: []api.ValueType{i32, i32, i32, i32}, results: []api.ValueType{i64}}
-	takeSignature   = signature{params: []api.ValueType{i32, i32}, results: []api.ValueType{i64}}
-	headerSignature = signature{params: []api.ValueType{i32, i32}}
-	awaitSignature  = signature{params: []api.ValueType{i64, i32, i32}, results: []api.ValueType{i64}}
-	offersSignature = signature{results: []api.ValueType{i64}}
-	serveSignature  = signature{params: []api.ValueType{i32, i32, i32, i32, i64}, results: []api.ValueType{i64}}
-	runSignature    = signature{params: []api.ValueType{i32, i64}, results: []api.ValueType{i64}}
-	cancelSignature = signature{params: []api.ValueType{i32}, results: []api.ValueType{i64}}
+	callSignature     = signature{params: []api.ValueType{i32, i32, i32, i32}, results: []api.ValueType{i64}}
+	takeSignature     = signature{params: []api.ValueType{i32, i32}, results: []api.ValueType{i64}}
+	headerSignature   = signature{params: []api.ValueType{i32, i32}}
+	awaitSignature    = signature{params: []api.ValueType{i64, i32, i32}, results: []api.ValueType{i64}}
+	offersSignature   = signature{results: []api.ValueType{i64}}
+	timeLeftSignature = offersSignature
+	serveSignature    = signature{params: []api.ValueType{i32, i32, i32, i32, i64}, results: []api.ValueType{i64}}
+	runSignature      = signature{params: []api.ValueType{i32, i64}, results: []api.ValueType{i64}}
+	cancelSignature   = signature{params: []api.ValueType{i32}, results: []api.ValueType{i64}}
 )
 
 type signature struct{ params, results []api.ValueType }
@@ -92,6 +93,7 @@ func (b *sandbox) furnish(ctx context.Context, overlaps bool) error {
 	export(m, abi.Await, await, awaitSignature, []string{"timeout_ns", "ptr", "cap"})
 	export(m, abi.Cancel, cancel, cancelSignature, []string{"handle"})
 	export(m, abi.Request, request, takeSignature, []string{"ptr", "len"})
+	export(m, abi.TimeLeft, timeLeftOf, timeLeftSignature, nil)
 	export(m, refuelName, refuel, refuelSignature, nil)
 	_, err := m.Instantiate(ctx)
 	return err

@@ -197,7 +197,9 @@ func (s *server) handle() uint32 {
 func (i *Instance) send(run *instance.Context, c *servedCall, number uint32) (place uint64, err error) {
 	o, s := &i.state.Outgoing, &i.server
 	s.stack = [5]uint64{uint64(c.handle), uint64(number), uint64(len(o.Header)), uint64(o.Size), uint64(timeLeft(&c.run))}
+	i.state.Serving = &c.run
 	err = i.call(run, s.serve, s.stack[:])
+	i.state.Serving = nil
 	failure := o.Err
 	*o = instance.Outgoing{}
 	switch {
@@ -217,7 +219,7 @@ func timeLeft(run *instance.Context) time.Duration {
 		return 0
 	}
 	left := time.Until(end)
-	return max(1, left-min(left/10, 5*time.Millisecond))
+	return max(1, left-min(left/10, 50*time.Millisecond))
 }
 
 // malformed is the error of a guest that does not keep to the ABI.

@@ -68,7 +68,7 @@ func TestInvoke(t *testing.T) {
 	ctx := t.Context()
 	names, err := i.Offers(ctx)
 	require.NoError(t, err)
-	require.Equal(t, []string{"echo.v1.Echo.Send", "echo.v1.Echo.Wait"}, names)
+	require.Equal(t, []string{"echo.v1.Echo.Send", "echo.v1.Echo.Ping", "echo.v1.Echo.Wait"}, names)
 
 	resp, err := send(ctx, i, &sendMethod, "")
 	require.NoError(t, err)
@@ -184,7 +184,9 @@ func TestInvokeThatEndsTheInstance(t *testing.T) {
 		require.EqualValues(t, 1, resp.Seq, what)
 	}
 	// One that watches its context is not stopped.
-	_, err = send(t.Context(), p, &sendMethod, "until")
+	m := sendMethod
+	m.Budget = time.Second
+	_, err = send(t.Context(), p, &m, "until")
 	require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
 	resp, err := send(t.Context(), p, &sendMethod, "count")
 	require.NoError(t, err)

@@ -25,8 +25,14 @@ type (
 
 // Adapt makes a [Handler] of an implementation's method, such as GreetingServer.Greet.
 // Requests own their data. One that does not decode is INVALID_ARGUMENT. A nil response
-// without an error is one without content. Resp must not be an interface.
-func Adapt[I any, Req, Resp proto.Message](impl I, method func(I, context.Context, Req) (Resp, error)) Handler {
+// without an error is one without content.
+func Adapt[I, Q, R any, Req interface {
+	*Q
+	proto.Message
+}, Resp interface {
+	*R
+	proto.Message
+}](impl I, method func(I, context.Context, Req) (Resp, error)) Handler {
 	return serve.Adapt(impl, method)
 }
 

@@ -28,6 +28,9 @@ type server struct {
 	names   []byte // of the methods, each followed by a newline
 	methods []offered
 
+	allowed   time.Duration // for the call that is served
+	elapsed   func() time.Duration
+	contexts  serve.Lots[serve.Call]
 	req, resp buffer
 	answer    []byte // what the host was given last
 
@@ -45,7 +48,7 @@ type offered struct {
 // goingCall is a call that goes on after its export has returned.
 type goingCall struct {
 	call uint32
-	ctx  *serve.Call
+	ctx  serve.Call
 	out  []byte // its record, once it has finished
 }
 
@@ -86,7 +89,7 @@ func (s *server) serve(call, method, header, size uint32, timeout time.Duration)
 	if uint64(method) >= uint64(len(s.methods)) {
 		return s.fail(call, "", status.Errorf(status.Unimplemented, "the guest offers no method with the number %d", method))
 	}
-	m := s.methods[method]
+	m := &s.methods[method]
 	receive := &s.req
 	if m.MayBlock {
 		receive = new(buffer) // the next call has another
@@ -97,15 +100,20 @@ func (s *server) serve(call, method, header, size uint32, timeout time.Duration)
 	}
 	var sent map[string]string
 	if header > 0 {
-		h := new(parigotpb.CallHeader)
-		if err := proto.Unmarshal(b[:header], h); err != nil {
-			return s.fail(call, m.name, status.Error(status.Internal, "the call's header does not decode"))
+		if sent, err = metadataIn(b[:header]); err != nil {
+			return s.fail(call, m.name, err)
 		}
-		sent = h.GetMetadata()
 	}
-	ctx := serve.NewCall(context.Background(), Caller{}, sent, timeout, m.Budget)
 	if m.MayBlock {
-		return s.start(&goingCall{call: call, ctx: ctx}, m, b[header:])
+		c := &goingCall{call: call}
+		c.ctx.Start(context.Background(), nil, sent, timeout, m.Budget)
+		return s.start(c, m, b[header:])
+	}
+	ctx := s.contexts.New(0)
+	if s.allowed = timeout; timeout > 0 {
+		ctx.StartLazily(context.Background(), nil, sent, timeout, m.Budget, s.elapsed)
+	} else {
+		ctx.Start(context.Background(), nil, sent, 0, m.Budget)
 	}
 	room := s.resp.room(firstResponse)
 	out := s.handle(ctx, m, call, b[header:], room)
@@ -115,6 +123,15 @@ func (s *server) serve(call, method, header, size uint32, timeout time.Duration)
 	}
 	s.resp.used(len(out))
 	return s.give(out)
+}
+
+// metadataIn returns the metadata in the header of a call.
+func metadataIn(header []byte) (map[string]string, error) {
+	h := new(parigotpb.CallHeader)
+	if err := proto.Unmarshal(header, h); err != nil {
+		return nil, status.Error(status.Internal, "the call's header does not decode")
+	}
+	return h.GetMetadata(), nil
 }
 
 // receive takes the header and the request of a call from the host.
@@ -136,9 +153,9 @@ func (s *server) receive(into *buffer, header, size uint32) ([]byte, error) {
 }
 
 // handle runs a handler and returns the record of its answer, in room if it fits.
-func (s *server) handle(ctx *serve.Call, m offered, call uint32, req, room []byte) []byte {
-	defer ctx.Cancel()
+func (s *server) handle(ctx *serve.Call, m *offered, call uint32, req, room []byte) []byte {
 	out, err := m.Run(ctx, req, room[:abi.RecordSize])
+	ctx.Cancel()
 	if err != nil {
 		return s.failure(call, m.name, room, err)
 	}
@@ -173,7 +190,7 @@ func placeOf(b []byte) uint64 {
 }
 
 // start runs a handler on a goroutine of its own, and returns its answer if it is quick.
-func (s *server) start(c *goingCall, m offered, req []byte) uint64 {
+func (s *server) start(c *goingCall, m *offered, req []byte) uint64 {
 	if len(s.going) >= maxGoing {
 		return s.fail(c.call, m.name, status.Error(status.ResourceExhausted, "the guest serves as many calls as it may"))
 	}
@@ -184,12 +201,13 @@ func (s *server) start(c *goingCall, m offered, req []byte) uint64 {
 	go func() {
 		var out []byte
 		defer func() { // deferred, as a handler may end its goroutine
+			c.ctx.Cancel()
 			if out == nil {
 				out = s.failure(c.call, m.name, make([]byte, abi.RecordSize), errEnded)
 			}
 			s.finish(c, out)
 		}()
-		out = s.handle(c.ctx, m, c.call, req, make([]byte, abi.RecordSize, firstAnswer))
+		out = s.handle(&c.ctx, m, c.call, req, make([]byte, abi.RecordSize, firstAnswer))
 	}()
 	runtime.Gosched()
 	if c.out == nil {

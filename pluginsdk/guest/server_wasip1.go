@@ -13,6 +13,10 @@ import (
 //go:noescape
 func hostRequest(ptr unsafe.Pointer, size uint32) int64
 
+//go:wasmimport parigot time_left
+//go:noescape
+func hostTimeLeft() int64
+
 // served is what the guest serves to its host, or nil. The exports are in all guests: only
 // those that offer something refer to what serves it.
 var served exports
@@ -36,6 +40,7 @@ func Offer(s Service) {
 	v, ok := served.(*server)
 	if !ok {
 		v = &server{request: hostRequest, log: os.Stderr, poll: &descriptor{fd: abi.Wanted}}
+		v.elapsed = func() time.Duration { return v.allowed - time.Duration(hostTimeLeft()) }
 		served = v
 	}
 	if err := v.offer(s); err != nil {

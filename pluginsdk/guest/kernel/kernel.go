@@ -44,7 +44,13 @@ type (
 )
 
 // Adapt is [guest.Adapt].
-func Adapt[I any, Req, Resp proto.Message](impl I, method func(I, context.Context, Req) (Resp, error)) Handler {
+func Adapt[I, Q, R any, Req interface {
+	*Q
+	proto.Message
+}, Resp interface {
+	*R
+	proto.Message
+}](impl I, method func(I, context.Context, Req) (Resp, error)) Handler {
 	return parigot.Adapt(impl, method)
 }
 

@@ -217,7 +217,8 @@ func (r *runtime) admit(c *incoming, mid id.MethodId) error {
 // context returns the context of a call.
 func (c *incoming) context(in *syscallpb.IncomingCall) context.Context {
 	parent := context.WithValue(c.method.by.ctx, callKey{}, c)
-	ctx := serve.NewCall(parent, c.caller, in.GetMetadata(), time.Duration(in.GetTimeoutNs()), c.method.Budget)
+	ctx := new(serve.Call)
+	ctx.Start(parent, &c.caller, in.GetMetadata(), time.Duration(in.GetTimeoutNs()), c.method.Budget)
 	c.cancel = ctx.Cancel
 	return ctx
 }

@@ -28,6 +28,7 @@ func init() {
 	e := &echo{gate: make(chan string, 100)}
 	guest.Offer(guest.Service{Name: "echo.v1.Echo", Impl: e, Methods: []guest.ServedMethod{
 		{Name: "Send", Handler: guest.Adapt(e, (*echo).Send)},
+		{Name: "Ping", Handler: guest.Adapt(e, (*echo).Ping)},
 		{Name: "Wait", MayBlock: true, Handler: guest.Adapt(e, (*echo).Wait)},
 	}})
 }
@@ -113,6 +114,11 @@ func (e *echo) Wait(ctx context.Context, req *echov1.WaitRequest) (*echov1.WaitR
 		return &echov1.WaitResponse{Send: sent}, err
 	}
 	return &echov1.WaitResponse{Send: resp}, nil
+}
+
+// Ping is for measurements: what comes back is what was sent.
+func (*echo) Ping(_ context.Context, req *echov1.SendRequest) (*echov1.SendResponse, error) {
+	return &echov1.SendResponse{Id: "0123456789abcdef", Payload: req.Payload, Seq: req.Seq, Tags: req.Tags}, nil
 }
 
 // empty is for measurements.
