@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/bench/syscall/echo"
+	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -28,11 +29,11 @@ func main() {
 }
 
 func run(ctx context.Context, role, service string, targets []string) error {
-	s := kernel.Service{Name: service, Impl: role}
+	s := guest.Service{Name: service, Impl: role}
 	if role == "serve" {
-		s.Methods = []kernel.Method{{Name: "Echo", Handler: kernel.Adapt(role, echoed)}}
+		s.Methods = []guest.ServedMethod{{Name: "Echo", Handler: guest.Adapt(role, echoed)}}
 	} else {
-		s.Methods = []kernel.Method{{Name: "Run", Handler: kernel.Adapt(&caller{targets: targets}, (*caller).run)}}
+		s.Methods = []guest.ServedMethod{{Name: "Run", Handler: guest.Adapt(&caller{targets: targets}, (*caller).run)}}
 	}
 	return kernel.Serve(ctx, s, targets...)
 }

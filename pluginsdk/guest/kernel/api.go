@@ -55,7 +55,7 @@ func self() *runtime {
 // A handler that panics, or returns an error without a code, is INTERNAL for its caller,
 // with an incident id; the guest's standard error has what happened under that id, and the
 // guest goes on.
-func Serve(ctx context.Context, s Service, requires ...string) error {
+func Serve(ctx context.Context, s parigot.Service, requires ...string) error {
 	return self().serve(ctx, s, requires)
 }
 

@@ -23,39 +23,8 @@
 package kernel
 
 import (
-	"context"
 	"fmt"
-
-	"google.golang.org/protobuf/proto"
-
-	parigot "github.com/iansmith/parigot/pluginsdk/guest"
 )
-
-// What a guest serves, by its host's calls or by those of others: see package guest.
-type (
-	// Service is [guest.Service].
-	Service = parigot.Service
-	// Method is [guest.ServedMethod].
-	Method = parigot.ServedMethod
-	// Handler is [guest.Handler].
-	Handler = parigot.Handler
-	// Caller is [guest.Caller].
-	Caller = parigot.Caller
-)
-
-// Adapt is [guest.Adapt].
-func Adapt[I, Q, R any, Req interface {
-	*Q
-	proto.Message
-}, Resp interface {
-	*R
-	proto.Message
-}](impl I, method func(I, context.Context, Req) (Resp, error)) Handler {
-	return parigot.Adapt(impl, method)
-}
-
-// CallerFromContext is [guest.CallerFromContext].
-func CallerFromContext(ctx context.Context) Caller { return parigot.CallerFromContext(ctx) }
 
 // ExitError is what [Serve] returns when all guests were asked to end with an exit
 // code other than 0, so that main can pass it on to [os.Exit].

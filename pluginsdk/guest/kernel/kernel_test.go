@@ -225,8 +225,8 @@ func TestPumpThatFails(t *testing.T) {
 }
 
 // service returns a service whose one method waits until done is closed.
-func service(done chan struct{}) Service {
-	return Service{Name: "test.v1.Test", Impl: done, Methods: []Method{{
+func service(done chan struct{}) guest.Service {
+	return guest.Service{Name: "test.v1.Test", Impl: done, Methods: []guest.ServedMethod{{
 		Name: "Do",
 		Handler: func(ctx context.Context, param, _ []byte) ([]byte, error) {
 			select {
@@ -240,7 +240,7 @@ func service(done chan struct{}) Service {
 }
 
 // serving runs a service, and returns what ends it. The test has to call that.
-func serving(t *testing.T, r *runtime, s Service) func() {
+func serving(t *testing.T, r *runtime, s guest.Service) func() {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
@@ -300,7 +300,7 @@ func TestCancelledCall(t *testing.T) {
 	k := newFake()
 	r := k.runtime(nil)
 	ended := make(chan error)
-	defer serving(t, r, Service{Name: "test.v1.Test", Impl: k, Methods: []Method{{
+	defer serving(t, r, guest.Service{Name: "test.v1.Test", Impl: k, Methods: []guest.ServedMethod{{
 		Name: "Do",
 		Handler: func(ctx context.Context, _, _ []byte) ([]byte, error) {
 			<-ctx.Done()

@@ -20,14 +20,14 @@ import (
 
 // served is a service that the guest serves.
 type served struct {
-	Service
+	serve.Service
 	ctx   context.Context // what the contexts of its calls descend from
 	calls sync.WaitGroup  // that are being served
 }
 
 // handled is a method of a service that the guest serves.
 type handled struct {
-	Method
+	serve.Method
 	by *served
 }
 
@@ -35,7 +35,7 @@ type handled struct {
 type incoming struct {
 	key    *parigotpb.Id // as the kernel sent it
 	method *handled
-	caller Caller
+	caller serve.Caller
 	bytes  int
 	cancel func()
 	over   bool // guarded by the runtime: nobody waits for its answer any longer
@@ -55,7 +55,7 @@ type starter interface {
 }
 
 // serve implements [Serve].
-func (r *runtime) serve(ctx context.Context, s Service, requires []string) error {
+func (r *runtime) serve(ctx context.Context, s serve.Service, requires []string) error {
 	v := &served{Service: s, ctx: ctx}
 	err := r.add(v)
 	if err == nil {
@@ -162,7 +162,7 @@ func (r *runtime) accept(in *syscallpb.IncomingCall) {
 	param := in.GetParam().GetValue()
 	c := &incoming{
 		key: in.GetCallId(), bytes: len(param),
-		caller: Caller{ID: id.FromProto[id.HostKind](in.GetCaller()), Name: in.GetCallerName()},
+		caller: serve.Caller{ID: id.FromProto[id.HostKind](in.GetCaller()), Name: in.GetCallerName()},
 	}
 	if err := r.admit(c, id.FromProto[id.MethodKind](in.GetMethodId())); err != nil {
 		r.answer(c, nil, err)

@@ -25,6 +25,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
@@ -71,9 +72,9 @@ func main() {
 		service: os.Args[1], requires: os.Args[3:], leave: leave,
 		random: rand.New(rand.NewPCG(seed, 0)), remotes: map[string]*kernel.Remote{}, //nolint:gosec // repeatable on purpose
 	}
-	err = kernel.Serve(ctx, kernel.Service{
+	err = kernel.Serve(ctx, guest.Service{
 		Name: n.service, Impl: n,
-		Methods: []kernel.Method{{Name: "Visit", Handler: kernel.Adapt(n, (*node).visit)}},
+		Methods: []guest.ServedMethod{{Name: "Visit", Handler: guest.Adapt(n, (*node).visit)}},
 	}, n.requires...)
 	switch {
 	case err == nil:

@@ -148,7 +148,7 @@ func (w *worker) do(ctx context.Context, what, with string) (string, error) {
 	case "name":
 		return w.name, nil
 	case "caller":
-		return kernel.CallerFromContext(ctx).Name, nil
+		return guest.CallerFromContext(ctx).Name, nil
 	case "metadata":
 		return guest.Metadata(ctx)[with], nil
 	case "deadline":

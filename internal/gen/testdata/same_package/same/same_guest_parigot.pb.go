@@ -68,13 +68,17 @@ func ServeSame(ctx context.Context, impl SameServer, requires ...string) error {
 	return kernel.Serve(ctx, servedSame(impl), requires...)
 }
 
+// RegisterSame offers impl as the service same_package.Same to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterSame(impl SameServer) { guest.Offer(servedSame(impl)) }
+
 // servedSame returns how the guest serves impl.
-func servedSame(impl SameServer) kernel.Service {
-	return kernel.Service{
+func servedSame(impl SameServer) guest.Service {
+	return guest.Service{
 		Name: SameServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, SameServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, SameServer.Call)},
 		},
 	}
 }

@@ -75,13 +75,18 @@ func ServeGreeting(ctx context.Context, impl GreetingServer, requires ...string)
 	return kernel.Serve(ctx, servedGreeting(impl), requires...)
 }
 
+// RegisterGreeting offers impl as the service greeting.v1.Greeting to the
+// host, which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterGreeting(impl GreetingServer) { guest.Offer(servedGreeting(impl)) }
+
 // servedGreeting returns how the guest serves impl.
-func servedGreeting(impl GreetingServer) kernel.Service {
-	return kernel.Service{
+func servedGreeting(impl GreetingServer) guest.Service {
+	return guest.Service{
 		Name: GreetingServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Greet", Handler: kernel.Adapt(impl, GreetingServer.Greet)},
+		Methods: []guest.ServedMethod{
+			{Name: "Greet", Handler: guest.Adapt(impl, GreetingServer.Greet)},
 		},
 	}
 }

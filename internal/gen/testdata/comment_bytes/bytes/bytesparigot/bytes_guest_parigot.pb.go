@@ -76,13 +76,17 @@ func ServeOdd(ctx context.Context, impl OddServer, requires ...string) error {
 	return kernel.Serve(ctx, servedOdd(impl), requires...)
 }
 
+// RegisterOdd offers impl as the service comment_bytes.Odd to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterOdd(impl OddServer) { guest.Offer(servedOdd(impl)) }
+
 // servedOdd returns how the guest serves impl.
-func servedOdd(impl OddServer) kernel.Service {
-	return kernel.Service{
+func servedOdd(impl OddServer) guest.Service {
+	return guest.Service{
 		Name: OddServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, OddServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, OddServer.Call)},
 		},
 	}
 }

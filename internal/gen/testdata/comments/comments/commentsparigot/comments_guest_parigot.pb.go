@@ -145,17 +145,21 @@ func ServeTalk(ctx context.Context, impl TalkServer, requires ...string) error {
 	return kernel.Serve(ctx, servedTalk(impl), requires...)
 }
 
+// RegisterTalk offers impl as the service comments.Talk to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterTalk(impl TalkServer) { guest.Offer(servedTalk(impl)) }
+
 // servedTalk returns how the guest serves impl.
-func servedTalk(impl TalkServer) kernel.Service {
-	return kernel.Service{
+func servedTalk(impl TalkServer) guest.Service {
+	return guest.Service{
 		Name: TalkServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Say", Handler: kernel.Adapt(impl, TalkServer.Say)},
-			{Name: "Whisper", Handler: kernel.Adapt(impl, TalkServer.Whisper)},
-			{Name: "Shout", Handler: kernel.Adapt(impl, TalkServer.Shout)},
-			{Name: "Mumble", Handler: kernel.Adapt(impl, TalkServer.Mumble)},
-			{Name: "Speak", Handler: kernel.Adapt(impl, TalkServer.Speak)},
+		Methods: []guest.ServedMethod{
+			{Name: "Say", Handler: guest.Adapt(impl, TalkServer.Say)},
+			{Name: "Whisper", Handler: guest.Adapt(impl, TalkServer.Whisper)},
+			{Name: "Shout", Handler: guest.Adapt(impl, TalkServer.Shout)},
+			{Name: "Mumble", Handler: guest.Adapt(impl, TalkServer.Mumble)},
+			{Name: "Speak", Handler: guest.Adapt(impl, TalkServer.Speak)},
 		},
 	}
 }

@@ -84,14 +84,18 @@ func ServeFresh(ctx context.Context, impl FreshServer, requires ...string) error
 	return kernel.Serve(ctx, servedFresh(impl), requires...)
 }
 
+// RegisterFresh offers impl as the service deprecated.Fresh to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterFresh(impl FreshServer) { guest.Offer(servedFresh(impl)) }
+
 // servedFresh returns how the guest serves impl.
-func servedFresh(impl FreshServer) kernel.Service {
-	return kernel.Service{
+func servedFresh(impl FreshServer) guest.Service {
+	return guest.Service{
 		Name: FreshServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Keep", Handler: kernel.Adapt(impl, FreshServer.Keep)},
-			{Name: "Drop", Handler: kernel.Adapt(impl, FreshServer.Drop)},
+		Methods: []guest.ServedMethod{
+			{Name: "Keep", Handler: guest.Adapt(impl, FreshServer.Keep)},
+			{Name: "Drop", Handler: guest.Adapt(impl, FreshServer.Drop)},
 		},
 	}
 }
@@ -177,13 +181,20 @@ func ServeStale(ctx context.Context, impl StaleServer, requires ...string) error
 	return kernel.Serve(ctx, servedStale(impl), requires...)
 }
 
+// RegisterStale offers impl as the service deprecated.Stale to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+//
+// Deprecated: the service deprecated.Stale is marked as deprecated in
+// deprecated/deprecated.proto.
+func RegisterStale(impl StaleServer) { guest.Offer(servedStale(impl)) }
+
 // servedStale returns how the guest serves impl.
-func servedStale(impl StaleServer) kernel.Service {
-	return kernel.Service{
+func servedStale(impl StaleServer) guest.Service {
+	return guest.Service{
 		Name: StaleServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, StaleServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, StaleServer.Call)},
 		},
 	}
 }

@@ -73,13 +73,19 @@ func ServeWhole(ctx context.Context, impl WholeServer, requires ...string) error
 	return kernel.Serve(ctx, servedWhole(impl), requires...)
 }
 
+// RegisterWhole offers impl as the service deprecated.Whole to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+//
+// Deprecated: the file deprecated/file.proto is marked as deprecated.
+func RegisterWhole(impl WholeServer) { guest.Offer(servedWhole(impl)) }
+
 // servedWhole returns how the guest serves impl.
-func servedWhole(impl WholeServer) kernel.Service {
-	return kernel.Service{
+func servedWhole(impl WholeServer) guest.Service {
+	return guest.Service{
 		Name: WholeServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, WholeServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, WholeServer.Call)},
 		},
 	}
 }

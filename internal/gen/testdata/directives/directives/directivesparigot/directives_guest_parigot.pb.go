@@ -89,14 +89,18 @@ func ServeRun(ctx context.Context, impl RunServer, requires ...string) error {
 	return kernel.Serve(ctx, servedRun(impl), requires...)
 }
 
+// RegisterRun offers impl as the service directives.Run to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterRun(impl RunServer) { guest.Offer(servedRun(impl)) }
+
 // servedRun returns how the guest serves impl.
-func servedRun(impl RunServer) kernel.Service {
-	return kernel.Service{
+func servedRun(impl RunServer) guest.Service {
+	return guest.Service{
 		Name: RunServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, RunServer.Call)},
-			{Name: "Block", Handler: kernel.Adapt(impl, RunServer.Block)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, RunServer.Call)},
+			{Name: "Block", Handler: guest.Adapt(impl, RunServer.Block)},
 		},
 	}
 }

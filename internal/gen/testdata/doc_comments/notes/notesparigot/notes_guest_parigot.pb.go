@@ -178,18 +178,23 @@ func ServeNotes(ctx context.Context, impl NotesServer, requires ...string) error
 	return kernel.Serve(ctx, servedNotes(impl), requires...)
 }
 
+// RegisterNotes offers impl as the service doc_comments.Notes to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterNotes(impl NotesServer) { guest.Offer(servedNotes(impl)) }
+
 // servedNotes returns how the guest serves impl.
-func servedNotes(impl NotesServer) kernel.Service {
-	return kernel.Service{
+func servedNotes(impl NotesServer) guest.Service {
+	return guest.Service{
 		Name: NotesServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Get", Handler: kernel.Adapt(impl, NotesServer.Get)},
-			{Name: "Old", Handler: kernel.Adapt(impl, NotesServer.Old)},
-			{Name: "Put", Handler: kernel.Adapt(impl, NotesServer.Put)},
-			{Name: "Block", Handler: kernel.Adapt(impl, NotesServer.Block)},
-			{Name: "Odd", Handler: kernel.Adapt(impl, NotesServer.Odd)},
-			{Name: "Middle", Handler: kernel.Adapt(impl, NotesServer.Middle)},
+		Methods: []guest.ServedMethod{
+			{Name: "Get", Handler: guest.Adapt(impl, NotesServer.Get)},
+			{Name: "Old", Handler: guest.Adapt(impl, NotesServer.Old)},
+			{Name: "Put", Handler: guest.Adapt(impl, NotesServer.Put)},
+			{Name: "Block", Handler: guest.Adapt(impl, NotesServer.Block)},
+			{Name: "Odd", Handler: guest.Adapt(impl, NotesServer.Odd)},
+			{Name: "Middle", Handler: guest.Adapt(impl, NotesServer.Middle)},
 		},
 	}
 }

@@ -65,13 +65,18 @@ func ServeEditor(ctx context.Context, impl EditorServer, requires ...string) err
 	return kernel.Serve(ctx, servedEditor(impl), requires...)
 }
 
+// RegisterEditor offers impl as the service edition2024.Editor to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterEditor(impl EditorServer) { guest.Offer(servedEditor(impl)) }
+
 // servedEditor returns how the guest serves impl.
-func servedEditor(impl EditorServer) kernel.Service {
-	return kernel.Service{
+func servedEditor(impl EditorServer) guest.Service {
+	return guest.Service{
 		Name: EditorServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Edit", Handler: kernel.Adapt(impl, EditorServer.Edit)},
+		Methods: []guest.ServedMethod{
+			{Name: "Edit", Handler: guest.Adapt(impl, EditorServer.Edit)},
 		},
 	}
 }

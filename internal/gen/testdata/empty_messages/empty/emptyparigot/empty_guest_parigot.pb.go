@@ -65,13 +65,18 @@ func ServeNothing(ctx context.Context, impl NothingServer, requires ...string) e
 	return kernel.Serve(ctx, servedNothing(impl), requires...)
 }
 
+// RegisterNothing offers impl as the service empty_messages.Nothing to the
+// host, which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterNothing(impl NothingServer) { guest.Offer(servedNothing(impl)) }
+
 // servedNothing returns how the guest serves impl.
-func servedNothing(impl NothingServer) kernel.Service {
-	return kernel.Service{
+func servedNothing(impl NothingServer) guest.Service {
+	return guest.Service{
 		Name: NothingServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Happens", Handler: kernel.Adapt(impl, NothingServer.Happens)},
+		Methods: []guest.ServedMethod{
+			{Name: "Happens", Handler: guest.Adapt(impl, NothingServer.Happens)},
 		},
 	}
 }

@@ -47,9 +47,14 @@ func ServeIdle(ctx context.Context, impl IdleServer, requires ...string) error {
 	return kernel.Serve(ctx, servedIdle(impl), requires...)
 }
 
+// RegisterIdle offers impl as the service empty_service.Idle to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterIdle(impl IdleServer) { guest.Offer(servedIdle(impl)) }
+
 // servedIdle returns how the guest serves impl.
-func servedIdle(impl IdleServer) kernel.Service {
-	return kernel.Service{
+func servedIdle(impl IdleServer) guest.Service {
+	return guest.Service{
 		Name: IdleServiceName,
 		Impl: impl,
 	}

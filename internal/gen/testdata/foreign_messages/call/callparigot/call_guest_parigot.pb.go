@@ -104,15 +104,20 @@ func ServeCaller(ctx context.Context, impl CallerServer, requires ...string) err
 	return kernel.Serve(ctx, servedCaller(impl), requires...)
 }
 
+// RegisterCaller offers impl as the service foreign_messages.Caller to the
+// host, which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterCaller(impl CallerServer) { guest.Offer(servedCaller(impl)) }
+
 // servedCaller returns how the guest serves impl.
-func servedCaller(impl CallerServer) kernel.Service {
-	return kernel.Service{
+func servedCaller(impl CallerServer) guest.Service {
+	return guest.Service{
 		Name: CallerServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Versions", Handler: kernel.Adapt(impl, CallerServer.Versions)},
-			{Name: "Locals", Handler: kernel.Adapt(impl, CallerServer.Locals)},
-			{Name: "Packages", Handler: kernel.Adapt(impl, CallerServer.Packages)},
+		Methods: []guest.ServedMethod{
+			{Name: "Versions", Handler: guest.Adapt(impl, CallerServer.Versions)},
+			{Name: "Locals", Handler: guest.Adapt(impl, CallerServer.Locals)},
+			{Name: "Packages", Handler: guest.Adapt(impl, CallerServer.Packages)},
 		},
 	}
 }

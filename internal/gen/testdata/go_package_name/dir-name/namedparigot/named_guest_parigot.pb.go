@@ -65,13 +65,18 @@ func ServeNamed(ctx context.Context, impl NamedServer, requires ...string) error
 	return kernel.Serve(ctx, servedNamed(impl), requires...)
 }
 
+// RegisterNamed offers impl as the service go_package_name.Named to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterNamed(impl NamedServer) { guest.Offer(servedNamed(impl)) }
+
 // servedNamed returns how the guest serves impl.
-func servedNamed(impl NamedServer) kernel.Service {
-	return kernel.Service{
+func servedNamed(impl NamedServer) guest.Service {
+	return guest.Service{
 		Name: NamedServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Go", Handler: kernel.Adapt(impl, NamedServer.Go)},
+		Methods: []guest.ServedMethod{
+			{Name: "Go", Handler: guest.Adapt(impl, NamedServer.Go)},
 		},
 	}
 }

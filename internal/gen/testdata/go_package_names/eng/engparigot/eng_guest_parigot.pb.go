@@ -65,13 +65,18 @@ func ServeSvc(ctx context.Context, impl SvcServer, requires ...string) error {
 	return kernel.Serve(ctx, servedSvc(impl), requires...)
 }
 
+// RegisterSvc offers impl as the service go_package_names.neng.Svc to the
+// host, which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterSvc(impl SvcServer) { guest.Offer(servedSvc(impl)) }
+
 // servedSvc returns how the guest serves impl.
-func servedSvc(impl SvcServer) kernel.Service {
-	return kernel.Service{
+func servedSvc(impl SvcServer) guest.Service {
+	return guest.Service{
 		Name: SvcServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, SvcServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, SvcServer.Call)},
 		},
 	}
 }

@@ -82,14 +82,18 @@ func ServeClock(ctx context.Context, impl ClockServer, requires ...string) error
 	return kernel.Serve(ctx, servedClock(impl), requires...)
 }
 
+// RegisterClock offers impl as the service grown.Clock to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterClock(impl ClockServer) { guest.Offer(servedClock(impl)) }
+
 // servedClock returns how the guest serves impl.
-func servedClock(impl ClockServer) kernel.Service {
-	return kernel.Service{
+func servedClock(impl ClockServer) guest.Service {
+	return guest.Service{
 		Name: ClockServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Now", Handler: kernel.Adapt(impl, ClockServer.Now)},
-			{Name: "Alarm", Handler: kernel.Adapt(impl, ClockServer.Alarm)},
+		Methods: []guest.ServedMethod{
+			{Name: "Now", Handler: guest.Adapt(impl, ClockServer.Now)},
+			{Name: "Alarm", Handler: guest.Adapt(impl, ClockServer.Alarm)},
 		},
 	}
 }
@@ -163,13 +167,18 @@ func ServeCalendar(ctx context.Context, impl CalendarServer, requires ...string)
 	return kernel.Serve(ctx, servedCalendar(impl), requires...)
 }
 
+// RegisterCalendar offers impl as the service grown.Calendar to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterCalendar(impl CalendarServer) { guest.Offer(servedCalendar(impl)) }
+
 // servedCalendar returns how the guest serves impl.
-func servedCalendar(impl CalendarServer) kernel.Service {
-	return kernel.Service{
+func servedCalendar(impl CalendarServer) guest.Service {
+	return guest.Service{
 		Name: CalendarServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Today", Handler: kernel.Adapt(impl, CalendarServer.Today)},
+		Methods: []guest.ServedMethod{
+			{Name: "Today", Handler: guest.Adapt(impl, CalendarServer.Today)},
 		},
 	}
 }

@@ -63,13 +63,17 @@ func ServeQueue(ctx context.Context, impl QueueServer, requires ...string) error
 	return kernel.Serve(ctx, servedQueue(impl), requires...)
 }
 
+// RegisterQueue offers impl as the service ids.Queue to the host, which calls
+// it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterQueue(impl QueueServer) { guest.Offer(servedQueue(impl)) }
+
 // servedQueue returns how the guest serves impl.
-func servedQueue(impl QueueServer) kernel.Service {
-	return kernel.Service{
+func servedQueue(impl QueueServer) guest.Service {
+	return guest.Service{
 		Name: QueueServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Send", Handler: kernel.Adapt(impl, QueueServer.Send)},
+		Methods: []guest.ServedMethod{
+			{Name: "Send", Handler: guest.Adapt(impl, QueueServer.Send)},
 		},
 	}
 }

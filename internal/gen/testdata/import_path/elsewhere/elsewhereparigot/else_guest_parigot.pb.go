@@ -65,13 +65,18 @@ func ServeFinder(ctx context.Context, impl FinderServer, requires ...string) err
 	return kernel.Serve(ctx, servedFinder(impl), requires...)
 }
 
+// RegisterFinder offers impl as the service import_path.Finder to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterFinder(impl FinderServer) { guest.Offer(servedFinder(impl)) }
+
 // servedFinder returns how the guest serves impl.
-func servedFinder(impl FinderServer) kernel.Service {
-	return kernel.Service{
+func servedFinder(impl FinderServer) guest.Service {
+	return guest.Service{
 		Name: FinderServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Find", Handler: kernel.Adapt(impl, FinderServer.Find)},
+		Methods: []guest.ServedMethod{
+			{Name: "Find", Handler: guest.Adapt(impl, FinderServer.Find)},
 		},
 	}
 }

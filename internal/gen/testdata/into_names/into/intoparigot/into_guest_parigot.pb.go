@@ -117,16 +117,20 @@ func ServeMail(ctx context.Context, impl MailServer, requires ...string) error {
 	return kernel.Serve(ctx, servedMail(impl), requires...)
 }
 
+// RegisterMail offers impl as the service into_names.Mail to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterMail(impl MailServer) { guest.Offer(servedMail(impl)) }
+
 // servedMail returns how the guest serves impl.
-func servedMail(impl MailServer) kernel.Service {
-	return kernel.Service{
+func servedMail(impl MailServer) guest.Service {
+	return guest.Service{
 		Name: MailServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Send", Handler: kernel.Adapt(impl, MailServer.Send)},
-			{Name: "SendInto", Handler: kernel.Adapt(impl, MailServer.SendInto)},
-			{Name: "SendInto_", Handler: kernel.Adapt(impl, MailServer.SendInto_)},
-			{Name: "Receive", Handler: kernel.Adapt(impl, MailServer.Receive)},
+		Methods: []guest.ServedMethod{
+			{Name: "Send", Handler: guest.Adapt(impl, MailServer.Send)},
+			{Name: "SendInto", Handler: guest.Adapt(impl, MailServer.SendInto)},
+			{Name: "SendInto_", Handler: guest.Adapt(impl, MailServer.SendInto_)},
+			{Name: "Receive", MayBlock: true, Handler: guest.Adapt(impl, MailServer.Receive)},
 		},
 	}
 }

@@ -64,13 +64,17 @@ func ServeFoo(ctx context.Context, impl FooServer, requires ...string) error {
 	return kernel.Serve(ctx, servedFoo(impl), requires...)
 }
 
+// RegisterFoo offers impl as the service joined_names.Foo to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterFoo(impl FooServer) { guest.Offer(servedFoo(impl)) }
+
 // servedFoo returns how the guest serves impl.
-func servedFoo(impl FooServer) kernel.Service {
-	return kernel.Service{
+func servedFoo(impl FooServer) guest.Service {
+	return guest.Service{
 		Name: FooServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "BarBaz", Handler: kernel.Adapt(impl, FooServer.BarBaz)},
+		Methods: []guest.ServedMethod{
+			{Name: "BarBaz", Handler: guest.Adapt(impl, FooServer.BarBaz)},
 		},
 	}
 }
@@ -138,13 +142,18 @@ func ServeFooBar3(ctx context.Context, impl FooBar3Server, requires ...string) e
 	return kernel.Serve(ctx, servedFooBar3(impl), requires...)
 }
 
+// RegisterFooBar3 offers impl as the service joined_names.FooBar3 to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterFooBar3(impl FooBar3Server) { guest.Offer(servedFooBar3(impl)) }
+
 // servedFooBar3 returns how the guest serves impl.
-func servedFooBar3(impl FooBar3Server) kernel.Service {
-	return kernel.Service{
+func servedFooBar3(impl FooBar3Server) guest.Service {
+	return guest.Service{
 		Name: FooBar3ServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Baz", Handler: kernel.Adapt(impl, FooBar3Server.Baz)},
+		Methods: []guest.ServedMethod{
+			{Name: "Baz", Handler: guest.Adapt(impl, FooBar3Server.Baz)},
 		},
 	}
 }
@@ -212,13 +221,18 @@ func ServeFoo_BarBaz(ctx context.Context, impl Foo_BarBazServer, requires ...str
 	return kernel.Serve(ctx, servedFoo_BarBaz(impl), requires...)
 }
 
+// RegisterFoo_BarBaz offers impl as the service joined_names.Foo_BarBaz to the
+// host, which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterFoo_BarBaz(impl Foo_BarBazServer) { guest.Offer(servedFoo_BarBaz(impl)) }
+
 // servedFoo_BarBaz returns how the guest serves impl.
-func servedFoo_BarBaz(impl Foo_BarBazServer) kernel.Service {
-	return kernel.Service{
+func servedFoo_BarBaz(impl Foo_BarBazServer) guest.Service {
+	return guest.Service{
 		Name: Foo_BarBazServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Baz", Handler: kernel.Adapt(impl, Foo_BarBazServer.Baz)},
+		Methods: []guest.ServedMethod{
+			{Name: "Baz", Handler: guest.Adapt(impl, Foo_BarBazServer.Baz)},
 		},
 	}
 }
@@ -286,13 +300,18 @@ func ServeHostFoo(ctx context.Context, impl HostFooServer, requires ...string) e
 	return kernel.Serve(ctx, servedHostFoo(impl), requires...)
 }
 
+// RegisterHostFoo offers impl as the service joined_names.HostFoo to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterHostFoo(impl HostFooServer) { guest.Offer(servedHostFoo(impl)) }
+
 // servedHostFoo returns how the guest serves impl.
-func servedHostFoo(impl HostFooServer) kernel.Service {
-	return kernel.Service{
+func servedHostFoo(impl HostFooServer) guest.Service {
+	return guest.Service{
 		Name: HostFooServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "BarBaz", Handler: kernel.Adapt(impl, HostFooServer.BarBaz)},
+		Methods: []guest.ServedMethod{
+			{Name: "BarBaz", Handler: guest.Adapt(impl, HostFooServer.BarBaz)},
 		},
 	}
 }

@@ -65,13 +65,18 @@ func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) e
 	return kernel.Serve(ctx, servedGreeter(impl), requires...)
 }
 
+// RegisterGreeter offers impl as the service lower_case.greeter to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterGreeter(impl GreeterServer) { guest.Offer(servedGreeter(impl)) }
+
 // servedGreeter returns how the guest serves impl.
-func servedGreeter(impl GreeterServer) kernel.Service {
-	return kernel.Service{
+func servedGreeter(impl GreeterServer) guest.Service {
+	return guest.Service{
 		Name: GreeterServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "say_hello", Handler: kernel.Adapt(impl, GreeterServer.SayHello)},
+		Methods: []guest.ServedMethod{
+			{Name: "say_hello", Handler: guest.Adapt(impl, GreeterServer.SayHello)},
 		},
 	}
 }
@@ -139,13 +144,18 @@ func ServeWordCounterV2(ctx context.Context, impl WordCounterV2Server, requires 
 	return kernel.Serve(ctx, servedWordCounterV2(impl), requires...)
 }
 
+// RegisterWordCounterV2 offers impl as the service lower_case.word_counter_v2
+// to the host, which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterWordCounterV2(impl WordCounterV2Server) { guest.Offer(servedWordCounterV2(impl)) }
+
 // servedWordCounterV2 returns how the guest serves impl.
-func servedWordCounterV2(impl WordCounterV2Server) kernel.Service {
-	return kernel.Service{
+func servedWordCounterV2(impl WordCounterV2Server) guest.Service {
+	return guest.Service{
 		Name: WordCounterV2ServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "count", Handler: kernel.Adapt(impl, WordCounterV2Server.Count)},
+		Methods: []guest.ServedMethod{
+			{Name: "count", Handler: guest.Adapt(impl, WordCounterV2Server.Count)},
 		},
 	}
 }

@@ -66,13 +66,18 @@ func ServeScale(ctx context.Context, impl ScaleServer, requires ...string) error
 	return kernel.Serve(ctx, servedScale(impl), requires...)
 }
 
+// RegisterScale offers impl as the service m_dependency.Scale to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterScale(impl ScaleServer) { guest.Offer(servedScale(impl)) }
+
 // servedScale returns how the guest serves impl.
-func servedScale(impl ScaleServer) kernel.Service {
-	return kernel.Service{
+func servedScale(impl ScaleServer) guest.Service {
+	return guest.Service{
 		Name: ScaleServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Weigh", Handler: kernel.Adapt(impl, ScaleServer.Weigh)},
+		Methods: []guest.ServedMethod{
+			{Name: "Weigh", Handler: guest.Adapt(impl, ScaleServer.Weigh)},
 		},
 	}
 }

@@ -63,13 +63,17 @@ func ServeFoo(ctx context.Context, impl FooServer, requires ...string) error {
 	return kernel.Serve(ctx, servedFoo(impl), requires...)
 }
 
+// RegisterFoo offers impl as the service m_override.Foo to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterFoo(impl FooServer) { guest.Offer(servedFoo(impl)) }
+
 // servedFoo returns how the guest serves impl.
-func servedFoo(impl FooServer) kernel.Service {
-	return kernel.Service{
+func servedFoo(impl FooServer) guest.Service {
+	return guest.Service{
 		Name: FooServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Bar", Handler: kernel.Adapt(impl, FooServer.Bar)},
+		Methods: []guest.ServedMethod{
+			{Name: "Bar", Handler: guest.Adapt(impl, FooServer.Bar)},
 		},
 	}
 }

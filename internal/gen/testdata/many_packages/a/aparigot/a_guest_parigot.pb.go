@@ -64,13 +64,17 @@ func ServeA(ctx context.Context, impl AServer, requires ...string) error {
 	return kernel.Serve(ctx, servedA(impl), requires...)
 }
 
+// RegisterA offers impl as the service many_packages.a.A to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterA(impl AServer) { guest.Offer(servedA(impl)) }
+
 // servedA returns how the guest serves impl.
-func servedA(impl AServer) kernel.Service {
-	return kernel.Service{
+func servedA(impl AServer) guest.Service {
+	return guest.Service{
 		Name: AServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Do", Handler: kernel.Adapt(impl, AServer.Do)},
+		Methods: []guest.ServedMethod{
+			{Name: "Do", Handler: guest.Adapt(impl, AServer.Do)},
 		},
 	}
 }

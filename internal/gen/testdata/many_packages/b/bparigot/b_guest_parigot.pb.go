@@ -65,13 +65,17 @@ func ServeB(ctx context.Context, impl BServer, requires ...string) error {
 	return kernel.Serve(ctx, servedB(impl), requires...)
 }
 
+// RegisterB offers impl as the service many_packages.b.B to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterB(impl BServer) { guest.Offer(servedB(impl)) }
+
 // servedB returns how the guest serves impl.
-func servedB(impl BServer) kernel.Service {
-	return kernel.Service{
+func servedB(impl BServer) guest.Service {
+	return guest.Service{
 		Name: BServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Do", Handler: kernel.Adapt(impl, BServer.Do)},
+		Methods: []guest.ServedMethod{
+			{Name: "Do", Handler: guest.Adapt(impl, BServer.Do)},
 		},
 	}
 }

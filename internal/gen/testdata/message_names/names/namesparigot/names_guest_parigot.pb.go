@@ -129,17 +129,22 @@ func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) e
 	return kernel.Serve(ctx, servedGreeter(impl), requires...)
 }
 
+// RegisterGreeter offers impl as the service message_names.Greeter to the
+// host, which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterGreeter(impl GreeterServer) { guest.Offer(servedGreeter(impl)) }
+
 // servedGreeter returns how the guest serves impl.
-func servedGreeter(impl GreeterServer) kernel.Service {
-	return kernel.Service{
+func servedGreeter(impl GreeterServer) guest.Service {
+	return guest.Service{
 		Name: GreeterServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Clients", Handler: kernel.Adapt(impl, GreeterServer.Clients)},
-			{Name: "Plugins", Handler: kernel.Adapt(impl, GreeterServer.Plugins)},
-			{Name: "Joined", Handler: kernel.Adapt(impl, GreeterServer.Joined)},
-			{Name: "Predeclared", Handler: kernel.Adapt(impl, GreeterServer.Predeclared)},
-			{Name: "Packages", Handler: kernel.Adapt(impl, GreeterServer.Packages)},
+		Methods: []guest.ServedMethod{
+			{Name: "Clients", Handler: guest.Adapt(impl, GreeterServer.Clients)},
+			{Name: "Plugins", Handler: guest.Adapt(impl, GreeterServer.Plugins)},
+			{Name: "Joined", Handler: guest.Adapt(impl, GreeterServer.Joined)},
+			{Name: "Predeclared", Handler: guest.Adapt(impl, GreeterServer.Predeclared)},
+			{Name: "Packages", Handler: guest.Adapt(impl, GreeterServer.Packages)},
 		},
 	}
 }

@@ -401,34 +401,39 @@ func ServeWords(ctx context.Context, impl WordsServer, requires ...string) error
 	return kernel.Serve(ctx, servedWords(impl), requires...)
 }
 
+// RegisterWords offers impl as the service method_names.Words to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterWords(impl WordsServer) { guest.Offer(servedWords(impl)) }
+
 // servedWords returns how the guest serves impl.
-func servedWords(impl WordsServer) kernel.Service {
-	return kernel.Service{
+func servedWords(impl WordsServer) guest.Service {
+	return guest.Service{
 		Name: WordsServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Import", Handler: kernel.Adapt(impl, WordsServer.Import)},
-			{Name: "Type", Handler: kernel.Adapt(impl, WordsServer.Type)},
-			{Name: "Range", Handler: kernel.Adapt(impl, WordsServer.Range)},
-			{Name: "Func", Handler: kernel.Adapt(impl, WordsServer.Func)},
-			{Name: "Go", Handler: kernel.Adapt(impl, WordsServer.Go)},
-			{Name: "Select", Handler: kernel.Adapt(impl, WordsServer.Select)},
-			{Name: "Close", Handler: kernel.Adapt(impl, WordsServer.Close)},
-			{Name: "Ready", Handler: kernel.Adapt(impl, WordsServer.Ready)},
-			{Name: "Init", Handler: kernel.Adapt(impl, WordsServer.Init)},
-			{Name: "String", Handler: kernel.Adapt(impl, WordsServer.String)},
-			{Name: "Error", Handler: kernel.Adapt(impl, WordsServer.Error)},
-			{Name: "Context", Handler: kernel.Adapt(impl, WordsServer.Context)},
-			{Name: "Module", Handler: kernel.Adapt(impl, WordsServer.Module)},
-			{Name: "Call", Handler: kernel.Adapt(impl, WordsServer.Call)},
-			{Name: "Impl", Handler: kernel.Adapt(impl, WordsServer.Impl)},
-			{Name: "New", Handler: kernel.Adapt(impl, WordsServer.New)},
-			{Name: "Register", Handler: kernel.Adapt(impl, WordsServer.Register)},
-			{Name: "Delete", Handler: kernel.Adapt(impl, WordsServer.Delete)},
-			{Name: "Panic", Handler: kernel.Adapt(impl, WordsServer.Panic)},
-			{Name: "Recover", Handler: kernel.Adapt(impl, WordsServer.Recover)},
-			{Name: "Complex", Handler: kernel.Adapt(impl, WordsServer.Complex)},
-			{Name: "Append", Handler: kernel.Adapt(impl, WordsServer.Append)},
+		Methods: []guest.ServedMethod{
+			{Name: "Import", Handler: guest.Adapt(impl, WordsServer.Import)},
+			{Name: "Type", Handler: guest.Adapt(impl, WordsServer.Type)},
+			{Name: "Range", Handler: guest.Adapt(impl, WordsServer.Range)},
+			{Name: "Func", Handler: guest.Adapt(impl, WordsServer.Func)},
+			{Name: "Go", Handler: guest.Adapt(impl, WordsServer.Go)},
+			{Name: "Select", Handler: guest.Adapt(impl, WordsServer.Select)},
+			{Name: "Close", Handler: guest.Adapt(impl, WordsServer.Close)},
+			{Name: "Ready", Handler: guest.Adapt(impl, WordsServer.Ready)},
+			{Name: "Init", Handler: guest.Adapt(impl, WordsServer.Init)},
+			{Name: "String", Handler: guest.Adapt(impl, WordsServer.String)},
+			{Name: "Error", Handler: guest.Adapt(impl, WordsServer.Error)},
+			{Name: "Context", Handler: guest.Adapt(impl, WordsServer.Context)},
+			{Name: "Module", Handler: guest.Adapt(impl, WordsServer.Module)},
+			{Name: "Call", Handler: guest.Adapt(impl, WordsServer.Call)},
+			{Name: "Impl", Handler: guest.Adapt(impl, WordsServer.Impl)},
+			{Name: "New", Handler: guest.Adapt(impl, WordsServer.New)},
+			{Name: "Register", Handler: guest.Adapt(impl, WordsServer.Register)},
+			{Name: "Delete", Handler: guest.Adapt(impl, WordsServer.Delete)},
+			{Name: "Panic", Handler: guest.Adapt(impl, WordsServer.Panic)},
+			{Name: "Recover", Handler: guest.Adapt(impl, WordsServer.Recover)},
+			{Name: "Complex", Handler: guest.Adapt(impl, WordsServer.Complex)},
+			{Name: "Append", Handler: guest.Adapt(impl, WordsServer.Append)},
 		},
 	}
 }

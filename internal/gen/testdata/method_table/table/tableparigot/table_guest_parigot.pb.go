@@ -267,25 +267,30 @@ func ServeTable(ctx context.Context, impl TableServer, requires ...string) error
 	return kernel.Serve(ctx, servedTable(impl), requires...)
 }
 
+// RegisterTable offers impl as the service method_table.Table to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterTable(impl TableServer) { guest.Offer(servedTable(impl)) }
+
 // servedTable returns how the guest serves impl.
-func servedTable(impl TableServer) kernel.Service {
-	return kernel.Service{
+func servedTable(impl TableServer) guest.Service {
+	return guest.Service{
 		Name: TableServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Nothing", Handler: kernel.Adapt(impl, TableServer.Nothing)},
-			{Name: "Look", Handler: kernel.Adapt(impl, TableServer.Look)},
-			{Name: "Put", Handler: kernel.Adapt(impl, TableServer.Put)},
-			{Name: "Unknown", Handler: kernel.Adapt(impl, TableServer.Unknown)},
-			{Name: "Old", Handler: kernel.Adapt(impl, TableServer.Old)},
-			{Name: "Wait", Handler: kernel.Adapt(impl, TableServer.Wait)},
-			{Name: "RedactedRequest", Handler: kernel.Adapt(impl, TableServer.RedactedRequest)},
-			{Name: "RedactedResponse", Handler: kernel.Adapt(impl, TableServer.RedactedResponse)},
-			{Name: "RedactedInLoop", Handler: kernel.Adapt(impl, TableServer.RedactedInLoop)},
-			{Name: "RedactedInMap", Handler: kernel.Adapt(impl, TableServer.RedactedInMap)},
-			{Name: "RedactedInOneof", Handler: kernel.Adapt(impl, TableServer.RedactedInOneof)},
-			{Name: "NotRedacted", Handler: kernel.Adapt(impl, TableServer.NotRedacted)},
-			{Name: "Everything", Budget: 90 * time.Second, Handler: kernel.Adapt(impl, TableServer.Everything)},
+		Methods: []guest.ServedMethod{
+			{Name: "Nothing", Handler: guest.Adapt(impl, TableServer.Nothing)},
+			{Name: "Look", Handler: guest.Adapt(impl, TableServer.Look)},
+			{Name: "Put", Handler: guest.Adapt(impl, TableServer.Put)},
+			{Name: "Unknown", Handler: guest.Adapt(impl, TableServer.Unknown)},
+			{Name: "Old", Handler: guest.Adapt(impl, TableServer.Old)},
+			{Name: "Wait", MayBlock: true, Handler: guest.Adapt(impl, TableServer.Wait)},
+			{Name: "RedactedRequest", Handler: guest.Adapt(impl, TableServer.RedactedRequest)},
+			{Name: "RedactedResponse", Handler: guest.Adapt(impl, TableServer.RedactedResponse)},
+			{Name: "RedactedInLoop", Handler: guest.Adapt(impl, TableServer.RedactedInLoop)},
+			{Name: "RedactedInMap", Handler: guest.Adapt(impl, TableServer.RedactedInMap)},
+			{Name: "RedactedInOneof", Handler: guest.Adapt(impl, TableServer.RedactedInOneof)},
+			{Name: "NotRedacted", Handler: guest.Adapt(impl, TableServer.NotRedacted)},
+			{Name: "Everything", Budget: 90 * time.Second, MayBlock: true, Handler: guest.Adapt(impl, TableServer.Everything)},
 		},
 	}
 }

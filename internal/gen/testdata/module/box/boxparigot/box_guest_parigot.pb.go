@@ -63,13 +63,17 @@ func ServeBox(ctx context.Context, impl BoxServer, requires ...string) error {
 	return kernel.Serve(ctx, servedBox(impl), requires...)
 }
 
+// RegisterBox offers impl as the service module.Box to the host, which calls
+// it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterBox(impl BoxServer) { guest.Offer(servedBox(impl)) }
+
 // servedBox returns how the guest serves impl.
-func servedBox(impl BoxServer) kernel.Service {
-	return kernel.Service{
+func servedBox(impl BoxServer) guest.Service {
+	return guest.Service{
 		Name: BoxServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Put", Handler: kernel.Adapt(impl, BoxServer.Put)},
+		Methods: []guest.ServedMethod{
+			{Name: "Put", Handler: guest.Adapt(impl, BoxServer.Put)},
 		},
 	}
 }

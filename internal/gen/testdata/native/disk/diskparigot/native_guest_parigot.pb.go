@@ -168,13 +168,18 @@ func ServeServeDisk(ctx context.Context, impl ServeDiskServer, requires ...strin
 	return kernel.Serve(ctx, servedServeDisk(impl), requires...)
 }
 
+// RegisterServeDisk offers impl as the service native.ServeDisk to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterServeDisk(impl ServeDiskServer) { guest.Offer(servedServeDisk(impl)) }
+
 // servedServeDisk returns how the guest serves impl.
-func servedServeDisk(impl ServeDiskServer) kernel.Service {
-	return kernel.Service{
+func servedServeDisk(impl ServeDiskServer) guest.Service {
+	return guest.Service{
 		Name: ServeDiskServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Read", Budget: 5 * time.Second, Handler: kernel.Adapt(impl, ServeDiskServer.Read)},
+		Methods: []guest.ServedMethod{
+			{Name: "Read", Budget: 5 * time.Second, Handler: guest.Adapt(impl, ServeDiskServer.Read)},
 		},
 	}
 }

@@ -63,13 +63,17 @@ func ServeNest(ctx context.Context, impl NestServer, requires ...string) error {
 	return kernel.Serve(ctx, servedNest(impl), requires...)
 }
 
+// RegisterNest offers impl as the service nested.Nest to the host, which calls
+// it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterNest(impl NestServer) { guest.Offer(servedNest(impl)) }
+
 // servedNest returns how the guest serves impl.
-func servedNest(impl NestServer) kernel.Service {
-	return kernel.Service{
+func servedNest(impl NestServer) guest.Service {
+	return guest.Service{
 		Name: NestServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Lay", Handler: kernel.Adapt(impl, NestServer.Lay)},
+		Methods: []guest.ServedMethod{
+			{Name: "Lay", Handler: guest.Adapt(impl, NestServer.Lay)},
 		},
 	}
 }

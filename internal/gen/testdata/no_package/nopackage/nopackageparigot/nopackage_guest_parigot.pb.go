@@ -65,13 +65,18 @@ func ServeNoPackageService(ctx context.Context, impl NoPackageServiceServer, req
 	return kernel.Serve(ctx, servedNoPackageService(impl), requires...)
 }
 
+// RegisterNoPackageService offers impl as the service NoPackageService to the
+// host, which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterNoPackageService(impl NoPackageServiceServer) { guest.Offer(servedNoPackageService(impl)) }
+
 // servedNoPackageService returns how the guest serves impl.
-func servedNoPackageService(impl NoPackageServiceServer) kernel.Service {
-	return kernel.Service{
+func servedNoPackageService(impl NoPackageServiceServer) guest.Service {
+	return guest.Service{
 		Name: NoPackageServiceServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, NoPackageServiceServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, NoPackageServiceServer.Call)},
 		},
 	}
 }

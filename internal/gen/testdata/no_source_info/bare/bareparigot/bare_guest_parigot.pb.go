@@ -65,13 +65,18 @@ func ServeBare(ctx context.Context, impl BareServer, requires ...string) error {
 	return kernel.Serve(ctx, servedBare(impl), requires...)
 }
 
+// RegisterBare offers impl as the service no_source_info.Bare to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterBare(impl BareServer) { guest.Offer(servedBare(impl)) }
+
 // servedBare returns how the guest serves impl.
-func servedBare(impl BareServer) kernel.Service {
-	return kernel.Service{
+func servedBare(impl BareServer) guest.Service {
+	return guest.Service{
 		Name: BareServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, BareServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, BareServer.Call)},
 		},
 	}
 }

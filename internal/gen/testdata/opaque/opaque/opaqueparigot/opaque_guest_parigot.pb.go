@@ -63,13 +63,17 @@ func ServeSafe(ctx context.Context, impl SafeServer, requires ...string) error {
 	return kernel.Serve(ctx, servedSafe(impl), requires...)
 }
 
+// RegisterSafe offers impl as the service opaque.Safe to the host, which calls
+// it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterSafe(impl SafeServer) { guest.Offer(servedSafe(impl)) }
+
 // servedSafe returns how the guest serves impl.
-func servedSafe(impl SafeServer) kernel.Service {
-	return kernel.Service{
+func servedSafe(impl SafeServer) guest.Service {
+	return guest.Service{
 		Name: SafeServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Open", Handler: kernel.Adapt(impl, SafeServer.Open)},
+		Methods: []guest.ServedMethod{
+			{Name: "Open", Handler: guest.Adapt(impl, SafeServer.Open)},
 		},
 	}
 }

@@ -129,17 +129,21 @@ func ServeTuned(ctx context.Context, impl TunedServer, requires ...string) error
 	return kernel.Serve(ctx, servedTuned(impl), requires...)
 }
 
+// RegisterTuned offers impl as the service options.Tuned to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterTuned(impl TunedServer) { guest.Offer(servedTuned(impl)) }
+
 // servedTuned returns how the guest serves impl.
-func servedTuned(impl TunedServer) kernel.Service {
-	return kernel.Service{
+func servedTuned(impl TunedServer) guest.Service {
+	return guest.Service{
 		Name: TunedServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Slow", Budget: 90 * time.Second, Handler: kernel.Adapt(impl, TunedServer.Slow)},
-			{Name: "Slower", Budget: 2 * time.Hour, Handler: kernel.Adapt(impl, TunedServer.Slower)},
-			{Name: "Quick", Budget: 1500 * time.Nanosecond, Handler: kernel.Adapt(impl, TunedServer.Quick)},
-			{Name: "Renamed", Handler: kernel.Adapt(impl, TunedServer.Renamed)},
-			{Name: "Plain", Handler: kernel.Adapt(impl, TunedServer.Plain)},
+		Methods: []guest.ServedMethod{
+			{Name: "Slow", Budget: 90 * time.Second, Handler: guest.Adapt(impl, TunedServer.Slow)},
+			{Name: "Slower", Budget: 2 * time.Hour, Handler: guest.Adapt(impl, TunedServer.Slower)},
+			{Name: "Quick", Budget: 1500 * time.Nanosecond, Handler: guest.Adapt(impl, TunedServer.Quick)},
+			{Name: "Renamed", Handler: guest.Adapt(impl, TunedServer.Renamed)},
+			{Name: "Plain", Handler: guest.Adapt(impl, TunedServer.Plain)},
 		},
 	}
 }

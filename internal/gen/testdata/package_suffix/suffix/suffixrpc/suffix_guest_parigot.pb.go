@@ -65,13 +65,18 @@ func ServeSuffix(ctx context.Context, impl SuffixServer, requires ...string) err
 	return kernel.Serve(ctx, servedSuffix(impl), requires...)
 }
 
+// RegisterSuffix offers impl as the service package_suffix.Suffix to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterSuffix(impl SuffixServer) { guest.Offer(servedSuffix(impl)) }
+
 // servedSuffix returns how the guest serves impl.
-func servedSuffix(impl SuffixServer) kernel.Service {
-	return kernel.Service{
+func servedSuffix(impl SuffixServer) guest.Service {
+	return guest.Service{
 		Name: SuffixServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, SuffixServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, SuffixServer.Call)},
 		},
 	}
 }

@@ -64,13 +64,17 @@ func ServeOld(ctx context.Context, impl OldServer, requires ...string) error {
 	return kernel.Serve(ctx, servedOld(impl), requires...)
 }
 
+// RegisterOld offers impl as the service proto2_case.Old to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterOld(impl OldServer) { guest.Offer(servedOld(impl)) }
+
 // servedOld returns how the guest serves impl.
-func servedOld(impl OldServer) kernel.Service {
-	return kernel.Service{
+func servedOld(impl OldServer) guest.Service {
+	return guest.Service{
 		Name: OldServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, OldServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, OldServer.Call)},
 		},
 	}
 }

@@ -65,13 +65,18 @@ func ServeMaybe(ctx context.Context, impl MaybeServer, requires ...string) error
 	return kernel.Serve(ctx, servedMaybe(impl), requires...)
 }
 
+// RegisterMaybe offers impl as the service proto3_optional.Maybe to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterMaybe(impl MaybeServer) { guest.Offer(servedMaybe(impl)) }
+
 // servedMaybe returns how the guest serves impl.
-func servedMaybe(impl MaybeServer) kernel.Service {
-	return kernel.Service{
+func servedMaybe(impl MaybeServer) guest.Service {
+	return guest.Service{
 		Name: MaybeServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Get", Handler: kernel.Adapt(impl, MaybeServer.Get)},
+		Methods: []guest.ServedMethod{
+			{Name: "Get", Handler: guest.Adapt(impl, MaybeServer.Get)},
 		},
 	}
 }

@@ -67,13 +67,18 @@ func ServeGuest(ctx context.Context, impl GuestServer, requires ...string) error
 	return kernel.Serve(ctx, servedGuest(impl), requires...)
 }
 
+// RegisterGuest offers impl as the service public_import.Guest to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterGuest(impl GuestServer) { guest.Offer(servedGuest(impl)) }
+
 // servedGuest returns how the guest serves impl.
-func servedGuest(impl GuestServer) kernel.Service {
-	return kernel.Service{
+func servedGuest(impl GuestServer) guest.Service {
+	return guest.Service{
 		Name: GuestServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Enter", Handler: kernel.Adapt(impl, GuestServer.Enter)},
+		Methods: []guest.ServedMethod{
+			{Name: "Enter", Handler: guest.Adapt(impl, GuestServer.Enter)},
 		},
 	}
 }

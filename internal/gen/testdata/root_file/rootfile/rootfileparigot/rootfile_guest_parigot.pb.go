@@ -63,13 +63,17 @@ func ServeRoot(ctx context.Context, impl RootServer, requires ...string) error {
 	return kernel.Serve(ctx, servedRoot(impl), requires...)
 }
 
+// RegisterRoot offers impl as the service rootfile.Root to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterRoot(impl RootServer) { guest.Offer(servedRoot(impl)) }
+
 // servedRoot returns how the guest serves impl.
-func servedRoot(impl RootServer) kernel.Service {
-	return kernel.Service{
+func servedRoot(impl RootServer) guest.Service {
+	return guest.Service{
 		Name: RootServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, RootServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, RootServer.Call)},
 		},
 	}
 }

@@ -65,13 +65,17 @@ func ServeLeft(ctx context.Context, impl LeftServer, requires ...string) error {
 	return kernel.Serve(ctx, servedLeft(impl), requires...)
 }
 
+// RegisterLeft offers impl as the service same_method.Left to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterLeft(impl LeftServer) { guest.Offer(servedLeft(impl)) }
+
 // servedLeft returns how the guest serves impl.
-func servedLeft(impl LeftServer) kernel.Service {
-	return kernel.Service{
+func servedLeft(impl LeftServer) guest.Service {
+	return guest.Service{
 		Name: LeftServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Turn", Handler: kernel.Adapt(impl, LeftServer.Turn)},
+		Methods: []guest.ServedMethod{
+			{Name: "Turn", Handler: guest.Adapt(impl, LeftServer.Turn)},
 		},
 	}
 }
@@ -139,13 +143,18 @@ func ServeRight(ctx context.Context, impl RightServer, requires ...string) error
 	return kernel.Serve(ctx, servedRight(impl), requires...)
 }
 
+// RegisterRight offers impl as the service same_method.Right to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterRight(impl RightServer) { guest.Offer(servedRight(impl)) }
+
 // servedRight returns how the guest serves impl.
-func servedRight(impl RightServer) kernel.Service {
-	return kernel.Service{
+func servedRight(impl RightServer) guest.Service {
+	return guest.Service{
 		Name: RightServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Turn", Handler: kernel.Adapt(impl, RightServer.Turn)},
+		Methods: []guest.ServedMethod{
+			{Name: "Turn", Handler: guest.Adapt(impl, RightServer.Turn)},
 		},
 	}
 }

@@ -65,13 +65,18 @@ func ServeForest(ctx context.Context, impl ForestServer, requires ...string) err
 	return kernel.Serve(ctx, servedForest(impl), requires...)
 }
 
+// RegisterForest offers impl as the service same_type.Forest to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterForest(impl ForestServer) { guest.Offer(servedForest(impl)) }
+
 // servedForest returns how the guest serves impl.
-func servedForest(impl ForestServer) kernel.Service {
-	return kernel.Service{
+func servedForest(impl ForestServer) guest.Service {
+	return guest.Service{
 		Name: ForestServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Plant", Handler: kernel.Adapt(impl, ForestServer.Plant)},
+		Methods: []guest.ServedMethod{
+			{Name: "Plant", Handler: guest.Adapt(impl, ForestServer.Plant)},
 		},
 	}
 }

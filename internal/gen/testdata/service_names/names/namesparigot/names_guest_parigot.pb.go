@@ -65,13 +65,18 @@ func ServeType(ctx context.Context, impl TypeServer, requires ...string) error {
 	return kernel.Serve(ctx, servedType(impl), requires...)
 }
 
+// RegisterType offers impl as the service service_names.Type to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterType(impl TypeServer) { guest.Offer(servedType(impl)) }
+
 // servedType returns how the guest serves impl.
-func servedType(impl TypeServer) kernel.Service {
-	return kernel.Service{
+func servedType(impl TypeServer) guest.Service {
+	return guest.Service{
 		Name: TypeServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, TypeServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, TypeServer.Call)},
 		},
 	}
 }
@@ -139,13 +144,18 @@ func ServeInterface(ctx context.Context, impl InterfaceServer, requires ...strin
 	return kernel.Serve(ctx, servedInterface(impl), requires...)
 }
 
+// RegisterInterface offers impl as the service service_names.Interface to the
+// host, which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterInterface(impl InterfaceServer) { guest.Offer(servedInterface(impl)) }
+
 // servedInterface returns how the guest serves impl.
-func servedInterface(impl InterfaceServer) kernel.Service {
-	return kernel.Service{
+func servedInterface(impl InterfaceServer) guest.Service {
+	return guest.Service{
 		Name: InterfaceServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, InterfaceServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, InterfaceServer.Call)},
 		},
 	}
 }
@@ -213,13 +223,17 @@ func ServeMap(ctx context.Context, impl MapServer, requires ...string) error {
 	return kernel.Serve(ctx, servedMap(impl), requires...)
 }
 
+// RegisterMap offers impl as the service service_names.Map to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterMap(impl MapServer) { guest.Offer(servedMap(impl)) }
+
 // servedMap returns how the guest serves impl.
-func servedMap(impl MapServer) kernel.Service {
-	return kernel.Service{
+func servedMap(impl MapServer) guest.Service {
+	return guest.Service{
 		Name: MapServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, MapServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, MapServer.Call)},
 		},
 	}
 }
@@ -285,13 +299,17 @@ func ServeA(ctx context.Context, impl AServer, requires ...string) error {
 	return kernel.Serve(ctx, servedA(impl), requires...)
 }
 
+// RegisterA offers impl as the service service_names.A to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterA(impl AServer) { guest.Offer(servedA(impl)) }
+
 // servedA returns how the guest serves impl.
-func servedA(impl AServer) kernel.Service {
-	return kernel.Service{
+func servedA(impl AServer) guest.Service {
+	return guest.Service{
 		Name: AServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, AServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, AServer.Call)},
 		},
 	}
 }
@@ -359,13 +377,17 @@ func ServeCtx(ctx context.Context, impl CtxServer, requires ...string) error {
 	return kernel.Serve(ctx, servedCtx(impl), requires...)
 }
 
+// RegisterCtx offers impl as the service service_names.Ctx to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterCtx(impl CtxServer) { guest.Offer(servedCtx(impl)) }
+
 // servedCtx returns how the guest serves impl.
-func servedCtx(impl CtxServer) kernel.Service {
-	return kernel.Service{
+func servedCtx(impl CtxServer) guest.Service {
+	return guest.Service{
 		Name: CtxServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, CtxServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, CtxServer.Call)},
 		},
 	}
 }
@@ -433,13 +455,17 @@ func ServeReq(ctx context.Context, impl ReqServer, requires ...string) error {
 	return kernel.Serve(ctx, servedReq(impl), requires...)
 }
 
+// RegisterReq offers impl as the service service_names.Req to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterReq(impl ReqServer) { guest.Offer(servedReq(impl)) }
+
 // servedReq returns how the guest serves impl.
-func servedReq(impl ReqServer) kernel.Service {
-	return kernel.Service{
+func servedReq(impl ReqServer) guest.Service {
+	return guest.Service{
 		Name: ReqServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, ReqServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, ReqServer.Call)},
 		},
 	}
 }
@@ -507,13 +533,18 @@ func ServeResp(ctx context.Context, impl RespServer, requires ...string) error {
 	return kernel.Serve(ctx, servedResp(impl), requires...)
 }
 
+// RegisterResp offers impl as the service service_names.Resp to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterResp(impl RespServer) { guest.Offer(servedResp(impl)) }
+
 // servedResp returns how the guest serves impl.
-func servedResp(impl RespServer) kernel.Service {
-	return kernel.Service{
+func servedResp(impl RespServer) guest.Service {
+	return guest.Service{
 		Name: RespServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, RespServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, RespServer.Call)},
 		},
 	}
 }
@@ -581,13 +612,17 @@ func ServeErr(ctx context.Context, impl ErrServer, requires ...string) error {
 	return kernel.Serve(ctx, servedErr(impl), requires...)
 }
 
+// RegisterErr offers impl as the service service_names.Err to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterErr(impl ErrServer) { guest.Offer(servedErr(impl)) }
+
 // servedErr returns how the guest serves impl.
-func servedErr(impl ErrServer) kernel.Service {
-	return kernel.Service{
+func servedErr(impl ErrServer) guest.Service {
+	return guest.Service{
 		Name: ErrServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, ErrServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, ErrServer.Call)},
 		},
 	}
 }
@@ -655,13 +690,18 @@ func ServeImpl(ctx context.Context, impl ImplServer, requires ...string) error {
 	return kernel.Serve(ctx, servedImpl(impl), requires...)
 }
 
+// RegisterImpl offers impl as the service service_names.Impl to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterImpl(impl ImplServer) { guest.Offer(servedImpl(impl)) }
+
 // servedImpl returns how the guest serves impl.
-func servedImpl(impl ImplServer) kernel.Service {
-	return kernel.Service{
+func servedImpl(impl ImplServer) guest.Service {
+	return guest.Service{
 		Name: ImplServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, ImplServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, ImplServer.Call)},
 		},
 	}
 }
@@ -729,13 +769,18 @@ func ServeClient(ctx context.Context, impl ClientServer, requires ...string) err
 	return kernel.Serve(ctx, servedClient(impl), requires...)
 }
 
+// RegisterClient offers impl as the service service_names.Client to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterClient(impl ClientServer) { guest.Offer(servedClient(impl)) }
+
 // servedClient returns how the guest serves impl.
-func servedClient(impl ClientServer) kernel.Service {
-	return kernel.Service{
+func servedClient(impl ClientServer) guest.Service {
+	return guest.Service{
 		Name: ClientServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, ClientServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, ClientServer.Call)},
 		},
 	}
 }
@@ -803,13 +848,18 @@ func ServeError(ctx context.Context, impl ErrorServer, requires ...string) error
 	return kernel.Serve(ctx, servedError(impl), requires...)
 }
 
+// RegisterError offers impl as the service service_names.Error to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterError(impl ErrorServer) { guest.Offer(servedError(impl)) }
+
 // servedError returns how the guest serves impl.
-func servedError(impl ErrorServer) kernel.Service {
-	return kernel.Service{
+func servedError(impl ErrorServer) guest.Service {
+	return guest.Service{
 		Name: ErrorServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, ErrorServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, ErrorServer.Call)},
 		},
 	}
 }
@@ -877,13 +927,18 @@ func ServeContext(ctx context.Context, impl ContextServer, requires ...string) e
 	return kernel.Serve(ctx, servedContext(impl), requires...)
 }
 
+// RegisterContext offers impl as the service service_names.Context to the
+// host, which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterContext(impl ContextServer) { guest.Offer(servedContext(impl)) }
+
 // servedContext returns how the guest serves impl.
-func servedContext(impl ContextServer) kernel.Service {
-	return kernel.Service{
+func servedContext(impl ContextServer) guest.Service {
+	return guest.Service{
 		Name: ContextServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, ContextServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, ContextServer.Call)},
 		},
 	}
 }
@@ -951,13 +1006,18 @@ func ServeEngine(ctx context.Context, impl EngineServer, requires ...string) err
 	return kernel.Serve(ctx, servedEngine(impl), requires...)
 }
 
+// RegisterEngine offers impl as the service service_names.Engine to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterEngine(impl EngineServer) { guest.Offer(servedEngine(impl)) }
+
 // servedEngine returns how the guest serves impl.
-func servedEngine(impl EngineServer) kernel.Service {
-	return kernel.Service{
+func servedEngine(impl EngineServer) guest.Service {
+	return guest.Service{
 		Name: EngineServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, EngineServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, EngineServer.Call)},
 		},
 	}
 }
@@ -1025,13 +1085,18 @@ func ServeNames(ctx context.Context, impl NamesServer, requires ...string) error
 	return kernel.Serve(ctx, servedNames(impl), requires...)
 }
 
+// RegisterNames offers impl as the service service_names.Names to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterNames(impl NamesServer) { guest.Offer(servedNames(impl)) }
+
 // servedNames returns how the guest serves impl.
-func servedNames(impl NamesServer) kernel.Service {
-	return kernel.Service{
+func servedNames(impl NamesServer) guest.Service {
+	return guest.Service{
 		Name: NamesServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, NamesServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, NamesServer.Call)},
 		},
 	}
 }

@@ -64,13 +64,17 @@ func ServeSide(ctx context.Context, impl SideServer, requires ...string) error {
 	return kernel.Serve(ctx, servedSide(impl), requires...)
 }
 
+// RegisterSide offers impl as the service side_guest.Side to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterSide(impl SideServer) { guest.Offer(servedSide(impl)) }
+
 // servedSide returns how the guest serves impl.
-func servedSide(impl SideServer) kernel.Service {
-	return kernel.Service{
+func servedSide(impl SideServer) guest.Service {
+	return guest.Service{
 		Name: SideServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, SideServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, SideServer.Call)},
 		},
 	}
 }

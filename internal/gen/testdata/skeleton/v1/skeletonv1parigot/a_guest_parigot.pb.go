@@ -87,14 +87,19 @@ func ServeHTTPFiles(ctx context.Context, impl HTTPFilesServer, requires ...strin
 	return kernel.Serve(ctx, servedHTTPFiles(impl), requires...)
 }
 
+// RegisterHTTPFiles offers impl as the service skeleton.HTTPFiles to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterHTTPFiles(impl HTTPFilesServer) { guest.Offer(servedHTTPFiles(impl)) }
+
 // servedHTTPFiles returns how the guest serves impl.
-func servedHTTPFiles(impl HTTPFilesServer) kernel.Service {
-	return kernel.Service{
+func servedHTTPFiles(impl HTTPFilesServer) guest.Service {
+	return guest.Service{
 		Name: HTTPFilesServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Get", Handler: kernel.Adapt(impl, HTTPFilesServer.Get)},
-			{Name: "Purge", Handler: kernel.Adapt(impl, HTTPFilesServer.Purge)},
+		Methods: []guest.ServedMethod{
+			{Name: "Get", Handler: guest.Adapt(impl, HTTPFilesServer.Get)},
+			{Name: "Purge", Handler: guest.Adapt(impl, HTTPFilesServer.Purge)},
 		},
 	}
 }
@@ -181,14 +186,18 @@ func ServeLinux(ctx context.Context, impl LinuxServer, requires ...string) error
 	return kernel.Serve(ctx, servedLinux(impl), requires...)
 }
 
+// RegisterLinux offers impl as the service skeleton.Linux to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterLinux(impl LinuxServer) { guest.Offer(servedLinux(impl)) }
+
 // servedLinux returns how the guest serves impl.
-func servedLinux(impl LinuxServer) kernel.Service {
-	return kernel.Service{
+func servedLinux(impl LinuxServer) guest.Service {
+	return guest.Service{
 		Name: LinuxServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Boot", Handler: kernel.Adapt(impl, LinuxServer.Boot)},
-			{Name: "UnimplementedLinuxImpl", Handler: kernel.Adapt(impl, LinuxServer.UnimplementedLinuxImpl)},
+		Methods: []guest.ServedMethod{
+			{Name: "Boot", Handler: guest.Adapt(impl, LinuxServer.Boot)},
+			{Name: "UnimplementedLinuxImpl", Handler: guest.Adapt(impl, LinuxServer.UnimplementedLinuxImpl)},
 		},
 	}
 }
@@ -260,13 +269,18 @@ func ServeCatalog(ctx context.Context, impl CatalogServer, requires ...string) e
 	return kernel.Serve(ctx, servedCatalog(impl), requires...)
 }
 
+// RegisterCatalog offers impl as the service skeleton.Catalog to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterCatalog(impl CatalogServer) { guest.Offer(servedCatalog(impl)) }
+
 // servedCatalog returns how the guest serves impl.
-func servedCatalog(impl CatalogServer) kernel.Service {
-	return kernel.Service{
+func servedCatalog(impl CatalogServer) guest.Service {
+	return guest.Service{
 		Name: CatalogServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Describe", Handler: kernel.Adapt(impl, CatalogServer.Describe)},
+		Methods: []guest.ServedMethod{
+			{Name: "Describe", Handler: guest.Adapt(impl, CatalogServer.Describe)},
 		},
 	}
 }
@@ -332,13 +346,17 @@ func ServeTest(ctx context.Context, impl TestServer, requires ...string) error {
 	return kernel.Serve(ctx, servedTest(impl), requires...)
 }
 
+// RegisterTest offers impl as the service skeleton.Test to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterTest(impl TestServer) { guest.Offer(servedTest(impl)) }
+
 // servedTest returns how the guest serves impl.
-func servedTest(impl TestServer) kernel.Service {
-	return kernel.Service{
+func servedTest(impl TestServer) guest.Service {
+	return guest.Service{
 		Name: TestServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Init", Handler: kernel.Adapt(impl, TestServer.Init)},
+		Methods: []guest.ServedMethod{
+			{Name: "Init", Handler: guest.Adapt(impl, TestServer.Init)},
 		},
 	}
 }

@@ -65,13 +65,18 @@ func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) e
 	return kernel.Serve(ctx, servedGreeter(impl), requires...)
 }
 
+// RegisterGreeter offers impl as the service source_relative.v1.Greeter to the
+// host, which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterGreeter(impl GreeterServer) { guest.Offer(servedGreeter(impl)) }
+
 // servedGreeter returns how the guest serves impl.
-func servedGreeter(impl GreeterServer) kernel.Service {
-	return kernel.Service{
+func servedGreeter(impl GreeterServer) guest.Service {
+	return guest.Service{
 		Name: GreeterServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Greet", Handler: kernel.Adapt(impl, GreeterServer.Greet)},
+		Methods: []guest.ServedMethod{
+			{Name: "Greet", Handler: guest.Adapt(impl, GreeterServer.Greet)},
 		},
 	}
 }

@@ -65,13 +65,18 @@ func ServeSome(ctx context.Context, impl SomeServer, requires ...string) error {
 	return kernel.Serve(ctx, servedSome(impl), requires...)
 }
 
+// RegisterSome offers impl as the service streaming_skip.Some to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterSome(impl SomeServer) { guest.Offer(servedSome(impl)) }
+
 // servedSome returns how the guest serves impl.
-func servedSome(impl SomeServer) kernel.Service {
-	return kernel.Service{
+func servedSome(impl SomeServer) guest.Service {
+	return guest.Service{
 		Name: SomeServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Once", Handler: kernel.Adapt(impl, SomeServer.Once)},
+		Methods: []guest.ServedMethod{
+			{Name: "Once", Handler: guest.Adapt(impl, SomeServer.Once)},
 		},
 	}
 }
@@ -123,9 +128,13 @@ func ServeAll(ctx context.Context, impl AllServer, requires ...string) error {
 	return kernel.Serve(ctx, servedAll(impl), requires...)
 }
 
+// RegisterAll offers impl as the service streaming_skip.All to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterAll(impl AllServer) { guest.Offer(servedAll(impl)) }
+
 // servedAll returns how the guest serves impl.
-func servedAll(impl AllServer) kernel.Service {
-	return kernel.Service{
+func servedAll(impl AllServer) guest.Service {
+	return guest.Service{
 		Name: AllServiceName,
 		Impl: impl,
 	}

@@ -63,13 +63,17 @@ func ServeOne(ctx context.Context, impl OneServer, requires ...string) error {
 	return kernel.Serve(ctx, servedOne(impl), requires...)
 }
 
+// RegisterOne offers impl as the service two_files.One to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterOne(impl OneServer) { guest.Offer(servedOne(impl)) }
+
 // servedOne returns how the guest serves impl.
-func servedOne(impl OneServer) kernel.Service {
-	return kernel.Service{
+func servedOne(impl OneServer) guest.Service {
+	return guest.Service{
 		Name: OneServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, OneServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, OneServer.Call)},
 		},
 	}
 }

@@ -63,13 +63,17 @@ func ServeTwo(ctx context.Context, impl TwoServer, requires ...string) error {
 	return kernel.Serve(ctx, servedTwo(impl), requires...)
 }
 
+// RegisterTwo offers impl as the service two_files.Two to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterTwo(impl TwoServer) { guest.Offer(servedTwo(impl)) }
+
 // servedTwo returns how the guest serves impl.
-func servedTwo(impl TwoServer) kernel.Service {
-	return kernel.Service{
+func servedTwo(impl TwoServer) guest.Service {
+	return guest.Service{
 		Name: TwoServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, TwoServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, TwoServer.Call)},
 		},
 	}
 }

@@ -65,13 +65,18 @@ func ServeOwned(ctx context.Context, impl OwnedServer, requires ...string) error
 	return kernel.Serve(ctx, servedOwned(impl), requires...)
 }
 
+// RegisterOwned offers impl as the service unknown_options.Owned to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterOwned(impl OwnedServer) { guest.Offer(servedOwned(impl)) }
+
 // servedOwned returns how the guest serves impl.
-func servedOwned(impl OwnedServer) kernel.Service {
-	return kernel.Service{
+func servedOwned(impl OwnedServer) guest.Service {
+	return guest.Service{
 		Name: OwnedServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, OwnedServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, OwnedServer.Call)},
 		},
 	}
 }

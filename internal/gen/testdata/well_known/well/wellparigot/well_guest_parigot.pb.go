@@ -117,16 +117,20 @@ func ServeWell(ctx context.Context, impl WellServer, requires ...string) error {
 	return kernel.Serve(ctx, servedWell(impl), requires...)
 }
 
+// RegisterWell offers impl as the service well_known.Well to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterWell(impl WellServer) { guest.Offer(servedWell(impl)) }
+
 // servedWell returns how the guest serves impl.
-func servedWell(impl WellServer) kernel.Service {
-	return kernel.Service{
+func servedWell(impl WellServer) guest.Service {
+	return guest.Service{
 		Name: WellServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Empty", Handler: kernel.Adapt(impl, WellServer.Empty)},
-			{Name: "Any", Handler: kernel.Adapt(impl, WellServer.Any)},
-			{Name: "Mask", Handler: kernel.Adapt(impl, WellServer.Mask)},
-			{Name: "Wrapper", Handler: kernel.Adapt(impl, WellServer.Wrapper)},
+		Methods: []guest.ServedMethod{
+			{Name: "Empty", Handler: guest.Adapt(impl, WellServer.Empty)},
+			{Name: "Any", Handler: guest.Adapt(impl, WellServer.Any)},
+			{Name: "Mask", Handler: guest.Adapt(impl, WellServer.Mask)},
+			{Name: "Wrapper", Handler: guest.Adapt(impl, WellServer.Wrapper)},
 		},
 	}
 }

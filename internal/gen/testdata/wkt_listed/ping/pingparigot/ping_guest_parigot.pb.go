@@ -81,14 +81,18 @@ func ServePing(ctx context.Context, impl PingServer, requires ...string) error {
 	return kernel.Serve(ctx, servedPing(impl), requires...)
 }
 
+// RegisterPing offers impl as the service wkt_listed.Ping to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterPing(impl PingServer) { guest.Offer(servedPing(impl)) }
+
 // servedPing returns how the guest serves impl.
-func servedPing(impl PingServer) kernel.Service {
-	return kernel.Service{
+func servedPing(impl PingServer) guest.Service {
+	return guest.Service{
 		Name: PingServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Ping", Handler: kernel.Adapt(impl, PingServer.Ping)},
-			{Name: "Wrap", Handler: kernel.Adapt(impl, PingServer.Wrap)},
+		Methods: []guest.ServedMethod{
+			{Name: "Ping", Handler: guest.Adapt(impl, PingServer.Ping)},
+			{Name: "Wrap", Handler: guest.Adapt(impl, PingServer.Wrap)},
 		},
 	}
 }

@@ -89,14 +89,19 @@ func ServeWorker(ctx context.Context, impl WorkerServer, requires ...string) err
 	return kernel.Serve(ctx, servedWorker(impl), requires...)
 }
 
+// RegisterWorker offers impl as the service kerneltest.v1.Worker to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterWorker(impl WorkerServer) { guest.Offer(servedWorker(impl)) }
+
 // servedWorker returns how the guest serves impl.
-func servedWorker(impl WorkerServer) kernel.Service {
-	return kernel.Service{
+func servedWorker(impl WorkerServer) guest.Service {
+	return guest.Service{
 		Name: WorkerServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Do", Handler: kernel.Adapt(impl, WorkerServer.Do)},
-			{Name: "Hurry", Budget: 1 * time.Second, Handler: kernel.Adapt(impl, WorkerServer.Hurry)},
+		Methods: []guest.ServedMethod{
+			{Name: "Do", Handler: guest.Adapt(impl, WorkerServer.Do)},
+			{Name: "Hurry", Budget: 1 * time.Second, Handler: guest.Adapt(impl, WorkerServer.Hurry)},
 		},
 	}
 }
@@ -170,13 +175,18 @@ func ServeRelay(ctx context.Context, impl RelayServer, requires ...string) error
 	return kernel.Serve(ctx, servedRelay(impl), requires...)
 }
 
+// RegisterRelay offers impl as the service kerneltest.v1.Relay to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterRelay(impl RelayServer) { guest.Offer(servedRelay(impl)) }
+
 // servedRelay returns how the guest serves impl.
-func servedRelay(impl RelayServer) kernel.Service {
-	return kernel.Service{
+func servedRelay(impl RelayServer) guest.Service {
+	return guest.Service{
 		Name: RelayServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Do", Handler: kernel.Adapt(impl, RelayServer.Do)},
+		Methods: []guest.ServedMethod{
+			{Name: "Do", Handler: guest.Adapt(impl, RelayServer.Do)},
 		},
 	}
 }

@@ -101,15 +101,19 @@ func ServeQueue(ctx context.Context, impl QueueServer, requires ...string) error
 	return kernel.Serve(ctx, servedQueue(impl), requires...)
 }
 
+// RegisterQueue offers impl as the service queue.v1.Queue to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterQueue(impl QueueServer) { guest.Offer(servedQueue(impl)) }
+
 // servedQueue returns how the guest serves impl.
-func servedQueue(impl QueueServer) kernel.Service {
-	return kernel.Service{
+func servedQueue(impl QueueServer) guest.Service {
+	return guest.Service{
 		Name: QueueServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Send", Budget: 5 * time.Second, Handler: kernel.Adapt(impl, QueueServer.Send)},
-			{Name: "Receive", Handler: kernel.Adapt(impl, QueueServer.Receive)},
-			{Name: "Length", Handler: kernel.Adapt(impl, QueueServer.Length)},
+		Methods: []guest.ServedMethod{
+			{Name: "Send", Budget: 5 * time.Second, Handler: guest.Adapt(impl, QueueServer.Send)},
+			{Name: "Receive", MayBlock: true, Handler: guest.Adapt(impl, QueueServer.Receive)},
+			{Name: "Length", Handler: guest.Adapt(impl, QueueServer.Length)},
 		},
 	}
 }

@@ -65,13 +65,17 @@ func ServeX(ctx context.Context, impl XServer, requires ...string) error {
 	return kernel.Serve(ctx, servedX(impl), requires...)
 }
 
+// RegisterX offers impl as the service two_versions.x.v2.X to the host, which
+// calls it through an instance or a pool of the guest: see [guest.Offer].
+func RegisterX(impl XServer) { guest.Offer(servedX(impl)) }
+
 // servedX returns how the guest serves impl.
-func servedX(impl XServer) kernel.Service {
-	return kernel.Service{
+func servedX(impl XServer) guest.Service {
+	return guest.Service{
 		Name: XServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Call", Handler: kernel.Adapt(impl, XServer.Call)},
+		Methods: []guest.ServedMethod{
+			{Name: "Call", Handler: guest.Adapt(impl, XServer.Call)},
 		},
 	}
 }

@@ -65,13 +65,18 @@ func ServeDeep(ctx context.Context, impl DeepServer, requires ...string) error {
 	return kernel.Serve(ctx, servedDeep(impl), requires...)
 }
 
+// RegisterDeep offers impl as the service acme.team.svc.x.v1.Deep to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterDeep(impl DeepServer) { guest.Offer(servedDeep(impl)) }
+
 // servedDeep returns how the guest serves impl.
-func servedDeep(impl DeepServer) kernel.Service {
-	return kernel.Service{
+func servedDeep(impl DeepServer) guest.Service {
+	return guest.Service{
 		Name: DeepServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Dive", Handler: kernel.Adapt(impl, DeepServer.Dive)},
+		Methods: []guest.ServedMethod{
+			{Name: "Dive", Handler: guest.Adapt(impl, DeepServer.Dive)},
 		},
 	}
 }
