@@ -1,31 +1,14 @@
-//go:build wasip1
-
 package guest
 
 import (
 	"context"
-	"unsafe"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/internal/abi"
 )
 
-//go:wasmimport parigot take
-//go:noescape
-func hostTake(ptr unsafe.Pointer, size uint32) int64
-
-//go:wasmimport parigot header
-//go:noescape
-func hostHeader(ptr unsafe.Pointer, size uint32)
-
-//go:wasmimport parigot await
-//go:noescape
-func hostAwait(timeoutNs int64, ptr unsafe.Pointer, size uint32) int64
-
-//go:wasmimport parigot cancel
-func hostCancel(handle uint32) int64
-
+// host is the host of the guest.
 var host = wire{take: hostTake, header: hostHeader, await: hostAwait, cancel: hostCancel, poll: &descriptor{fd: abi.Completions}}
 
 // Call calls an imported method with req and returns the response, a *T. Generated clients

@@ -3,9 +3,13 @@ package guest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/iansmith/parigot/internal/abi"
 	"github.com/iansmith/parigot/internal/serve"
 )
 
@@ -40,6 +44,38 @@ func Adapt[I, Q, R any, Req interface {
 // engine: nothing that a caller sends can change it. It is the zero value for a call of the
 // host, and for a context that belongs to no call.
 func CallerFromContext(ctx context.Context) Caller { return serve.CallerOf(ctx) }
+
+// served is what the guest serves to its host, or nil. The exports are in all guests: only
+// those that offer something refer to what serves it.
+var served exports
+
+type exports interface {
+	offers() uint64
+	serve(call, method, header, size uint32, timeout time.Duration) uint64
+	run(cancel uint32, timeout time.Duration) uint64
+}
+
+// Offer offers a service to the host: from then on the host may call its methods, with a
+// typed client on the instance or on a pool. Generated functions Register… call it. A guest
+// offers its services in its functions init, before the host asks for them. Offering what
+// cannot be offered, a nil implementation or a method twice, ends the guest with the exit
+// code 2.
+//
+// The host makes one call at a time, and the guest's other goroutines run only while the call
+// waits. A method that may block has a goroutine for each of its calls, and other calls come
+// meanwhile.
+func Offer(s Service) {
+	v, ok := served.(*server)
+	if !ok {
+		v = &server{request: hostRequest, log: os.Stderr, poll: &descriptor{fd: abi.Wanted}}
+		v.elapsed = func() time.Duration { return v.allowed - time.Duration(hostTimeLeft()) }
+		served = v
+	}
+	if err := v.offer(s); err != nil {
+		_, _ = fmt.Fprintf(os.Stderr, "parigot: offer %s: %v\n", s.Name, err)
+		os.Exit(2) //nolint:forbidigo // it is for functions init, which have nobody to return an error to
+	}
+}
 
 // check returns what is wrong with a service.
 func check(s Service) error {

@@ -1,5 +1,3 @@
-//go:build wasip1
-
 package guest
 
 // Ended returns how many pending calls have ended, for [AwaitEnd].

@@ -1,5 +1,3 @@
-//go:build wasip1
-
 package kernel
 
 import (
@@ -10,26 +8,25 @@ import (
 	"os"
 	"sync"
 
-	parigot "github.com/iansmith/parigot/pluginsdk/guest"
+	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
-	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
 )
 
 // The one runtime of the guest. It is made by its first use, and nothing refers to it
 // before: a guest that neither serves nor locates must not import the kernel, which
 // its host may not have.
 var (
-	once  sync.Once
-	guest *runtime
+	once    sync.Once
+	running *runtime
 )
 
 func self() *runtime {
 	once.Do(func() {
-		calling := callStats{ended: parigot.Ended, awaitEnd: parigot.AwaitEnd, goroutines: parigot.Goroutines}
-		guest = newRuntime(syscallpbparigot.NewSyscallClient(), calling, os.Stderr)
+		calling := callStats{ended: guest.Ended, awaitEnd: guest.AwaitEnd, goroutines: guest.Goroutines}
+		running = newRuntime(hostKernel(), calling, os.Stderr)
 	})
-	return guest
+	return running
 }
 
 // Serve serves s to the other guests of the engine: it registers, binds and exports
@@ -55,7 +52,7 @@ func self() *runtime {
 // A handler that panics, or returns an error without a code, is INTERNAL for its caller,
 // with an incident id; the guest's standard error has what happened under that id, and the
 // guest goes on.
-func Serve(ctx context.Context, s parigot.Service, requires ...string) error {
+func Serve(ctx context.Context, s guest.Service, requires ...string) error {
 	return self().serve(ctx, s, requires)
 }
 
