@@ -19,3 +19,14 @@ func (p *Pool) Settle(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Settled reports whether nobody is telling the guest that a call was cancelled: that one
+// leaves the gate, or the instance is useless, when it is done.
+func (i *Instance) Settled() bool {
+	if i.useless.Load() {
+		return true
+	}
+	_ = i.gate.force(context.Background())
+	defer i.gate.leave(false)
+	return i.life.Err() == nil
+}

@@ -164,7 +164,7 @@ func (i *Instance) ending() error {
 
 // fail makes the instance useless, for a reason. The caller has passed the gate.
 func (i *Instance) fail(err error) {
-	i.breakWith(status.Wrap(status.Aborted, err, "the instance ended in an earlier call"))
+	i.breakWith(status.Wrap(status.Aborted, err, "the instance has ended"))
 	i.cancelCalls()
 }
 
