@@ -101,6 +101,13 @@ type message struct {
 	codec *codec.Codec
 }
 
+func (o *Outcome) request(m proto.Message) message {
+	if o.Requests != nil {
+		return message{m, o.Requests}
+	}
+	return messageOf(m)
+}
+
 func messageOf(m proto.Message) message { return message{Message: m, codec: codec.Of(m)} }
 
 // strayLimits are the limits of calls that no engine makes: those of local

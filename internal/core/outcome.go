@@ -17,6 +17,8 @@ import (
 type Outcome struct {
 	// Method is the method that is called. It is set before the call.
 	Method *Method
+	// Requests decodes the method's requests; nil: it is found by their type.
+	Requests *codec.Codec
 	// Recycle is called when the call is over and nobody has its context any more, so that
 	// its messages may serve the next one; nil: they are not used again. size is that of
 	// the encoded request, in bytes.
@@ -51,6 +53,9 @@ func (o *Outcome) Succeed(response proto.Message, c *codec.Codec) int32 {
 	o.response, o.codec = response, c
 	return 0
 }
+
+// Response returns what the server has returned; nil: nothing yet, or no response.
+func (o *Outcome) Response() proto.Message { return o.response }
 
 // Fail keeps the error that the server returned, as its caller will see it, and returns its
 // code. ctx is the one that the server got.

@@ -15,7 +15,7 @@ import (
 func Stack[T, U proto.Message](ctx context.Context, name string, m api.Module, stack []uint64, fn func(context.Context, T, U) int32, t T, u U) {
 	o, holds := outcomeOf(u, name)
 	x := newExchange(ctx, o, stackEnds(m, stack))
-	w := work{request: messageOf(t)}
+	w := work{request: o.request(t)}
 	if !holds {
 		w.response = messageOf(u)
 	}
@@ -32,7 +32,7 @@ func Stack[T, U proto.Message](ctx context.Context, name string, m api.Module, s
 func Bytes[T, U proto.Message](ctx context.Context, request, room []byte, fn func(context.Context, T, U) int32, t T, u U) (code int32, body []byte) {
 	o, holds := outcomeOf(u, NameOf(ctx))
 	x := newExchange(ctx, o, bufferEnds(request, room))
-	w := work{request: messageOf(t)}
+	w := work{request: o.request(t)}
 	if !holds {
 		w.response = messageOf(u)
 	}
@@ -99,7 +99,7 @@ func (x *exchange) serve(ctx context.Context, w *work, run func(context.Context)
 		x.recycle()
 		return result
 	}
-	x.inst.Running.Begin(&x.ctx.name, start)
+	x.inst.Running.Begin(&x.Method.FullName, start)
 	code := w.do(x, run)
 	x.inst.Running.End()
 	x.finish(start)

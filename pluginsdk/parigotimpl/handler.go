@@ -56,7 +56,7 @@ func (u *unary[S, F, Q, P, Req, Resp]) Bind(impl any, m *core.Method, into bool)
 			return nil, fmt.Errorf("pluginsdk.Into needs a %v, and %T has not all of its methods", reflect.TypeFor[F](), impl)
 		}
 		h.Serve = func(ctx context.Context, req Req, r *Response[Resp]) int32 {
-			resp := r.empty()
+			resp := r.fresh()
 			return h.finish(ctx, r, resp, u.into(f, ctx, req, resp))
 		}
 		return h, nil
@@ -103,7 +103,9 @@ func (h *Handler[Req, Resp]) Bytes(ctx context.Context, request, room []byte) (c
 // same ones for all of its calls, which ctx tells apart.
 func (h *Handler[Req, Resp]) Messages(ctx context.Context) (Req, *Response[Resp]) {
 	if !h.method.Borrow {
-		return h.newRequest(), &Response[Resp]{outcome: core.Outcome{Method: h.method}, fresh: h.newResponse}
+		r := new(Response[Resp])
+		r.outcome.Method, r.outcome.Requests, r.fresh = h.method, h.requests, h.newResponse
+		return h.newRequest(), r
 	}
 	inst := instance.FromContext(ctx)
 	if inst == nil {
@@ -124,24 +126,31 @@ func (h *Handler[Req, Resp]) finish(ctx context.Context, r *Response[Resp], resp
 	if err != nil {
 		return r.outcome.Fail(ctx, err)
 	}
-	r.returned = resp
 	return r.outcome.Succeed(resp, h.responses)
 }
 
 // frame is what one instance uses for all calls of a method.
 type frame[Req, Resp proto.Message] struct {
-	busy bool // also when it is not to be used again
-	req  Req
-	resp Response[Resp]
+	busy     bool // also when it is not to be used again
+	req      Req
+	resp     Response[Resp]
+	response Resp // for those that fill a response; made by the first call
+	made     bool // response is there
 }
 
 func (h *Handler[Req, Resp]) newFrame() *frame[Req, Resp] {
 	f := &frame[Req, Resp]{req: h.newRequest()}
-	f.resp.outcome.Method = h.method
-	f.resp.fresh = h.newResponse
-	f.resp.keeps = true
+	f.resp.outcome.Method, f.resp.outcome.Requests = h.method, h.requests
+	f.resp.fresh = func() Resp {
+		if !f.made {
+			f.response, f.made = h.newResponse(), true
+		}
+		return f.response
+	}
 	f.resp.outcome.Recycle = func(size uint32) {
-		f.resp.recycle(h.responses)
+		if f.made {
+			h.responses.Reset(f.response)
+		}
 		if size <= keepRoom || h.room.AtMost(keepRoom, f.req) {
 			h.requests.Recycle(f.req)
 		} else {
@@ -155,36 +164,15 @@ func (h *Handler[Req, Resp]) newFrame() *frame[Req, Resp] {
 // Response stands for the response of one call, which is there once the implementation has
 // returned it: before that, and if it returned nil, it is an empty message.
 type Response[Resp proto.Message] struct {
-	outcome  core.Outcome
-	returned Resp // nil: none yet
-	fresh    func() Resp
-	keeps    bool // kept is used for all calls
-	kept     Resp // for those that fill a response; made by the first if hasKept is false
-	hasKept  bool
+	outcome core.Outcome
+	fresh   func() Resp // returns a message to fill
 }
 
 // Outcome implements [core.Holder].
 func (r *Response[Resp]) Outcome() *core.Outcome { return &r.outcome }
 
 // ProtoReflect implements [proto.Message].
-func (r *Response[Resp]) ProtoReflect() protoreflect.Message { return r.returned.ProtoReflect() }
-
-// empty returns a message to fill.
-func (r *Response[Resp]) empty() Resp {
-	if !r.keeps {
-		return r.fresh()
-	}
-	if !r.hasKept {
-		r.kept, r.hasKept = r.fresh(), true
-	}
-	return r.kept
-}
-
-// recycle prepares the response for the next call.
-func (r *Response[Resp]) recycle(c *codec.Codec) {
-	var none Resp
-	r.returned = none
-	if r.hasKept {
-		c.Reset(r.kept)
-	}
+func (r *Response[Resp]) ProtoReflect() protoreflect.Message {
+	returned, _ := r.outcome.Response().(Resp)
+	return returned.ProtoReflect()
 }
