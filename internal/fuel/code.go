@@ -254,6 +254,11 @@ func (f *function) instruction(r *wasm.Reader, op byte) {
 	case opRefFunc:
 		f.call(r)
 		f.shift(op)
+	case opLocalGet, opLocalSet, opLocalTee: // the scratch variable is no other's
+		if l := r.U32(); uint64(l) >= f.scratch {
+			r.Fail("there is no local variable %d", l)
+		}
+		f.shift(op)
 	case opGlobalGet, opGlobalSet:
 		if g := r.U32(); g >= f.globals {
 			r.Fail("there is no global %d", g)
