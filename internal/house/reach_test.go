@@ -77,9 +77,6 @@ func TestNoHelperInProduction(t *testing.T) {
 		}
 		for _, folder := range r.folders {
 			for _, imported := range code[folder] {
-				if folder == "pluginsdk/process" && strings.HasSuffix(imported, "/wazerotest") {
-					continue // until a call from a process' socket needs no memory of a guest
-				}
 				for _, helper := range helpers {
 					require.False(t, imported == helper || strings.HasPrefix(imported, helper+"/"), "%s imports %s, which is for tests", folder, imported)
 				}
