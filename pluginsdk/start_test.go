@@ -3,7 +3,6 @@ package pluginsdk_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,16 +14,9 @@ import (
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/parigotimpl"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
-
-func newHost(t *testing.T) *eng.Host {
-	t.Helper()
-	h, err := eng.New(t.Context(), eng.WithLogger(slog.New(slog.DiscardHandler)))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, h.Close(context.Background())) })
-	return h
-}
 
 func register(ctx context.Context, e eng.Engine, impl any) error {
 	call := coretest.Unary(core.Method{Name: "Call"}, func(context.Context, *wrapperspb.StringValue, *wrapperspb.StringValue) error { return nil })
@@ -54,7 +46,7 @@ func TestStart(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHost(t)
+			h := plugintest.Host(t)
 			err := pluginsdk.Start(t.Context(), h, tt.plugin)
 			if tt.want == "" {
 				require.NoError(t, err)
@@ -68,7 +60,7 @@ func TestStart(t *testing.T) {
 
 func TestStartDoesNotInheritFailures(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
+	h := plugintest.Host(t)
 	require.Error(t, h.Register(t.Context(), eng.HostModule{}))
 	require.NoError(t, pluginsdk.Start(t.Context(), h, pluginsdk.InitAll()))
 }
@@ -76,7 +68,7 @@ func TestStartDoesNotInheritFailures(t *testing.T) {
 func TestReadConfig(t *testing.T) {
 	t.Parallel()
 	read := func(into *wrapperspb.StringValue, opts ...pluginsdk.StartOption) error {
-		return pluginsdk.Start(t.Context(), newHost(t), pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool {
+		return pluginsdk.Start(t.Context(), plugintest.Host(t), pluginsdk.InitFunc(func(ctx context.Context, e eng.Engine) bool {
 			if err := pluginsdk.ReadConfig(ctx, into); err != nil {
 				return pluginsdk.InitError(e, err)
 			}
@@ -104,13 +96,13 @@ func TestWithDispatcher(t *testing.T) {
 		})
 	}
 	var got pluginsdk.Dispatcher
-	require.ErrorContains(t, pluginsdk.Start(t.Context(), newHost(t), works(false), pluginsdk.WithDispatcher(&got)), "no")
+	require.ErrorContains(t, pluginsdk.Start(t.Context(), plugintest.Host(t), works(false), pluginsdk.WithDispatcher(&got)), "no")
 	require.Nil(t, got)
-	err := pluginsdk.Start(t.Context(), newHost(t), pluginsdk.InitAll(), pluginsdk.WithDispatcher(&got))
+	err := pluginsdk.Start(t.Context(), plugintest.Host(t), pluginsdk.InitAll(), pluginsdk.WithDispatcher(&got))
 	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
 	require.Nil(t, got)
-	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), works(true), pluginsdk.WithDispatcher(nil)))
-	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), works(true), pluginsdk.WithDispatcher(&got)))
+	require.NoError(t, pluginsdk.Start(t.Context(), plugintest.Host(t), works(true), pluginsdk.WithDispatcher(nil)))
+	require.NoError(t, pluginsdk.Start(t.Context(), plugintest.Host(t), works(true), pluginsdk.WithDispatcher(&got)))
 	require.Equal(t, testDispatcher{}, got)
 	require.NotPanics(t, func() { pluginsdk.OfferDispatcher(t.Context(), got) }, "nobody asks")
 }
@@ -160,12 +152,12 @@ func TestWithDrainer(t *testing.T) {
 		return true
 	})
 	var got pluginsdk.Drainer
-	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), pluginsdk.InitAll(), pluginsdk.WithDrainer(&got)))
+	require.NoError(t, pluginsdk.Start(t.Context(), plugintest.Host(t), pluginsdk.InitAll(), pluginsdk.WithDrainer(&got)))
 	require.Nil(t, got)
-	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), offers))
-	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), offers, pluginsdk.WithDrainer(nil)))
-	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), offers, pluginsdk.WithDrainer(&got)))
+	require.NoError(t, pluginsdk.Start(t.Context(), plugintest.Host(t), offers))
+	require.NoError(t, pluginsdk.Start(t.Context(), plugintest.Host(t), offers, pluginsdk.WithDrainer(nil)))
+	require.NoError(t, pluginsdk.Start(t.Context(), plugintest.Host(t), offers, pluginsdk.WithDrainer(&got)))
 	require.Equal(t, drainer{}, got)
-	require.NoError(t, pluginsdk.Start(t.Context(), newHost(t), pluginsdk.InitAll(), pluginsdk.WithDrainer(&got)))
+	require.NoError(t, pluginsdk.Start(t.Context(), plugintest.Host(t), pluginsdk.InitAll(), pluginsdk.WithDrainer(&got)))
 	require.Equal(t, drainer{}, got)
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/iansmith/parigot/examples/queue"
 	queuev1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	"github.com/iansmith/parigot/examples/syscall"
-	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/process"
 )
 
@@ -98,18 +98,15 @@ func TestProcess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			host, err := eng.New(t.Context(), eng.WithCacheDir(guesttest.CacheDir(t)), eng.WithCallBudget(time.Minute))
-			require.NoError(t, err)
+			host := plugintest.Engine(t, eng.WithCallBudget(time.Minute))
 			path, env := program(t, name)
 			require.NoError(t, pluginsdk.Start(t.Context(), host, process.Plugin(path, env), pluginsdk.WithConfig(tt.config)))
-			guest, err := host.Compile(t.Context(), name, guesttest.Build(t, "../../examples/"+name+"/guest"))
-			require.NoError(t, err)
+			guest := plugintest.Guest(t, host, "../../examples/"+name+"/guest")
 			var out bytes.Buffer
 			code, err := guest.Run(t.Context(), eng.WithArgs(tt.args...), eng.WithStdout(&out), eng.WithStderr(&out))
 			require.NoError(t, err, out.String())
 			require.Zero(t, code, out.String())
 			require.Contains(t, out.String(), tt.want)
-			require.NoError(t, host.Close(t.Context()))
 		})
 	}
 }

@@ -3,12 +3,10 @@
 package syscall_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,21 +44,9 @@ func runAll(ctx context.Context, host *eng.Host, guests map[string][]byte, stdou
 	return all.Wait()
 }
 
-// output is a writer for several guests.
-type output struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.Buffer.Write(p)
-}
-
 func TestHostRunsGuests(t *testing.T) {
 	t.Parallel()
-	var out output
+	var out plugintest.Output
 	require.NoError(t, runAll(t.Context(), plugintest.Host(t), map[string][]byte{
 		"greeting": guesttest.Build(t, "guest/greeting"), "hello": guesttest.Build(t, "guest/hello"),
 	}, &out))

@@ -133,7 +133,7 @@ func TestArgumentsThatCannotBe(t *testing.T) {
 
 func TestManyInstancesOfOneCompilation(t *testing.T) {
 	t.Parallel()
-	var log lockedBuffer
+	var log plugintest.Output
 	h := newHost(t, eng.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 	var exited atomic.Int32
 	callers := sync.Map{}
@@ -160,23 +160,6 @@ func TestManyInstancesOfOneCompilation(t *testing.T) {
 	distinct := 0
 	callers.Range(func(any, any) bool { distinct++; return true })
 	require.Equal(t, 8, distinct, "each instance is a caller of its own")
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func TestTrustedAndOtherGuestsLiveInOneEngine(t *testing.T) {

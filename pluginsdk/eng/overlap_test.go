@@ -16,6 +16,7 @@ import (
 
 	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -53,7 +54,7 @@ func TestGuestThatNeverRests(t *testing.T) {
 
 func TestOutcomesOfPendingCalls(t *testing.T) {
 	t.Parallel()
-	var log lockedBuffer
+	var log plugintest.Output
 	b := setupOverlap(t, eng.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), eng.WithCallBudget(time.Millisecond))
 	got := b.run("outcomes")
 	incidents := regexp.MustCompile("i-[0-9a-f]{32}").FindAllString(got, -1)

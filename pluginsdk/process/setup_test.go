@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +30,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotimpl"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -207,26 +207,9 @@ func (s *state) do(ctx context.Context, req, resp text) error {
 type host struct {
 	t      testing.TB
 	engine *engine
-	log    *lockedBuffer
+	log    *plugintest.Output
 	byName map[string]eng.Function
 	v      *supervisor
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func self(tb testing.TB) string {
@@ -236,7 +219,7 @@ func self(tb testing.TB) string {
 }
 
 func newHost(tb testing.TB) *host {
-	log := new(lockedBuffer)
+	log := new(plugintest.Output)
 	return &host{t: tb, engine: &engine{logger: slog.New(slog.NewTextHandler(log, nil))}, log: log}
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/iansmith/parigot/internal/gen/testdata/not_regenerated/kv"
 	"github.com/iansmith/parigot/internal/gen/testdata/not_regenerated/kv/kvparigot"
 	"github.com/iansmith/parigot/internal/gen/testdata/not_regenerated/kv_impl"
-	"github.com/iansmith/parigot/internal/guesttest"
 	"github.com/iansmith/parigot/pluginsdk/eng"
+	"github.com/iansmith/parigot/pluginsdk/plugintest"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -43,12 +43,9 @@ func TestNotRegenerated(t *testing.T) {
 	t.Parallel()
 	require.NoFileExists(t, "../testdata/not_regenerated/params", "this directory must not be generated")
 	ctx := t.Context()
-	host, err := eng.New(ctx, eng.WithCacheDir(guesttest.CacheDir(t)))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, host.Close(ctx)) }()
+	host := plugintest.Engine(t)
 	require.NoError(t, kvparigot.RegisterStore(ctx, host, &store{values: map[string]string{}}))
-	guest, err := host.Compile(ctx, "old", guesttest.Build(t, "../testdata/not_regenerated/guest"))
-	require.NoError(t, err)
+	guest := plugintest.Guest(t, host, "../testdata/not_regenerated/guest")
 	var out bytes.Buffer
 	code, err := guest.Run(ctx, eng.WithStdout(&out), eng.WithStderr(&out))
 	require.NoError(t, err, out.String())
@@ -67,9 +64,7 @@ func TestNotRegeneratedOnTheHost(t *testing.T) {
 	_, err = client.Clear(ctx, &kv.ClearRequest{}) //nolint:staticcheck // deprecated methods work too
 	require.ErrorIs(t, err, status.Of(status.Unimplemented))
 
-	host, err := eng.New(ctx)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, host.Close(ctx)) }()
+	host := plugintest.Engine(t)
 	require.True(t, kv_impl.ParigotInitialize.Init(ctx, host), "%v", host.Failures())
 	require.EqualValues(t, kvparigot.StoreServiceName, kvparigot.Store_ServiceDesc.Descriptor().FullName())
 }
