@@ -24,7 +24,9 @@ GUEST_PACKAGES := ./pluginsdk/guest/... ./pluginsdk/future ./pluginsdk/status ./
 	./pluginsdk/parigotpb/... ./pluginsdk/syscallpb/... \
 	./pluginsdk/eng/testdata/guest ./pluginsdk/eng/testdata/overlap ./pluginsdk/eng/testdata/overlaplib \
 	./pluginsdk/eng/testdata/reactor ./internal/fuel/testdata/work \
-	./examples/file/gen/... ./examples/file/guest ./examples/queue/gen/... ./examples/queue/guest \
+	./pluginsdk/eng/testdata/server ./internal/serve \
+	./examples/file/gen/... ./examples/file/guest ./examples/filter/gen/... ./examples/filter/guest/... \
+	./examples/queue/gen/... ./examples/queue/guest \
 	./examples/syscall/gen/... ./examples/syscall/guest/... ./examples/syscall/testdata/gen/... \
 	./examples/syscall/testdata/testguest ./examples/syscall/testdata/servingguest ./examples/syscall/testdata/locatingguest ./examples/syscall/testdata/node \
 	./runner/testdata/guest
@@ -114,6 +116,7 @@ vet: ## Vet and build for the host and for wasip1
 	@go vet ./...
 	@$(WASIP1) go vet $(GUEST_PACKAGES)
 	@$(WASIP1) go build -o /dev/null ./examples/file/guest ./examples/queue/guest ./examples/syscall/guest/...
+	@for g in ./examples/filter/guest/*; do $(WASIP1) go build -buildmode=c-shared -o /dev/null $$g || exit 1; done
 
 # The packages that take longest come first, so that none of them is left alone at the end.
 LONGEST := ./internal/walk ./runner ./internal/gen/calltest ./pluginsdk/eng ./examples/queue

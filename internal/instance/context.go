@@ -14,6 +14,9 @@ import (
 type Context struct {
 	context.Context // of who enters the instance
 
+	// Shared says that the instance lets others enter while it waits.
+	Shared bool
+
 	state    *State
 	life     context.Context
 	deadline time.Time // zero: none but that of who enters
@@ -47,6 +50,23 @@ func (c *Context) Stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stop()
+}
+
+type runKey struct{}
+
+// Waits reports whether ctx belongs to a call in which the instance of s is, so that nobody
+// can enter it before the caller returns. Instances that call each other are seen, too.
+func (s *State) Waits(ctx context.Context) bool {
+	for {
+		c, ok := ctx.Value(runKey{}).(*Context)
+		switch {
+		case !ok:
+			return false
+		case c.state == s && !c.over.Load() && (!c.Shared || s.Running.InCall()):
+			return true
+		}
+		ctx = c.Context
+	}
 }
 
 // Ended returns why the call that entered the instance has ended: its context or its
@@ -113,8 +133,11 @@ func (c *Context) Err() error {
 // Value implements [context.Context]. It hands on to the timed context once there is one, so
 // that contexts made from this one find it there and need no goroutine of their own.
 func (c *Context) Value(key any) any {
-	if key == (contextKey{}) {
+	switch key {
+	case contextKey{}:
 		return c.state
+	case runKey{}:
+		return c
 	}
 	if c.watched.Load() {
 		return c.made().Value(key)

@@ -24,6 +24,7 @@ func (i *Instance) start(c *servedCall, number uint32) error {
 		return err
 	}
 	run := i.begin(context.WithoutCancel(c.run.Context), time.Time{})
+	run.Shared = true
 	place, err := i.send(run, c, number)
 	i.stop(run)
 	switch {
@@ -163,6 +164,7 @@ func (i *Instance) letRun(c *servedCall) {
 // not 0.
 func (i *Instance) resume(cancelled uint32, limit time.Duration) {
 	run := i.begin(context.Background(), time.Time{})
+	run.Shared = true
 	defer i.stop(run)
 	s := &i.server
 	s.stack[0], s.stack[1] = uint64(cancelled), uint64(limit)

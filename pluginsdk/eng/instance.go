@@ -183,7 +183,7 @@ func (i *Instance) usable() bool { return !i.useless.Load() && !i.server.left() 
 
 // pass waits until the instance is free, or for the end of until. ctx is that of the call.
 func (i *Instance) pass(ctx, until context.Context) error {
-	if instance.FromContext(ctx) == i.state && i.state.Running.InCall() {
+	if i.state.Waits(ctx) {
 		return status.Error(status.FailedPrecondition, "the instance is making the call that this one belongs to, and would wait for itself")
 	}
 	return canonical(i.gate.enter(until))

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero/api"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/guesttest"
+	"github.com/iansmith/parigot/internal/wasm/wasmtest"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/plugintest"
@@ -347,4 +349,54 @@ func TestCloseEndsCallsThatGoOn(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, resp.Seq, "a new instance")
 	require.NoError(t, p.Close(t.Context()))
+}
+
+// TestTooManyCallsGoOn: a call more than may go on is refused, and those that there are end.
+func TestTooManyCallsGoOn(t *testing.T) {
+	t.Parallel()
+	i, err := serverGuest(t, eng.WithMaxPending(2)).Instantiate(t.Context())
+	require.NoError(t, err)
+	results := make(chan error, 3)
+	for range 3 {
+		go func() {
+			_, err := wait(t.Context(), i, "gate")
+			results <- err
+		}()
+	}
+	require.ErrorIs(t, <-results, status.Of(status.ResourceExhausted))
+	for n := range 2 {
+		_, err := send(t.Context(), i, slow(sendMethod), fmt.Sprint("open ", n))
+		require.NoError(t, err)
+	}
+	require.NoError(t, <-results)
+	require.NoError(t, <-results)
+}
+
+// TestInvokeFromWithin: a plugin that a guest calls cannot call the same instance, and need not
+// wait to learn it.
+func TestInvokeFromWithin(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	var i *eng.Instance
+	failed := make(chan error, 1)
+	require.NoError(t, h.Register(t.Context(), eng.HostModule{Name: "back", Functions: []eng.Function{{
+		Name: "Back", Call: func(ctx context.Context, _ api.Module, stack []uint64) {
+			core := sendMethod
+			failed <- i.Invoke(ctx, &core, new(echov1.SendRequest), new(echov1.SendResponse))
+			stack[0] = 0
+		},
+	}}}))
+	var m wasmtest.Module
+	back := m.Import("back", "Back", wasmtest.I32+wasmtest.I32+wasmtest.I32+wasmtest.I32, wasmtest.I64)
+	m.Memory(1, 1)
+	m.Export("_initialize", m.Func("", "", "", ""))
+	zero := wasmtest.Const(0)
+	m.Export("call", m.Func("", wasmtest.I64, "", zero+zero+zero+zero+wasmtest.Call(back)))
+	g, err := h.Compile(t.Context(), "back", m.Bytes())
+	require.NoError(t, err)
+	i, err = g.Instantiate(t.Context())
+	require.NoError(t, err)
+	_, err = i.Call(t.Context(), "call")
+	require.NoError(t, err)
+	require.ErrorIs(t, <-failed, status.Of(status.FailedPrecondition))
 }
