@@ -3,8 +3,13 @@ package eng_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,5 +67,45 @@ func BenchmarkHostCall(b *testing.B) {
 			})
 		}
 		require.NoError(b, h.Close(ctx))
+	}
+}
+
+// BenchmarkPool has many callers share a pool. A call that waits for long is the price of a
+// pool that lets some overtake others: "worst-ms" is the longest call, "p99-µs" what 99 of 100
+// calls take at most.
+func BenchmarkPool(b *testing.B) {
+	ctx := context.Background()
+	h, err := eng.New(ctx, eng.WithCacheDir(guesttest.CacheDir(b)), eng.WithCallBudget(-1))
+	require.NoError(b, err)
+	defer func() { require.NoError(b, h.Close(ctx)) }()
+	g, err := h.Compile(ctx, "server", guesttest.Build(b, "testdata/server", "-buildmode=c-shared"))
+	require.NoError(b, err)
+	p, err := g.NewPool(ctx, 4, 4)
+	require.NoError(b, err)
+	for _, callers := range []int{1, 8, 100} {
+		b.Run(strconv.Itoa(callers), func(b *testing.B) {
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			took := make([][]time.Duration, callers)
+			var group sync.WaitGroup
+			for n := range callers {
+				group.Go(func() {
+					req := &echov1.SendRequest{Queue: "orders", Payload: make([]byte, 16)}
+					for left.Add(-1) >= 0 {
+						start := time.Now()
+						if err := p.Invoke(ctx, &pingMethod, req, new(echov1.SendResponse)); err != nil {
+							b.Error(err)
+							return
+						}
+						took[n] = append(took[n], time.Since(start))
+					}
+				})
+			}
+			group.Wait()
+			all := slices.Concat(took...)
+			slices.Sort(all)
+			b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
+			b.ReportMetric(float64(all[len(all)-1].Microseconds())/1000, "worst-ms")
+		})
 	}
 }
