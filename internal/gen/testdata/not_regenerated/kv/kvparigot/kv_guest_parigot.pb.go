@@ -106,14 +106,14 @@ func ServeStore(ctx context.Context, impl StoreServer, requires ...string) error
 }
 
 // servedStore returns how the guest serves impl.
-func servedStore(impl StoreServer) kernel.Service {
-	return kernel.Service{
+func servedStore(impl StoreServer) guest.Service {
+	return guest.Service{
 		Name: StoreServiceName,
 		Impl: impl,
-		Methods: []kernel.Method{
-			{Name: "Get", Handler: kernel.Adapt(impl, StoreServer.Get)},
-			{Name: "Put", Budget: 30 * time.Second, Handler: kernel.Adapt(impl, StoreServer.Put)},
-			{Name: "Clear", Handler: kernel.Adapt(impl, StoreServer.Clear)},
+		Methods: []guest.ServedMethod{
+			{Name: "Get", Handler: guest.Adapt(impl, StoreServer.Get)},
+			{Name: "Put", Budget: 30 * time.Second, Handler: guest.Adapt(impl, StoreServer.Put)},
+			{Name: "Clear", Handler: guest.Adapt(impl, StoreServer.Clear)},
 		},
 	}
 }
