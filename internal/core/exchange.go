@@ -127,7 +127,7 @@ func stateOf(ctx context.Context) *instance.State {
 // open takes the request of the call and gives the call its deadline. When it is
 // false, the call is over: with s, or with no status when there is no place for one.
 func (x *exchange) open(ctx context.Context, w *work) (start time.Time, s *status.Status, ok bool) {
-	x.ctx.Context, x.ctx.name = ctx, x.name
+	x.ctx.Context, x.ctx.name = ctx, x.name //nolint:fatcontext // of this call alone, whose context is used again
 	x.inst.Unpark()
 	header := x.inst.TakeHeader()
 	if _, ok := x.into(); !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,7 +38,7 @@ func (b *bench) answered(n uint32) string {
 func TestInterceptors(t *testing.T) {
 	t.Parallel()
 	for _, mayBlock := range []bool{false, true} {
-		t.Run(fmt.Sprint(mayBlock), func(t *testing.T) {
+		t.Run(strconv.FormatBool(mayBlock), func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			b.mayBlock = mayBlock

@@ -97,7 +97,7 @@ func (c *Call) Cancel() {
 func (c *Call) Deadline() (time.Time, bool) {
 	parent, ok := c.Context.Deadline()
 	limit := c.end()
-	if end := epoch.Add(limit); limit != 0 && !(ok && parent.Before(end)) {
+	if end := epoch.Add(limit); limit != 0 && (!ok || !parent.Before(end)) {
 		return end, true
 	}
 	return parent, ok

@@ -18,9 +18,9 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	edition "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed" //nolint:depguard // messages of another kind
-	"github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"          //nolint:depguard // messages of another kind
-	old "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"         //nolint:depguard // messages of another kind
+	edition "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
+	"github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	old "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb/processpb"
 	"github.com/iansmith/parigot/pluginsdk/status"

@@ -154,16 +154,16 @@ func (p *Pool) replace(i *Instance) {
 	defer p.gate.leave(false)
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	log := p.guest.host.config.logger
+	logger := p.guest.host.config.logger
 	if err := i.Close(ctx); err != nil {
-		log.WarnContext(ctx, "an instance did not close cleanly", "guest", p.guest.name, "err", err)
+		logger.WarnContext(ctx, "an instance did not close cleanly", "guest", p.guest.name, "err", err)
 	}
 	p.mu.Lock()
 	p.live--
 	p.mu.Unlock()
 	fresh, err := p.startBelow(ctx, p.warm)
 	if err != nil {
-		log.WarnContext(ctx, "a pool has an instance less than it should", "guest", p.guest.name, "err", err)
+		logger.WarnContext(ctx, "a pool has an instance less than it should", "guest", p.guest.name, "err", err)
 	}
 	if fresh != nil {
 		p.mu.Lock()

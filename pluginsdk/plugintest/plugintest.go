@@ -36,12 +36,12 @@ import (
 // Host returns an engine on which the plugins are started, in their order. Give a plugin its
 // configuration by [With]. Host is [Engine] without options, and [pluginsdk.Start] for each
 // plugin: nil, or a plugin that cannot start, ends the test.
-func Host(t testing.TB, plugins ...pluginsdk.ParigotInit) *eng.Host {
-	t.Helper()
-	h := Engine(t)
+func Host(tb testing.TB, plugins ...pluginsdk.ParigotInit) *eng.Host {
+	tb.Helper()
+	h := Engine(tb)
 	for _, p := range plugins {
-		if err := pluginsdk.Start(t.Context(), h, p); err != nil {
-			t.Fatalf("plugintest.Host: %v", err)
+		if err := pluginsdk.Start(tb.Context(), h, p); err != nil {
+			tb.Fatalf("plugintest.Host: %v", err)
 		}
 	}
 	return h
@@ -60,21 +60,21 @@ func With(plugin pluginsdk.ParigotInit, opts ...pluginsdk.StartOption) pluginsdk
 // Engine returns an engine without plugins. It logs to the test, keeps compiled guests for
 // later tests, and closes with the test, which fails if that fails. opts come after these
 // settings and may change them.
-func Engine(t testing.TB, opts ...eng.Option) *eng.Host {
-	t.Helper()
-	log := &testLog{to: t.Output()}
-	h, err := eng.New(t.Context(), append([]eng.Option{
-		eng.WithCacheDir(guesttest.CacheDir(t)),
-		eng.WithLogger(slog.New(slog.NewTextHandler(log, nil))),
+func Engine(tb testing.TB, opts ...eng.Option) *eng.Host {
+	tb.Helper()
+	out := &testLog{to: tb.Output()}
+	h, err := eng.New(tb.Context(), append([]eng.Option{
+		eng.WithCacheDir(guesttest.CacheDir(tb)),
+		eng.WithLogger(slog.New(slog.NewTextHandler(out, nil))),
 	}, opts...)...)
 	if err != nil {
-		t.Fatalf("plugintest.Engine: %v", err)
+		tb.Fatalf("plugintest.Engine: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := h.Close(context.Background()); err != nil {
-			t.Errorf("close the engine: %v", err)
+			tb.Errorf("close the engine: %v", err)
 		}
-		log.end()
+		out.end()
 	})
 	return h
 }
@@ -85,15 +85,15 @@ type Source interface{ string | []byte }
 
 // Guest builds a guest, unless source is a module, and compiles it on h. The guest has the
 // name of its folder, or "guest". Guests that are libraries need a flag, see [Build].
-func Guest[S Source](t testing.TB, h *eng.Host, source S, opts ...eng.GuestOption) *eng.Guest {
-	t.Helper()
+func Guest[S Source](tb testing.TB, h *eng.Host, source S, opts ...eng.GuestOption) *eng.Guest {
+	tb.Helper()
 	name, module := "guest", []byte(source)
 	if folder, ok := any(source).(string); ok {
-		name, module = path.Base(filepath.ToSlash(folder)), Build(t, folder)
+		name, module = path.Base(filepath.ToSlash(folder)), Build(tb, folder)
 	}
-	g, err := h.Compile(t.Context(), name, module, opts...)
+	g, err := h.Compile(tb.Context(), name, module, opts...)
 	if err != nil {
-		t.Fatalf("plugintest.Guest: compile %s: %v", name, err)
+		tb.Fatalf("plugintest.Guest: compile %s: %v", name, err)
 	}
 	return g
 }
@@ -101,7 +101,7 @@ func Guest[S Source](t testing.TB, h *eng.Host, source S, opts ...eng.GuestOptio
 // Build builds a guest from the folder of a Go program, relative to the test's own folder, or
 // its import path, and returns the module. flags are those of go build: a library that the
 // host calls needs -buildmode=c-shared. A program is built once in each process, for each set of flags.
-func Build(t testing.TB, folder string, flags ...string) []byte {
-	t.Helper()
-	return guesttest.Build(t, folder, flags...)
+func Build(tb testing.TB, folder string, flags ...string) []byte {
+	tb.Helper()
+	return guesttest.Build(tb, folder, flags...)
 }
