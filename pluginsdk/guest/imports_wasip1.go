@@ -29,7 +29,7 @@ func hostRequest(ptr unsafe.Pointer, size uint32) int64
 func hostTimeLeft() int64
 
 //go:wasmexport parigot.offers
-func exportOffers() uint64 {
+func exportOffers() uint64 { //nolint:unused // the host calls it
 	if served == nil {
 		return 0
 	}
@@ -37,7 +37,7 @@ func exportOffers() uint64 {
 }
 
 //go:wasmexport parigot.serve
-func exportServe(call, method, header, size uint32, timeoutNs int64) uint64 {
+func exportServe(call, method, header, size uint32, timeoutNs int64) uint64 { //nolint:unused // the host calls it
 	if served == nil {
 		return 0
 	}
@@ -45,7 +45,7 @@ func exportServe(call, method, header, size uint32, timeoutNs int64) uint64 {
 }
 
 //go:wasmexport parigot.run
-func exportRun(cancel uint32, timeoutNs int64) uint64 {
+func exportRun(cancel uint32, timeoutNs int64) uint64 { //nolint:unused // the host calls it
 	if served == nil {
 		return 0
 	}
