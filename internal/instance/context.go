@@ -57,16 +57,13 @@ type runKey struct{}
 // Waits reports whether ctx belongs to a call in which the instance of s is, so that nobody
 // can enter it before the caller returns. Instances that call each other are seen, too.
 func (s *State) Waits(ctx context.Context) bool {
-	for {
-		c, ok := ctx.Value(runKey{}).(*Context)
-		switch {
-		case !ok:
-			return false
-		case c.state == s && !c.over.Load() && (!c.Shared || s.Running.InCall()):
+	c, ok := ctx.Value(runKey{}).(*Context)
+	for ; ok; c, ok = c.Context.Value(runKey{}).(*Context) {
+		if c.state == s && !c.over.Load() && (!c.Shared || s.Running.InCall()) {
 			return true
 		}
-		ctx = c.Context
 	}
+	return false
 }
 
 // Ended returns why the call that entered the instance has ended: its context or its

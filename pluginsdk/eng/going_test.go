@@ -3,6 +3,7 @@ package eng_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestCallsThatGoOn(t *testing.T) {
 	ctx := t.Context()
 	resp, err := wait(ctx, i, "echo")
 	require.NoError(t, err)
-	require.EqualValues(t, "0123456789abcdef", resp.GetSend().GetId(), "one that is quick")
+	require.Equal(t, "0123456789abcdef", resp.GetSend().GetId(), "one that is quick")
 	_, err = wait(ctx, i, "panic")
 	require.ErrorIs(t, err, status.Of(status.Internal))
 	_, err = wait(ctx, i, "goexit")
@@ -51,7 +52,7 @@ func TestCallsThatGoOn(t *testing.T) {
 	for n := range callers {
 		_, err := send(ctx, i, slow(sendMethod), fmt.Sprint("open ", n))
 		require.NoError(t, err)
-		want[fmt.Sprint(n)] = true
+		want[strconv.Itoa(n)] = true
 	}
 	require.NoError(t, group.Wait())
 	for range callers {
