@@ -153,6 +153,7 @@ type meter struct {
 	globals   uint32   // without the one that holds the fuel
 	waiting   []bool   // which imported functions wait
 	hasMemory bool
+	named     bool    // there was a section of names
 	start     *uint32 // the function that runs when an instance is made
 	values    int64   // parameters and results of all types
 	entries   int64   // of all sections

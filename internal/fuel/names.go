@@ -8,10 +8,15 @@ import (
 )
 
 // rewriteCustom returns a custom section as it has to be. The names of functions move
-// with the functions, other names are dropped. What tells debuggers where in the source an
+// with the functions, other names are
+// dropped, and a second section of names. What tells debuggers where in the source an
 // instruction comes from is dropped, too.
 func (m *meter) rewriteCustom(s wasm.Section) (body []byte, keep bool) {
 	if s.Name == wasm.NameSection {
+		if m.named {
+			return nil, false
+		}
+		m.named = true
 		return wasm.NameSectionOf(m.movedNames(s.Content)), true
 	}
 	return s.Body, !strings.HasPrefix(s.Name, ".debug_") && s.Name != "sourceMappingURL"

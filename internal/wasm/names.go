@@ -3,6 +3,7 @@ package wasm
 import (
 	"encoding/binary"
 	"iter"
+	"unicode/utf8"
 )
 
 // NameSection is the name of the custom section with the names of functions, variables and
@@ -13,8 +14,8 @@ const NameSection = "name"
 const namesOfFunctions = 1
 
 // FunctionNames returns the functions that have a name, by the content of the section
-// [NameSection], in ascending order. It leaves out empty names, names that are not in
-// order, and everything from the first malformed byte on. The names share the memory of
+// [NameSection], in ascending order. It leaves out empty names, names that are not
+// UTF-8 or not in order, and everything from the first malformed byte on. The names share the memory of
 // the module.
 func FunctionNames(content []byte) iter.Seq2[uint32, []byte] {
 	return func(yield func(uint32, []byte) bool) {
@@ -28,7 +29,7 @@ func FunctionNames(content []byte) iter.Seq2[uint32, []byte] {
 			next := uint64(0)
 			for n := part.U32(); n > 0 && part.err == nil; n-- {
 				f, name := part.U32(), part.Take(part.U32())
-				if part.err != nil || uint64(f) < next || len(name) == 0 {
+				if part.err != nil || uint64(f) < next || len(name) == 0 || !utf8.Valid(name) {
 					continue
 				}
 				if next = uint64(f) + 1; !yield(f, name) {
