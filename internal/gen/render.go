@@ -31,6 +31,7 @@ var packages = map[string]protogen.GoImportPath{
 	"parigotpb":    sdkPath + "/parigotpb",
 	"pluginsdk":    sdkPath,
 	"process":      sdkPath + "/process",
+	"proto":        "google.golang.org/protobuf/proto",
 	"protoreflect": "google.golang.org/protobuf/reflect/protoreflect",
 	"status":       sdkPath + "/status",
 	"time":         "time",

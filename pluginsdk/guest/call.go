@@ -11,8 +11,8 @@ import (
 // host is the host of the guest.
 var host = wire{take: hostTake, header: hostHeader, await: hostAwait, cancel: hostCancel, poll: &descriptor{fd: abi.Completions}}
 
-// Call calls an imported method with req and returns the response, a *T. Generated clients
-// call it. It sends the deadline and the metadata of ctx along. req must not change during
+// Call calls an imported method with req and returns the response, a *T, which is what the
+// New of m must return. Generated clients call it. It sends the deadline and the metadata of ctx along. req must not change during
 // the call.
 //
 // A method that may block stops no goroutine but that of the call, which ends when ctx does;
@@ -21,23 +21,7 @@ var host = wire{take: hostTake, header: hostHeader, await: hostAwait, cancel: ho
 //
 // Errors are a [status.Status]: the service's own, or the bridge's. If ctx has ended
 // already, it is CANCELLED or DEADLINE_EXCEEDED without a call.
-func Call[T any, P interface {
-	*T
-	proto.Message
-}](ctx context.Context, c Client, m *Method, req proto.Message) (*T, error) {
-	var resp P
-	var receive *buffer
-	if b := c.borrowed; b == nil || m.MayBlock {
-		resp = new(T)
-	} else {
-		receive = &b.receive
-		if resp, _ = b.response(m).(P); resp == nil {
-			resp = new(T)
-			b.keep(m, resp)
-		}
-	}
-	if err := host.call(ctx, m, receive, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
+func Call[T any](ctx context.Context, c Client, m *Method, req proto.Message) (*T, error) {
+	resp, err := host.call(ctx, c.borrowed, m, req)
+	return (*T)(resp), err
 }

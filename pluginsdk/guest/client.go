@@ -53,8 +53,15 @@ func (b *borrowing) response(m *Method) proto.Message {
 // lastNumber counts the methods that have a number.
 var lastNumber int
 
-// keep makes resp that response.
-func (b *borrowing) keep(m *Method, resp proto.Message) {
+// place returns where the response of a call of m goes: a message, and the buffer that it
+// borrows from. Without b, and for a method that may block, it is new and owns its data.
+func (b *borrowing) place(m *Method) (proto.Message, *buffer) {
+	if b == nil || m.MayBlock {
+		return m.New(), nil
+	}
+	if resp := b.response(m); resp != nil {
+		return resp, &b.receive
+	}
 	if m.number == 0 {
 		lastNumber++
 		m.number = lastNumber
@@ -62,5 +69,7 @@ func (b *borrowing) keep(m *Method, resp proto.Message) {
 	for len(b.responses) <= m.number {
 		b.responses = append(b.responses, nil)
 	}
+	resp := m.New()
 	b.responses[m.number] = resp
+	return resp, &b.receive
 }

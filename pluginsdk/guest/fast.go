@@ -15,9 +15,8 @@ type express struct {
 	req, resp buffer
 }
 
-// call makes a call of m with req, and decodes the response into resp. Without receive, resp
-// is empty and owns its data afterwards. Otherwise it borrows from receive, and what it had
-// is gone; after a call that failed it is undefined.
+// call makes a call of m with req and returns the response: with b its own, and otherwise a
+// new one, which owns its data.
 //
 // What a call costs in a guest is mostly how much code it runs through: the machine code
 // that comes of Go by way of WebAssembly is so long that all of a call's does not fit into
@@ -30,66 +29,82 @@ type express struct {
 // It is without the lock: nothing can wait between the import and the end of its answer,
 // and busy keeps others away while messages are encoded and decoded. When that panics it
 // stays so, and all calls go the other way.
-func (w *wire) call(ctx context.Context, m *Method, receive *buffer, req, resp proto.Message) error {
+func (w *wire) call(ctx context.Context, b *borrowing, m *Method, req proto.Message) (unsafe.Pointer, error) {
+	var resp proto.Message
+	switch {
+	case !m.usual || !saysNothing(ctx):
+		return w.slow(ctx, b, m, req)
+	case b == nil:
+		resp = m.New() // others may run meanwhile
+	default:
+		resp = b.response(m)
+	}
 	e := &w.express
-	if !m.usual || e.busy || !saysNothing(ctx) {
-		return w.slow(ctx, m, receive, req, resp)
+	if resp == nil || e.busy {
+		return w.slow(ctx, b, m, req)
 	}
 	c := m.resp
 	x := m.req.Marshaler(req)
 	size := x.SizeVT()
 	if size > len(e.req.b) && !e.grow(size) {
-		return w.slow(ctx, m, receive, req, resp)
+		return w.slow(ctx, b, m, req)
 	}
 	e.busy = true
-	b := e.req.b[:size]
-	n, err := x.MarshalToSizedBufferVT(b)
+	out := e.req.b[:size]
+	n, err := x.MarshalToSizedBufferVT(out)
 	e.busy = false
 	room := e.resp.b
-	if receive != nil {
-		room = receive.b
+	if b != nil {
+		room = b.receive.b
 	}
 	if n != size || err != nil || len(room) > small || !w.mu.free() {
-		return w.slow(ctx, m, receive, req, resp) // says what is wrong, and lets go of large buffers
+		return w.slow(ctx, b, m, req) // says what is wrong, and lets go of large buffers
 	}
 	result := uint64(m.Import(
-		unsafe.Pointer(unsafe.SliceData(b)), uint32(size),
+		unsafe.Pointer(unsafe.SliceData(out)), uint32(size),
 		unsafe.Pointer(unsafe.SliceData(room)), uint32(len(room))))
 	if result > uint64(len(room)) { // a code, or a response that does not fit
-		return w.settle(m, receive, result, resp)
+		return w.settle(b, m, result, resp)
 	}
 	e.busy = true
 	switch {
-	case receive == nil:
+	case b == nil:
 		breathe(int(result))
 		err = c.Own(room[:result], resp)
 	case c.Recycles:
 		c.Resetter(resp).ResetVT()
 		err = c.Borrower(resp).UnmarshalVTUnsafe(room[:result])
 	default:
-		err = decode(c, room[:result], receive, resp)
+		err = decode(c, room[:result], &b.receive, resp)
 	}
 	e.busy = false
 	if err != nil {
-		err = undecodable(resp, err)
+		return nil, undecodable(resp, err)
 	}
-	return err
+	return dataOf(resp), nil
 }
 
 // slow is call for all calls.
 //
 //go:noinline
-func (w *wire) slow(ctx context.Context, m *Method, receive *buffer, req, resp proto.Message) error {
+func (w *wire) slow(ctx context.Context, b *borrowing, m *Method, req proto.Message) (unsafe.Pointer, error) {
 	header, err := prepare(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	resp, receive := b.place(m)
 	p, err := w.roundTrip(m, header, receive, req, resp)
 	if p != nil {
-		return w.finish(ctx, p)
+		err = w.finish(ctx, p)
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return dataOf(resp), nil
 }
+
+// dataOf returns the pointer that a message is.
+func dataOf(m proto.Message) unsafe.Pointer { return (*[2]unsafe.Pointer)(unsafe.Pointer(&m))[1] }
 
 // grow makes room for requests of size bytes. It is false when they are not
 // small, or others came first.
@@ -107,20 +122,23 @@ func (e *express) grow(size int) bool {
 // settle is the rest of a call whose answer is not the usual one.
 //
 //go:noinline
-func (w *wire) settle(m *Method, receive *buffer, result uint64, resp proto.Message) error {
-	p, err := w.settleLocked(m, receive, result, resp)
+func (w *wire) settle(b *borrowing, m *Method, result uint64, resp proto.Message) (unsafe.Pointer, error) {
+	p, err := w.settleLocked(b, m, result, resp)
 	if p != nil {
-		return w.finish(context.Background(), p)
+		err = w.finish(context.Background(), p)
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return dataOf(resp), nil
 }
 
-func (w *wire) settleLocked(m *Method, receive *buffer, result uint64, resp proto.Message) (*pendingCall, error) {
+func (w *wire) settleLocked(b *borrowing, m *Method, result uint64, resp proto.Message) (*pendingCall, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	code, n := abi.Split(result)
-	if receive != nil {
-		return w.outcome(m, receive, receive, code, n, resp)
+	if b != nil {
+		return w.outcome(m, &b.receive, &b.receive, code, n, resp)
 	}
 	defer w.express.shrink()
 	return w.outcome(m, nil, &w.express.resp, code, n, resp)

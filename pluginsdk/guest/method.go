@@ -20,6 +20,8 @@ type Method struct {
 	// MayBlock says that the method has the option may_block: its calls may go on in the host
 	// while the guest does other things.
 	MayBlock bool
+	// New returns an empty response. It must not be nil.
+	New func() proto.Message
 
 	req    *codec.Codec
 	resp   *codec.Owner

@@ -36,12 +36,14 @@ func (h *fakeHost) wire() *wire { return &wire{take: h.take, header: h.header} }
 
 // do makes a call as a generated client does.
 func (w *wire) do(ctx context.Context, method Import, req, resp proto.Message) error {
-	return w.call(ctx, &Method{Import: method}, nil, req, resp)
+	_, err := w.call(ctx, nil, &Method{Import: method, New: func() proto.Message { return resp }}, req)
+	return err
 }
 
 // doBlocking is do for a method that may block.
 func (w *wire) doBlocking(ctx context.Context, method Import, req, resp proto.Message) error {
-	return w.call(ctx, &Method{Import: method, MayBlock: true}, nil, req, resp)
+	_, err := w.call(ctx, nil, &Method{Import: method, MayBlock: true, New: func() proto.Message { return resp }}, req)
+	return err
 }
 
 func (h *fakeHost) method(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64 {
@@ -118,50 +120,61 @@ func TestOwnedResponses(t *testing.T) {
 			t.Parallel()
 			h := &fakeHost{t: t, answer: encode(t, want)}
 			w := h.wire()
-			m := &Method{Import: h.method}
+			var got []proto.Message
+			m := &Method{Import: h.method, New: func() proto.Message {
+				got = append(got, want.ProtoReflect().New().Interface())
+				return got[len(got)-1]
+			}}
 			req := &echov1.SendRequest{Queue: "q"}
-			first, second := want.ProtoReflect().New().Interface(), want.ProtoReflect().New().Interface()
-			require.NoError(t, w.call(t.Context(), m, nil, req, first))
-			require.NoError(t, w.call(t.Context(), m, nil, req, second))
+			for range 2 {
+				_, err := w.call(context.Background(), nil, m, req)
+				require.NoError(t, err)
+			}
 
 			h.code, h.answer = 5, encode(t, &spb.Status{Code: 5, Message: text})
-			failed := w.call(t.Context(), m, nil, req, want.ProtoReflect().New().Interface())
+			_, failed := w.call(t.Context(), nil, m, req)
 			poison(w.req.b)
 			poison(w.resp.b)
-			require.True(t, proto.Equal(want, first))
-			require.True(t, proto.Equal(want, second))
+			require.True(t, proto.Equal(want, got[0]))
+			require.True(t, proto.Equal(want, got[1]))
 			require.ErrorContains(t, failed, text)
 		})
 	}
 }
 
+func newResponse() proto.Message { return new(echov1.SendResponse) }
+
 // TestBorrowedResponses: a borrowed response is good until the next call of the same
-// client, and no longer.
+// client, and no longer. Each method of a client has one.
 func TestBorrowedResponses(t *testing.T) {
 	t.Parallel()
 	h := &fakeHost{t: t}
 	w := h.wire()
-	m := &Method{Import: h.method}
-	first, second := new(buffer), new(buffer)
-	call := func(b *buffer, id string) *echov1.SendResponse {
+	m, n := &Method{Import: h.method, New: newResponse}, &Method{Import: h.method, New: newResponse}
+	first, second := new(borrowing), new(borrowing)
+	call := func(b *borrowing, m *Method, id string) *echov1.SendResponse {
 		h.answer = encode(t, &echov1.SendResponse{Id: id, Tags: []string{id, id}})
-		resp := new(echov1.SendResponse)
-		require.NoError(t, w.call(t.Context(), m, b, new(echov1.SendRequest), resp))
-		require.Equal(t, id, resp.GetId())
-		return resp
+		resp, err := w.call(context.Background(), b, m, new(echov1.SendRequest))
+		require.NoError(t, err)
+		require.Equal(t, id, (*echov1.SendResponse)(resp).GetId())
+		return (*echov1.SendResponse)(resp)
 	}
-	kept := call(first, "first")
-	call(second, "other")
+	kept := call(first, m, "first")
+	require.NotSame(t, kept, call(second, m, "other"))
 	poison(w.resp.b)
 	poison(w.req.b)
 	require.Equal(t, []string{"first", "first"}, kept.GetTags())
-	call(first, "third")
+	require.NotSame(t, kept, call(first, n, "third"))
 	require.Equal(t, "third", kept.GetId(), "it is the buffer's now")
+	require.Same(t, kept, call(first, m, "again"))
 
-	resp := call(first, "again")
 	h.answer = encode(t, &echov1.SendResponse{Seq: 7})
-	require.NoError(t, w.call(t.Context(), m, first, new(echov1.SendRequest), resp))
-	require.True(t, proto.Equal(&echov1.SendResponse{Seq: 7}, resp), "nothing of the earlier one shows")
+	resp, err := w.call(context.Background(), first, m, new(echov1.SendRequest))
+	require.NoError(t, err)
+	require.True(t, proto.Equal(&echov1.SendResponse{Seq: 7}, (*echov1.SendResponse)(resp)), "nothing of the earlier one shows")
+
+	blocks := &Method{Import: h.method, MayBlock: true, New: newResponse}
+	require.NotSame(t, call(first, blocks, "one"), call(first, blocks, "two"), "they own their data")
 }
 
 func poison(b []byte) {

@@ -15,6 +15,7 @@ import (
 	context "context"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	syscallpb "github.com/iansmith/parigot/pluginsdk/syscallpb"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -215,7 +216,7 @@ type importedSyscall struct{ client guest.Client }
 //go:noescape
 func importSyscall_Register(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_Register = guest.Method{Import: importSyscall_Register}
+var methodSyscall_Register = guest.Method{Import: importSyscall_Register, New: func() proto.Message { return new(syscallpb.RegisterResponse) }}
 
 func (c importedSyscall) callRegister(ctx context.Context, req *syscallpb.RegisterRequest) (*syscallpb.RegisterResponse, error) {
 	return guest.Call[syscallpb.RegisterResponse](ctx, c.client, &methodSyscall_Register, req)
@@ -225,7 +226,7 @@ func (c importedSyscall) callRegister(ctx context.Context, req *syscallpb.Regist
 //go:noescape
 func importSyscall_BindMethod(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_BindMethod = guest.Method{Import: importSyscall_BindMethod}
+var methodSyscall_BindMethod = guest.Method{Import: importSyscall_BindMethod, New: func() proto.Message { return new(syscallpb.BindMethodResponse) }}
 
 func (c importedSyscall) callBindMethod(ctx context.Context, req *syscallpb.BindMethodRequest) (*syscallpb.BindMethodResponse, error) {
 	return guest.Call[syscallpb.BindMethodResponse](ctx, c.client, &methodSyscall_BindMethod, req)
@@ -235,7 +236,7 @@ func (c importedSyscall) callBindMethod(ctx context.Context, req *syscallpb.Bind
 //go:noescape
 func importSyscall_Export(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_Export = guest.Method{Import: importSyscall_Export}
+var methodSyscall_Export = guest.Method{Import: importSyscall_Export, New: func() proto.Message { return new(syscallpb.ExportResponse) }}
 
 func (c importedSyscall) callExport(ctx context.Context, req *syscallpb.ExportRequest) (*syscallpb.ExportResponse, error) {
 	return guest.Call[syscallpb.ExportResponse](ctx, c.client, &methodSyscall_Export, req)
@@ -245,7 +246,7 @@ func (c importedSyscall) callExport(ctx context.Context, req *syscallpb.ExportRe
 //go:noescape
 func importSyscall_Require(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_Require = guest.Method{Import: importSyscall_Require}
+var methodSyscall_Require = guest.Method{Import: importSyscall_Require, New: func() proto.Message { return new(syscallpb.RequireResponse) }}
 
 func (c importedSyscall) callRequire(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error) {
 	return guest.Call[syscallpb.RequireResponse](ctx, c.client, &methodSyscall_Require, req)
@@ -255,7 +256,7 @@ func (c importedSyscall) callRequire(ctx context.Context, req *syscallpb.Require
 //go:noescape
 func importSyscall_Launch(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_Launch = guest.Method{Import: importSyscall_Launch, MayBlock: true}
+var methodSyscall_Launch = guest.Method{Import: importSyscall_Launch, MayBlock: true, New: func() proto.Message { return new(syscallpb.LaunchResponse) }}
 
 func (c importedSyscall) callLaunch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error) {
 	return guest.Call[syscallpb.LaunchResponse](ctx, c.client, &methodSyscall_Launch, req)
@@ -265,7 +266,7 @@ func (c importedSyscall) callLaunch(ctx context.Context, req *syscallpb.LaunchRe
 //go:noescape
 func importSyscall_Locate(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_Locate = guest.Method{Import: importSyscall_Locate}
+var methodSyscall_Locate = guest.Method{Import: importSyscall_Locate, New: func() proto.Message { return new(syscallpb.LocateResponse) }}
 
 func (c importedSyscall) callLocate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error) {
 	return guest.Call[syscallpb.LocateResponse](ctx, c.client, &methodSyscall_Locate, req)
@@ -275,7 +276,7 @@ func (c importedSyscall) callLocate(ctx context.Context, req *syscallpb.LocateRe
 //go:noescape
 func importSyscall_Dispatch(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_Dispatch = guest.Method{Import: importSyscall_Dispatch}
+var methodSyscall_Dispatch = guest.Method{Import: importSyscall_Dispatch, New: func() proto.Message { return new(syscallpb.DispatchResponse) }}
 
 func (c importedSyscall) callDispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
 	return guest.Call[syscallpb.DispatchResponse](ctx, c.client, &methodSyscall_Dispatch, req)
@@ -285,7 +286,7 @@ func (c importedSyscall) callDispatch(ctx context.Context, req *syscallpb.Dispat
 //go:noescape
 func importSyscall_ReadOne(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_ReadOne = guest.Method{Import: importSyscall_ReadOne, MayBlock: true}
+var methodSyscall_ReadOne = guest.Method{Import: importSyscall_ReadOne, MayBlock: true, New: func() proto.Message { return new(syscallpb.ReadOneResponse) }}
 
 func (c importedSyscall) callReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
 	return guest.Call[syscallpb.ReadOneResponse](ctx, c.client, &methodSyscall_ReadOne, req)
@@ -295,7 +296,7 @@ func (c importedSyscall) callReadOne(ctx context.Context, req *syscallpb.ReadOne
 //go:noescape
 func importSyscall_ReturnValue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_ReturnValue = guest.Method{Import: importSyscall_ReturnValue}
+var methodSyscall_ReturnValue = guest.Method{Import: importSyscall_ReturnValue, New: func() proto.Message { return new(syscallpb.ReturnValueResponse) }}
 
 func (c importedSyscall) callReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
 	return guest.Call[syscallpb.ReturnValueResponse](ctx, c.client, &methodSyscall_ReturnValue, req)
@@ -305,7 +306,7 @@ func (c importedSyscall) callReturnValue(ctx context.Context, req *syscallpb.Ret
 //go:noescape
 func importSyscall_Cancel(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_Cancel = guest.Method{Import: importSyscall_Cancel}
+var methodSyscall_Cancel = guest.Method{Import: importSyscall_Cancel, New: func() proto.Message { return new(syscallpb.CancelResponse) }}
 
 func (c importedSyscall) callCancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
 	return guest.Call[syscallpb.CancelResponse](ctx, c.client, &methodSyscall_Cancel, req)
@@ -315,7 +316,7 @@ func (c importedSyscall) callCancel(ctx context.Context, req *syscallpb.CancelRe
 //go:noescape
 func importSyscall_Exit(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_Exit = guest.Method{Import: importSyscall_Exit}
+var methodSyscall_Exit = guest.Method{Import: importSyscall_Exit, New: func() proto.Message { return new(syscallpb.ExitResponse) }}
 
 func (c importedSyscall) callExit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
 	return guest.Call[syscallpb.ExitResponse](ctx, c.client, &methodSyscall_Exit, req)
@@ -325,7 +326,7 @@ func (c importedSyscall) callExit(ctx context.Context, req *syscallpb.ExitReques
 //go:noescape
 func importSyscall_ServiceByName(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_ServiceByName = guest.Method{Import: importSyscall_ServiceByName}
+var methodSyscall_ServiceByName = guest.Method{Import: importSyscall_ServiceByName, New: func() proto.Message { return new(syscallpb.ServiceByNameResponse) }}
 
 func (c importedSyscall) callServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
 	return guest.Call[syscallpb.ServiceByNameResponse](ctx, c.client, &methodSyscall_ServiceByName, req)
@@ -335,7 +336,7 @@ func (c importedSyscall) callServiceByName(ctx context.Context, req *syscallpb.S
 //go:noescape
 func importSyscall_ServiceById(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_ServiceById = guest.Method{Import: importSyscall_ServiceById}
+var methodSyscall_ServiceById = guest.Method{Import: importSyscall_ServiceById, New: func() proto.Message { return new(syscallpb.ServiceByIdResponse) }}
 
 func (c importedSyscall) callServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
 	return guest.Call[syscallpb.ServiceByIdResponse](ctx, c.client, &methodSyscall_ServiceById, req)
@@ -345,7 +346,7 @@ func (c importedSyscall) callServiceById(ctx context.Context, req *syscallpb.Ser
 //go:noescape
 func importSyscall_DependencyExists(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSyscall_DependencyExists = guest.Method{Import: importSyscall_DependencyExists}
+var methodSyscall_DependencyExists = guest.Method{Import: importSyscall_DependencyExists, New: func() proto.Message { return new(syscallpb.DependencyExistsResponse) }}
 
 func (c importedSyscall) callDependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
 	return guest.Call[syscallpb.DependencyExistsResponse](ctx, c.client, &methodSyscall_DependencyExists, req)

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/pluginsdk/guest"
@@ -25,9 +26,11 @@ func do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) 
 //go:noescape
 func echo(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
+func newResponse() proto.Message { return new(wrapperspb.StringValue) }
+
 var (
-	methodDo   = guest.Method{Import: do, MayBlock: true}
-	methodEcho = guest.Method{Import: echo, MayBlock: true}
+	methodDo   = guest.Method{Import: do, MayBlock: true, New: newResponse}
+	methodEcho = guest.Method{Import: echo, MayBlock: true, New: newResponse}
 )
 
 func call(m *guest.Method, req string) (string, error) {

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unsafe"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/pluginsdk/guest"
@@ -131,7 +132,9 @@ func bench(args []string) {
 	}
 }
 
-var methodEcho = guest.Method{Import: echo, MayBlock: true} // which it may not
+func newResponse() proto.Message { return new(wrapperspb.BytesValue) }
+
+var methodEcho = guest.Method{Import: echo, MayBlock: true, New: newResponse} // which it may not
 
 func call(ctx context.Context, payload []byte) ([]byte, error) {
 	resp, err := guest.Call[wrapperspb.BytesValue](ctx, guest.Client{}, &methodEcho, wrapperspb.Bytes(payload))

@@ -18,6 +18,7 @@ import (
 	"time"
 	"unsafe"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/pluginsdk/future"
@@ -96,9 +97,11 @@ func lines(args []string) {
 	fmt.Fprintln(os.Stderr, failed, "failed:", first)
 }
 
+func newResponse() proto.Message { return new(wrapperspb.BytesValue) }
+
 var (
-	methodWork  = guest.Method{Import: importWork, MayBlock: true}
-	methodPlain = guest.Method{Import: importPlain, MayBlock: true} // which it may not
+	methodWork  = guest.Method{Import: importWork, MayBlock: true, New: newResponse}
+	methodPlain = guest.Method{Import: importPlain, MayBlock: true, New: newResponse} // which it may not
 )
 
 func callWork(ctx context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"unsafe"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/pluginsdk/future"
@@ -17,7 +18,9 @@ import (
 //go:noescape
 func importWork(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWork = guest.Method{Import: importWork, MayBlock: true}
+func newResponse() proto.Message { return new(wrapperspb.BytesValue) }
+
+var methodWork = guest.Method{Import: importWork, MayBlock: true, New: newResponse}
 
 func work(ctx context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
 	return guest.Call[wrapperspb.BytesValue](ctx, guest.Client{}, &methodWork, req)

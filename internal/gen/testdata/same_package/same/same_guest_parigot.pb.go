@@ -11,6 +11,7 @@ import (
 	context "context"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -54,7 +55,7 @@ type importedSame struct{ client guest.Client }
 //go:noescape
 func importSame_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSame_Call = guest.Method{Import: importSame_Call}
+var methodSame_Call = guest.Method{Import: importSame_Call, New: func() proto.Message { return new(Response) }}
 
 func (c importedSame) callCall(ctx context.Context, req *Request) (*Response, error) {
 	return guest.Call[Response](ctx, c.client, &methodSame_Call, req)

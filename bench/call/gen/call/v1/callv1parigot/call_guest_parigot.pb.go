@@ -14,6 +14,7 @@ import (
 	context "context"
 	v1 "github.com/iansmith/parigot/bench/call/gen/call/v1"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -57,7 +58,7 @@ type importedCall struct{ client guest.Client }
 //go:noescape
 func importCall_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodCall_Send = guest.Method{Import: importCall_Send}
+var methodCall_Send = guest.Method{Import: importCall_Send, New: func() proto.Message { return new(v1.SendResponse) }}
 
 func (c importedCall) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	return guest.Call[v1.SendResponse](ctx, c.client, &methodCall_Send, req)

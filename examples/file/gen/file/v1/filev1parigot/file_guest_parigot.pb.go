@@ -14,6 +14,7 @@ import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/file/gen/file/v1"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -137,7 +138,7 @@ type importedFile struct{ client guest.Client }
 //go:noescape
 func importFile_Open(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFile_Open = guest.Method{Import: importFile_Open}
+var methodFile_Open = guest.Method{Import: importFile_Open, New: func() proto.Message { return new(v1.OpenResponse) }}
 
 func (c importedFile) callOpen(ctx context.Context, req *v1.OpenRequest) (*v1.OpenResponse, error) {
 	return guest.Call[v1.OpenResponse](ctx, c.client, &methodFile_Open, req)
@@ -147,7 +148,7 @@ func (c importedFile) callOpen(ctx context.Context, req *v1.OpenRequest) (*v1.Op
 //go:noescape
 func importFile_Create(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFile_Create = guest.Method{Import: importFile_Create}
+var methodFile_Create = guest.Method{Import: importFile_Create, New: func() proto.Message { return new(v1.CreateResponse) }}
 
 func (c importedFile) callCreate(ctx context.Context, req *v1.CreateRequest) (*v1.CreateResponse, error) {
 	return guest.Call[v1.CreateResponse](ctx, c.client, &methodFile_Create, req)
@@ -157,7 +158,7 @@ func (c importedFile) callCreate(ctx context.Context, req *v1.CreateRequest) (*v
 //go:noescape
 func importFile_Close(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFile_Close = guest.Method{Import: importFile_Close}
+var methodFile_Close = guest.Method{Import: importFile_Close, New: func() proto.Message { return new(v1.CloseResponse) }}
 
 func (c importedFile) callClose(ctx context.Context, req *v1.CloseRequest) (*v1.CloseResponse, error) {
 	return guest.Call[v1.CloseResponse](ctx, c.client, &methodFile_Close, req)
@@ -167,7 +168,7 @@ func (c importedFile) callClose(ctx context.Context, req *v1.CloseRequest) (*v1.
 //go:noescape
 func importFile_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFile_Read = guest.Method{Import: importFile_Read}
+var methodFile_Read = guest.Method{Import: importFile_Read, New: func() proto.Message { return new(v1.ReadResponse) }}
 
 func (c importedFile) callRead(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
 	return guest.Call[v1.ReadResponse](ctx, c.client, &methodFile_Read, req)
@@ -177,7 +178,7 @@ func (c importedFile) callRead(ctx context.Context, req *v1.ReadRequest) (*v1.Re
 //go:noescape
 func importFile_Write(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFile_Write = guest.Method{Import: importFile_Write}
+var methodFile_Write = guest.Method{Import: importFile_Write, New: func() proto.Message { return new(v1.WriteResponse) }}
 
 func (c importedFile) callWrite(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
 	return guest.Call[v1.WriteResponse](ctx, c.client, &methodFile_Write, req)
@@ -187,7 +188,7 @@ func (c importedFile) callWrite(ctx context.Context, req *v1.WriteRequest) (*v1.
 //go:noescape
 func importFile_Delete(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFile_Delete = guest.Method{Import: importFile_Delete}
+var methodFile_Delete = guest.Method{Import: importFile_Delete, New: func() proto.Message { return new(v1.DeleteResponse) }}
 
 func (c importedFile) callDelete(ctx context.Context, req *v1.DeleteRequest) (*v1.DeleteResponse, error) {
 	return guest.Call[v1.DeleteResponse](ctx, c.client, &methodFile_Delete, req)
@@ -197,7 +198,7 @@ func (c importedFile) callDelete(ctx context.Context, req *v1.DeleteRequest) (*v
 //go:noescape
 func importFile_Stat(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFile_Stat = guest.Method{Import: importFile_Stat}
+var methodFile_Stat = guest.Method{Import: importFile_Stat, New: func() proto.Message { return new(v1.StatResponse) }}
 
 func (c importedFile) callStat(ctx context.Context, req *v1.StatRequest) (*v1.StatResponse, error) {
 	return guest.Call[v1.StatResponse](ctx, c.client, &methodFile_Stat, req)
@@ -207,7 +208,7 @@ func (c importedFile) callStat(ctx context.Context, req *v1.StatRequest) (*v1.St
 //go:noescape
 func importFile_LoadTestData(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFile_LoadTestData = guest.Method{Import: importFile_LoadTestData}
+var methodFile_LoadTestData = guest.Method{Import: importFile_LoadTestData, New: func() proto.Message { return new(v1.LoadTestDataResponse) }}
 
 func (c importedFile) callLoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error) {
 	return guest.Call[v1.LoadTestDataResponse](ctx, c.client, &methodFile_LoadTestData, req)

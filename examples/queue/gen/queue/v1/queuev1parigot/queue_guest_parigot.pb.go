@@ -14,6 +14,7 @@ import (
 	context "context"
 	v1 "github.com/iansmith/parigot/examples/queue/gen/queue/v1"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -132,7 +133,7 @@ type importedQueue struct{ client guest.Client }
 //go:noescape
 func importQueue_CreateQueue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodQueue_CreateQueue = guest.Method{Import: importQueue_CreateQueue}
+var methodQueue_CreateQueue = guest.Method{Import: importQueue_CreateQueue, New: func() proto.Message { return new(v1.CreateQueueResponse) }}
 
 func (c importedQueue) callCreateQueue(ctx context.Context, req *v1.CreateQueueRequest) (*v1.CreateQueueResponse, error) {
 	return guest.Call[v1.CreateQueueResponse](ctx, c.client, &methodQueue_CreateQueue, req)
@@ -142,7 +143,7 @@ func (c importedQueue) callCreateQueue(ctx context.Context, req *v1.CreateQueueR
 //go:noescape
 func importQueue_Locate(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodQueue_Locate = guest.Method{Import: importQueue_Locate}
+var methodQueue_Locate = guest.Method{Import: importQueue_Locate, New: func() proto.Message { return new(v1.LocateResponse) }}
 
 func (c importedQueue) callLocate(ctx context.Context, req *v1.LocateRequest) (*v1.LocateResponse, error) {
 	return guest.Call[v1.LocateResponse](ctx, c.client, &methodQueue_Locate, req)
@@ -152,7 +153,7 @@ func (c importedQueue) callLocate(ctx context.Context, req *v1.LocateRequest) (*
 //go:noescape
 func importQueue_DeleteQueue(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodQueue_DeleteQueue = guest.Method{Import: importQueue_DeleteQueue}
+var methodQueue_DeleteQueue = guest.Method{Import: importQueue_DeleteQueue, New: func() proto.Message { return new(v1.DeleteQueueResponse) }}
 
 func (c importedQueue) callDeleteQueue(ctx context.Context, req *v1.DeleteQueueRequest) (*v1.DeleteQueueResponse, error) {
 	return guest.Call[v1.DeleteQueueResponse](ctx, c.client, &methodQueue_DeleteQueue, req)
@@ -162,7 +163,7 @@ func (c importedQueue) callDeleteQueue(ctx context.Context, req *v1.DeleteQueueR
 //go:noescape
 func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodQueue_Send = guest.Method{Import: importQueue_Send}
+var methodQueue_Send = guest.Method{Import: importQueue_Send, New: func() proto.Message { return new(v1.SendResponse) }}
 
 func (c importedQueue) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	return guest.Call[v1.SendResponse](ctx, c.client, &methodQueue_Send, req)
@@ -172,7 +173,7 @@ func (c importedQueue) callSend(ctx context.Context, req *v1.SendRequest) (*v1.S
 //go:noescape
 func importQueue_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodQueue_Receive = guest.Method{Import: importQueue_Receive}
+var methodQueue_Receive = guest.Method{Import: importQueue_Receive, New: func() proto.Message { return new(v1.ReceiveResponse) }}
 
 func (c importedQueue) callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	return guest.Call[v1.ReceiveResponse](ctx, c.client, &methodQueue_Receive, req)
@@ -182,7 +183,7 @@ func (c importedQueue) callReceive(ctx context.Context, req *v1.ReceiveRequest) 
 //go:noescape
 func importQueue_MarkDone(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodQueue_MarkDone = guest.Method{Import: importQueue_MarkDone}
+var methodQueue_MarkDone = guest.Method{Import: importQueue_MarkDone, New: func() proto.Message { return new(v1.MarkDoneResponse) }}
 
 func (c importedQueue) callMarkDone(ctx context.Context, req *v1.MarkDoneRequest) (*v1.MarkDoneResponse, error) {
 	return guest.Call[v1.MarkDoneResponse](ctx, c.client, &methodQueue_MarkDone, req)
@@ -192,7 +193,7 @@ func (c importedQueue) callMarkDone(ctx context.Context, req *v1.MarkDoneRequest
 //go:noescape
 func importQueue_Length(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodQueue_Length = guest.Method{Import: importQueue_Length}
+var methodQueue_Length = guest.Method{Import: importQueue_Length, New: func() proto.Message { return new(v1.LengthResponse) }}
 
 func (c importedQueue) callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	return guest.Call[v1.LengthResponse](ctx, c.client, &methodQueue_Length, req)

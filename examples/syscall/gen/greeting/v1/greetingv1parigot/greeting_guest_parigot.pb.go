@@ -16,6 +16,7 @@ import (
 	v1 "github.com/iansmith/parigot/examples/syscall/gen/greeting/v1"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -61,7 +62,7 @@ type importedGreeting struct{ client guest.Client }
 //go:noescape
 func importGreeting_Greet(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodGreeting_Greet = guest.Method{Import: importGreeting_Greet}
+var methodGreeting_Greet = guest.Method{Import: importGreeting_Greet, New: func() proto.Message { return new(v1.GreetResponse) }}
 
 func (c importedGreeting) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	return guest.Call[v1.GreetResponse](ctx, c.client, &methodGreeting_Greet, req)

@@ -10,6 +10,7 @@ import (
 	bytes "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -62,7 +63,7 @@ type importedOdd struct{ client guest.Client }
 //go:noescape
 func importOdd_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodOdd_Call = guest.Method{Import: importOdd_Call}
+var methodOdd_Call = guest.Method{Import: importOdd_Call, New: func() proto.Message { return new(bytes.Word) }}
 
 func (c importedOdd) callCall(ctx context.Context, req *bytes.Word) (*bytes.Word, error) {
 	return guest.Call[bytes.Word](ctx, c.client, &methodOdd_Call, req)

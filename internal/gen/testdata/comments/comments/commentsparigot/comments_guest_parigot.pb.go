@@ -17,6 +17,7 @@ import (
 	comments "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -91,7 +92,7 @@ type importedTalk struct{ client guest.Client }
 //go:noescape
 func importTalk_Say(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTalk_Say = guest.Method{Import: importTalk_Say}
+var methodTalk_Say = guest.Method{Import: importTalk_Say, New: func() proto.Message { return new(comments.Word) }}
 
 func (c importedTalk) callSay(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	return guest.Call[comments.Word](ctx, c.client, &methodTalk_Say, req)
@@ -101,7 +102,7 @@ func (c importedTalk) callSay(ctx context.Context, req *comments.Word) (*comment
 //go:noescape
 func importTalk_Whisper(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTalk_Whisper = guest.Method{Import: importTalk_Whisper}
+var methodTalk_Whisper = guest.Method{Import: importTalk_Whisper, New: func() proto.Message { return new(comments.Word) }}
 
 func (c importedTalk) callWhisper(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	return guest.Call[comments.Word](ctx, c.client, &methodTalk_Whisper, req)
@@ -111,7 +112,7 @@ func (c importedTalk) callWhisper(ctx context.Context, req *comments.Word) (*com
 //go:noescape
 func importTalk_Shout(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTalk_Shout = guest.Method{Import: importTalk_Shout}
+var methodTalk_Shout = guest.Method{Import: importTalk_Shout, New: func() proto.Message { return new(comments.Word) }}
 
 func (c importedTalk) callShout(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	return guest.Call[comments.Word](ctx, c.client, &methodTalk_Shout, req)
@@ -121,7 +122,7 @@ func (c importedTalk) callShout(ctx context.Context, req *comments.Word) (*comme
 //go:noescape
 func importTalk_Mumble(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTalk_Mumble = guest.Method{Import: importTalk_Mumble}
+var methodTalk_Mumble = guest.Method{Import: importTalk_Mumble, New: func() proto.Message { return new(comments.Word) }}
 
 func (c importedTalk) callMumble(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	return guest.Call[comments.Word](ctx, c.client, &methodTalk_Mumble, req)
@@ -131,7 +132,7 @@ func (c importedTalk) callMumble(ctx context.Context, req *comments.Word) (*comm
 //go:noescape
 func importTalk_Speak(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTalk_Speak = guest.Method{Import: importTalk_Speak}
+var methodTalk_Speak = guest.Method{Import: importTalk_Speak, New: func() proto.Message { return new(comments.Word) }}
 
 func (c importedTalk) callSpeak(ctx context.Context, req *comments.Word) (*comments.Word, error) {
 	return guest.Call[comments.Word](ctx, c.client, &methodTalk_Speak, req)

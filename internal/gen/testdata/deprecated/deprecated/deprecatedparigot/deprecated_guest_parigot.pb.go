@@ -10,6 +10,7 @@ import (
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -60,7 +61,7 @@ type importedFresh struct{ client guest.Client }
 //go:noescape
 func importFresh_Keep(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFresh_Keep = guest.Method{Import: importFresh_Keep}
+var methodFresh_Keep = guest.Method{Import: importFresh_Keep, New: func() proto.Message { return new(deprecated.Word) }}
 
 func (c importedFresh) callKeep(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	return guest.Call[deprecated.Word](ctx, c.client, &methodFresh_Keep, req)
@@ -70,7 +71,7 @@ func (c importedFresh) callKeep(ctx context.Context, req *deprecated.Word) (*dep
 //go:noescape
 func importFresh_Drop(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFresh_Drop = guest.Method{Import: importFresh_Drop}
+var methodFresh_Drop = guest.Method{Import: importFresh_Drop, New: func() proto.Message { return new(deprecated.Word) }}
 
 func (c importedFresh) callDrop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	return guest.Call[deprecated.Word](ctx, c.client, &methodFresh_Drop, req)
@@ -164,7 +165,7 @@ type importedStale struct{ client guest.Client }
 //go:noescape
 func importStale_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodStale_Call = guest.Method{Import: importStale_Call}
+var methodStale_Call = guest.Method{Import: importStale_Call, New: func() proto.Message { return new(deprecated.Word) }}
 
 func (c importedStale) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	return guest.Call[deprecated.Word](ctx, c.client, &methodStale_Call, req)

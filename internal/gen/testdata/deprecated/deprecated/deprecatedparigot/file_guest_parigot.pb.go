@@ -10,6 +10,7 @@ import (
 	deprecated "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -57,7 +58,7 @@ type importedWhole struct{ client guest.Client }
 //go:noescape
 func importWhole_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWhole_Call = guest.Method{Import: importWhole_Call}
+var methodWhole_Call = guest.Method{Import: importWhole_Call, New: func() proto.Message { return new(deprecated.Word) }}
 
 func (c importedWhole) callCall(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error) {
 	return guest.Call[deprecated.Word](ctx, c.client, &methodWhole_Call, req)

@@ -15,6 +15,7 @@ import (
 	words "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -65,7 +66,7 @@ type importedRun struct{ client guest.Client }
 //go:noescape
 func importRun_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodRun_Call = guest.Method{Import: importRun_Call}
+var methodRun_Call = guest.Method{Import: importRun_Call, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedRun) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodRun_Call, req)
@@ -75,7 +76,7 @@ func (c importedRun) callCall(ctx context.Context, req *words.Word) (*words.Word
 //go:noescape
 func importRun_Block(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodRun_Block = guest.Method{Import: importRun_Block}
+var methodRun_Block = guest.Method{Import: importRun_Block, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedRun) callBlock(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodRun_Block, req)

@@ -10,6 +10,7 @@ import (
 	notes "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -114,7 +115,7 @@ type importedNotes struct{ client guest.Client }
 //go:noescape
 func importNotes_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNotes_Get = guest.Method{Import: importNotes_Get}
+var methodNotes_Get = guest.Method{Import: importNotes_Get, New: func() proto.Message { return new(notes.Note) }}
 
 func (c importedNotes) callGet(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Get, req)
@@ -124,7 +125,7 @@ func (c importedNotes) callGet(ctx context.Context, req *notes.Note) (*notes.Not
 //go:noescape
 func importNotes_Old(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNotes_Old = guest.Method{Import: importNotes_Old}
+var methodNotes_Old = guest.Method{Import: importNotes_Old, New: func() proto.Message { return new(notes.Note) }}
 
 func (c importedNotes) callOld(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Old, req)
@@ -134,7 +135,7 @@ func (c importedNotes) callOld(ctx context.Context, req *notes.Note) (*notes.Not
 //go:noescape
 func importNotes_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNotes_Put = guest.Method{Import: importNotes_Put}
+var methodNotes_Put = guest.Method{Import: importNotes_Put, New: func() proto.Message { return new(notes.Note) }}
 
 func (c importedNotes) callPut(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Put, req)
@@ -144,7 +145,7 @@ func (c importedNotes) callPut(ctx context.Context, req *notes.Note) (*notes.Not
 //go:noescape
 func importNotes_Block(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNotes_Block = guest.Method{Import: importNotes_Block}
+var methodNotes_Block = guest.Method{Import: importNotes_Block, New: func() proto.Message { return new(notes.Note) }}
 
 func (c importedNotes) callBlock(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Block, req)
@@ -154,7 +155,7 @@ func (c importedNotes) callBlock(ctx context.Context, req *notes.Note) (*notes.N
 //go:noescape
 func importNotes_Odd(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNotes_Odd = guest.Method{Import: importNotes_Odd}
+var methodNotes_Odd = guest.Method{Import: importNotes_Odd, New: func() proto.Message { return new(notes.Note) }}
 
 func (c importedNotes) callOdd(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Odd, req)
@@ -164,7 +165,7 @@ func (c importedNotes) callOdd(ctx context.Context, req *notes.Note) (*notes.Not
 //go:noescape
 func importNotes_Middle(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNotes_Middle = guest.Method{Import: importNotes_Middle}
+var methodNotes_Middle = guest.Method{Import: importNotes_Middle, New: func() proto.Message { return new(notes.Note) }}
 
 func (c importedNotes) callMiddle(ctx context.Context, req *notes.Note) (*notes.Note, error) {
 	return guest.Call[notes.Note](ctx, c.client, &methodNotes_Middle, req)

@@ -10,6 +10,7 @@ import (
 	ed "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedEditor struct{ client guest.Client }
 //go:noescape
 func importEditor_Edit(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodEditor_Edit = guest.Method{Import: importEditor_Edit}
+var methodEditor_Edit = guest.Method{Import: importEditor_Edit, New: func() proto.Message { return new(ed.EditResponse) }}
 
 func (c importedEditor) callEdit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error) {
 	return guest.Call[ed.EditResponse](ctx, c.client, &methodEditor_Edit, req)

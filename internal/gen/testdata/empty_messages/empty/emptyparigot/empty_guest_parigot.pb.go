@@ -10,6 +10,7 @@ import (
 	empty "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedNothing struct{ client guest.Client }
 //go:noescape
 func importNothing_Happens(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNothing_Happens = guest.Method{Import: importNothing_Happens}
+var methodNothing_Happens = guest.Method{Import: importNothing_Happens, New: func() proto.Message { return new(empty.HappensResponse) }}
 
 func (c importedNothing) callHappens(ctx context.Context, req *empty.HappensRequest) (*empty.HappensResponse, error) {
 	return guest.Call[empty.HappensResponse](ctx, c.client, &methodNothing_Happens, req)

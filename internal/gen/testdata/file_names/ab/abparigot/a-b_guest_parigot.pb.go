@@ -10,6 +10,7 @@ import (
 	ab "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedSvc struct{ client guest.Client }
 //go:noescape
 func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSvc_Call = guest.Method{Import: importSvc_Call}
+var methodSvc_Call = guest.Method{Import: importSvc_Call, New: func() proto.Message { return new(ab.Word) }}
 
 func (c importedSvc) callCall(ctx context.Context, req *ab.Word) (*ab.Word, error) {
 	return guest.Call[ab.Word](ctx, c.client, &methodSvc_Call, req)

@@ -14,6 +14,7 @@ import (
 	status1 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -70,7 +71,7 @@ type importedCaller struct{ client guest.Client }
 //go:noescape
 func importCaller_Versions(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodCaller_Versions = guest.Method{Import: importCaller_Versions}
+var methodCaller_Versions = guest.Method{Import: importCaller_Versions, New: func() proto.Message { return new(v11.Out) }}
 
 func (c importedCaller) callVersions(ctx context.Context, req *v1.In) (*v11.Out, error) {
 	return guest.Call[v11.Out](ctx, c.client, &methodCaller_Versions, req)
@@ -80,7 +81,7 @@ func (c importedCaller) callVersions(ctx context.Context, req *v1.In) (*v11.Out,
 //go:noescape
 func importCaller_Locals(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodCaller_Locals = guest.Method{Import: importCaller_Locals}
+var methodCaller_Locals = guest.Method{Import: importCaller_Locals, New: func() proto.Message { return new(ctx1.Out) }}
 
 func (c importedCaller) callLocals(ctx context.Context, req *req1.In) (*ctx1.Out, error) {
 	return guest.Call[ctx1.Out](ctx, c.client, &methodCaller_Locals, req)
@@ -90,7 +91,7 @@ func (c importedCaller) callLocals(ctx context.Context, req *req1.In) (*ctx1.Out
 //go:noescape
 func importCaller_Packages(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodCaller_Packages = guest.Method{Import: importCaller_Packages}
+var methodCaller_Packages = guest.Method{Import: importCaller_Packages, New: func() proto.Message { return new(status1.Out) }}
 
 func (c importedCaller) callPackages(ctx context.Context, req *req1.In) (*status1.Out, error) {
 	return guest.Call[status1.Out](ctx, c.client, &methodCaller_Packages, req)

@@ -10,6 +10,7 @@ import (
 	dir_name "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedNamed struct{ client guest.Client }
 //go:noescape
 func importNamed_Go(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNamed_Go = guest.Method{Import: importNamed_Go}
+var methodNamed_Go = guest.Method{Import: importNamed_Go, New: func() proto.Message { return new(dir_name.Thing) }}
 
 func (c importedNamed) callGo(ctx context.Context, req *dir_name.Thing) (*dir_name.Thing, error) {
 	return guest.Call[dir_name.Thing](ctx, c.client, &methodNamed_Go, req)

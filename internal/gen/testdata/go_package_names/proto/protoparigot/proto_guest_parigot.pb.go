@@ -7,9 +7,10 @@ package protoparigot
 
 import (
 	context "context"
-	proto "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	proto1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -27,14 +28,14 @@ const _ = guest.IsAtLeastVersion0_1_0
 type SvcClient struct{ calls callsSvc }
 
 // Call calls go_package_names.nproto.Svc.Call.
-func (c SvcClient) Call(ctx context.Context, req *proto.Word) (*proto.Word, error) {
+func (c SvcClient) Call(ctx context.Context, req *proto1.Word) (*proto1.Word, error) {
 	return c.calls.callCall(ctx, req)
 }
 
 // callsSvc makes the calls of a SvcClient. Its methods are unexported, because
 // the linker keeps a method called Get, say, if anything looks up a Get by reflection.
 type callsSvc interface {
-	callCall(ctx context.Context, req *proto.Word) (*proto.Word, error)
+	callCall(ctx context.Context, req *proto1.Word) (*proto1.Word, error)
 }
 
 // NewSvcClient returns a client that calls go_package_names.nproto.Svc in the
@@ -51,10 +52,10 @@ type importedSvc struct{ client guest.Client }
 //go:noescape
 func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSvc_Call = guest.Method{Import: importSvc_Call}
+var methodSvc_Call = guest.Method{Import: importSvc_Call, New: func() proto.Message { return new(proto1.Word) }}
 
-func (c importedSvc) callCall(ctx context.Context, req *proto.Word) (*proto.Word, error) {
-	return guest.Call[proto.Word](ctx, c.client, &methodSvc_Call, req)
+func (c importedSvc) callCall(ctx context.Context, req *proto1.Word) (*proto1.Word, error) {
+	return guest.Call[proto1.Word](ctx, c.client, &methodSvc_Call, req)
 }
 
 // ServeSvc serves impl as the service go_package_names.nproto.Svc to the other
@@ -94,6 +95,6 @@ func LocateSvc(ctx context.Context) (SvcClient, error) {
 // locatedSvc calls guests that serve.
 type locatedSvc struct{ remote *kernel.Remote }
 
-func (c locatedSvc) callCall(ctx context.Context, req *proto.Word) (*proto.Word, error) {
-	return kernel.Call[proto.Word](ctx, c.remote, 0, req)
+func (c locatedSvc) callCall(ctx context.Context, req *proto1.Word) (*proto1.Word, error) {
+	return kernel.Call[proto1.Word](ctx, c.remote, 0, req)
 }

@@ -7,7 +7,7 @@ package protoparigot
 
 import (
 	context "context"
-	proto "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	proto1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
 	pluginsdk "github.com/iansmith/parigot/pluginsdk"
 	eng "github.com/iansmith/parigot/pluginsdk/eng"
 	parigotimpl "github.com/iansmith/parigot/pluginsdk/parigotimpl"
@@ -25,7 +25,7 @@ const _ = pluginsdk.IsAtLeastVersion0_1_0
 // concurrent use. In guests it is a struct.
 type SvcClient interface {
 	// Call calls go_package_names.nproto.Svc.Call.
-	Call(ctx context.Context, req *proto.Word) (*proto.Word, error)
+	Call(ctx context.Context, req *proto1.Word) (*proto1.Word, error)
 }
 
 // NewSvcClient returns a client that calls go_package_names.nproto.Svc through
@@ -46,15 +46,15 @@ func NewLocalSvcClient(impl SvcServer) SvcClient {
 // clientSvc is the SvcClient for every connection.
 type clientSvc struct{ conn parigotimpl.Conn }
 
-func (c clientSvc) Call(ctx context.Context, req *proto.Word) (*proto.Word, error) {
-	return parigotimpl.Call(ctx, c.conn, &Svc_ServiceDesc.Methods[0], req, new(proto.Word))
+func (c clientSvc) Call(ctx context.Context, req *proto1.Word) (*proto1.Word, error) {
+	return parigotimpl.Call(ctx, c.conn, &Svc_ServiceDesc.Methods[0], req, new(proto1.Word))
 }
 
 // SvcIntoServer is the form of SvcServer that [pluginsdk.Into] asks for: each
 // method fills resp, which is empty and not the method's any more when it
 // returns.
 type SvcIntoServer interface {
-	CallInto(ctx context.Context, req *proto.Word, resp *proto.Word) error
+	CallInto(ctx context.Context, req *proto1.Word, resp *proto1.Word) error
 }
 
 // RegisterSvc registers impl with e as the service
@@ -70,7 +70,7 @@ func RegisterSvc(ctx context.Context, e eng.Engine, impl SvcServer, opts ...plug
 var Svc_ServiceDesc = parigotimpl.ServiceDesc{
 	Name: SvcServiceName,
 	Descriptor: func() protoreflect.ServiceDescriptor {
-		return proto.File_go_package_names_proto_proto.Services().Get(0)
+		return proto1.File_go_package_names_proto_proto.Services().Get(0)
 	},
 	Methods: []parigotimpl.MethodDesc{
 		{
@@ -80,7 +80,7 @@ var Svc_ServiceDesc = parigotimpl.ServiceDesc{
 	},
 }
 
-func bridgeSvc_Call(ctx context.Context, h *parigotimpl.Handler[*proto.Word, *proto.Word], m api.Module, stack []uint64) {
+func bridgeSvc_Call(ctx context.Context, h *parigotimpl.Handler[*proto1.Word, *proto1.Word], m api.Module, stack []uint64) {
 	req, resp := h.Messages(ctx)
 	pluginsdk.InvokeImplFromStack(ctx, Svc_Call_FullName, m, stack, h.Serve, req, resp)
 }

@@ -7,7 +7,7 @@ package protoparigot
 
 import (
 	context "context"
-	proto "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
+	proto1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
 	status "github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -27,7 +27,7 @@ const (
 // not.
 type SvcServer interface {
 	// Call serves go_package_names.nproto.Svc.Call.
-	Call(ctx context.Context, req *proto.Word) (*proto.Word, error)
+	Call(ctx context.Context, req *proto1.Word) (*proto1.Word, error)
 }
 
 // UnimplementedSvcServer answers every method of go_package_names.nproto.Svc
@@ -35,6 +35,6 @@ type SvcServer interface {
 type UnimplementedSvcServer struct{}
 
 // Call returns UNIMPLEMENTED.
-func (UnimplementedSvcServer) Call(context.Context, *proto.Word) (*proto.Word, error) {
+func (UnimplementedSvcServer) Call(context.Context, *proto1.Word) (*proto1.Word, error) {
 	return nil, status.Error(status.Unimplemented, Svc_Call_FullName+" is not implemented")
 }

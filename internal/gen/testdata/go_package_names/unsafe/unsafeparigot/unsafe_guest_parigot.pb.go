@@ -10,6 +10,7 @@ import (
 	unsafe1 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedSvc struct{ client guest.Client }
 //go:noescape
 func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSvc_Call = guest.Method{Import: importSvc_Call}
+var methodSvc_Call = guest.Method{Import: importSvc_Call, New: func() proto.Message { return new(unsafe1.Word) }}
 
 func (c importedSvc) callCall(ctx context.Context, req *unsafe1.Word) (*unsafe1.Word, error) {
 	return guest.Call[unsafe1.Word](ctx, c.client, &methodSvc_Call, req)

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	unsafe "unsafe"
 )
@@ -58,7 +59,7 @@ type importedClock struct{ client guest.Client }
 //go:noescape
 func importClock_Now(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodClock_Now = guest.Method{Import: importClock_Now}
+var methodClock_Now = guest.Method{Import: importClock_Now, New: func() proto.Message { return new(v1.NowResponse) }}
 
 func (c importedClock) callNow(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	return guest.Call[v1.NowResponse](ctx, c.client, &methodClock_Now, req)
@@ -68,7 +69,7 @@ func (c importedClock) callNow(ctx context.Context, req *v1.NowRequest) (*v1.Now
 //go:noescape
 func importClock_Alarm(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodClock_Alarm = guest.Method{Import: importClock_Alarm}
+var methodClock_Alarm = guest.Method{Import: importClock_Alarm, New: func() proto.Message { return new(v1.NowResponse) }}
 
 func (c importedClock) callAlarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error) {
 	return guest.Call[v1.NowResponse](ctx, c.client, &methodClock_Alarm, req)
@@ -153,7 +154,7 @@ type importedCalendar struct{ client guest.Client }
 //go:noescape
 func importCalendar_Today(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodCalendar_Today = guest.Method{Import: importCalendar_Today}
+var methodCalendar_Today = guest.Method{Import: importCalendar_Today, New: func() proto.Message { return new(v1.NowResponse) }}
 
 func (c importedCalendar) callToday(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error) {
 	return guest.Call[v1.NowResponse](ctx, c.client, &methodCalendar_Today, req)

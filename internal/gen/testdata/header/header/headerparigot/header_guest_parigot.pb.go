@@ -13,6 +13,7 @@ import (
 	header "github.com/iansmith/parigot/internal/gen/testdata/header/header"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -52,7 +53,7 @@ type importedSvc struct{ client guest.Client }
 //go:noescape
 func importSvc_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSvc_Call = guest.Method{Import: importSvc_Call}
+var methodSvc_Call = guest.Method{Import: importSvc_Call, New: func() proto.Message { return new(header.Word) }}
 
 func (c importedSvc) callCall(ctx context.Context, req *header.Word) (*header.Word, error) {
 	return guest.Call[header.Word](ctx, c.client, &methodSvc_Call, req)

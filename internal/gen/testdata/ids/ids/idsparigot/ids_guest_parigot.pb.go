@@ -10,6 +10,7 @@ import (
 	ids "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -49,7 +50,7 @@ type importedQueue struct{ client guest.Client }
 //go:noescape
 func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodQueue_Send = guest.Method{Import: importQueue_Send}
+var methodQueue_Send = guest.Method{Import: importQueue_Send, New: func() proto.Message { return new(ids.SendResponse) }}
 
 func (c importedQueue) callSend(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error) {
 	return guest.Call[ids.SendResponse](ctx, c.client, &methodQueue_Send, req)

@@ -9,6 +9,7 @@ import (
 	context "context"
 	names "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -119,7 +120,7 @@ type importedNames struct{ client guest.Client }
 //go:noescape
 func importNames_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_Get = guest.Method{Import: importNames_Get}
+var methodNames_Get = guest.Method{Import: importNames_Get, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callGet(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_Get, req)
@@ -129,7 +130,7 @@ func (c importedNames) callGet(ctx context.Context, req *names.Word) (*names.Wor
 //go:noescape
 func importNames_String(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_String = guest.Method{Import: importNames_String}
+var methodNames_String = guest.Method{Import: importNames_String, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callString(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_String, req)
@@ -139,7 +140,7 @@ func (c importedNames) callString(ctx context.Context, req *names.Word) (*names.
 //go:noescape
 func importNames_Error(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_Error = guest.Method{Import: importNames_Error}
+var methodNames_Error = guest.Method{Import: importNames_Error, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callError(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_Error, req)
@@ -149,7 +150,7 @@ func (c importedNames) callError(ctx context.Context, req *names.Word) (*names.W
 //go:noescape
 func importNames_Close(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_Close = guest.Method{Import: importNames_Close}
+var methodNames_Close = guest.Method{Import: importNames_Close, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callClose(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_Close, req)
@@ -159,7 +160,7 @@ func (c importedNames) callClose(ctx context.Context, req *names.Word) (*names.W
 //go:noescape
 func importNames_Next(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_Next = guest.Method{Import: importNames_Next}
+var methodNames_Next = guest.Method{Import: importNames_Next, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callNext(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_Next, req)
@@ -169,7 +170,7 @@ func (c importedNames) callNext(ctx context.Context, req *names.Word) (*names.Wo
 //go:noescape
 func importNames_Len(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_Len = guest.Method{Import: importNames_Len}
+var methodNames_Len = guest.Method{Import: importNames_Len, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callLen(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_Len, req)
@@ -179,7 +180,7 @@ func (c importedNames) callLen(ctx context.Context, req *names.Word) (*names.Wor
 //go:noescape
 func importNames_Reset(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_Reset = guest.Method{Import: importNames_Reset}
+var methodNames_Reset = guest.Method{Import: importNames_Reset, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callReset(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_Reset, req)
@@ -189,7 +190,7 @@ func (c importedNames) callReset(ctx context.Context, req *names.Word) (*names.W
 //go:noescape
 func importNames_ProtoReflect(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_ProtoReflect = guest.Method{Import: importNames_ProtoReflect}
+var methodNames_ProtoReflect = guest.Method{Import: importNames_ProtoReflect, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callProtoReflect(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_ProtoReflect, req)
@@ -199,7 +200,7 @@ func (c importedNames) callProtoReflect(ctx context.Context, req *names.Word) (*
 //go:noescape
 func importNames_Unwrap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_Unwrap = guest.Method{Import: importNames_Unwrap}
+var methodNames_Unwrap = guest.Method{Import: importNames_Unwrap, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callUnwrap(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_Unwrap, req)
@@ -209,7 +210,7 @@ func (c importedNames) callUnwrap(ctx context.Context, req *names.Word) (*names.
 //go:noescape
 func importNames_Interface(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_Interface = guest.Method{Import: importNames_Interface}
+var methodNames_Interface = guest.Method{Import: importNames_Interface, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callInterface(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_Interface, req)
@@ -219,7 +220,7 @@ func (c importedNames) callInterface(ctx context.Context, req *names.Word) (*nam
 //go:noescape
 func importNames_ProtoType(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_ProtoType = guest.Method{Import: importNames_ProtoType}
+var methodNames_ProtoType = guest.Method{Import: importNames_ProtoType, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callProtoType(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_ProtoType, req)
@@ -229,7 +230,7 @@ func (c importedNames) callProtoType(ctx context.Context, req *names.Word) (*nam
 //go:noescape
 func importNames_X(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_X = guest.Method{Import: importNames_X}
+var methodNames_X = guest.Method{Import: importNames_X, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callX(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_X, req)

@@ -10,6 +10,7 @@ import (
 	elsewhere "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedFinder struct{ client guest.Client }
 //go:noescape
 func importFinder_Find(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFinder_Find = guest.Method{Import: importFinder_Find}
+var methodFinder_Find = guest.Method{Import: importFinder_Find, New: func() proto.Message { return new(elsewhere.FindResponse) }}
 
 func (c importedFinder) callFind(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error) {
 	return guest.Call[elsewhere.FindResponse](ctx, c.client, &methodFinder_Find, req)

@@ -10,6 +10,7 @@ import (
 	into "github.com/iansmith/parigot/internal/gen/testdata/into_names/into"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -73,7 +74,7 @@ type importedMail struct{ client guest.Client }
 //go:noescape
 func importMail_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodMail_Send = guest.Method{Import: importMail_Send}
+var methodMail_Send = guest.Method{Import: importMail_Send, New: func() proto.Message { return new(into.Letter) }}
 
 func (c importedMail) callSend(ctx context.Context, req *into.Letter) (*into.Letter, error) {
 	return guest.Call[into.Letter](ctx, c.client, &methodMail_Send, req)
@@ -83,7 +84,7 @@ func (c importedMail) callSend(ctx context.Context, req *into.Letter) (*into.Let
 //go:noescape
 func importMail_SendInto(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodMail_SendInto = guest.Method{Import: importMail_SendInto}
+var methodMail_SendInto = guest.Method{Import: importMail_SendInto, New: func() proto.Message { return new(into.Letter) }}
 
 func (c importedMail) callSendInto(ctx context.Context, req *into.Letter) (*into.Letter, error) {
 	return guest.Call[into.Letter](ctx, c.client, &methodMail_SendInto, req)
@@ -93,7 +94,7 @@ func (c importedMail) callSendInto(ctx context.Context, req *into.Letter) (*into
 //go:noescape
 func importMail_SendInto_(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodMail_SendInto_ = guest.Method{Import: importMail_SendInto_}
+var methodMail_SendInto_ = guest.Method{Import: importMail_SendInto_, New: func() proto.Message { return new(into.Letter) }}
 
 func (c importedMail) callSendInto_(ctx context.Context, req *into.Letter) (*into.Letter, error) {
 	return guest.Call[into.Letter](ctx, c.client, &methodMail_SendInto_, req)
@@ -103,7 +104,7 @@ func (c importedMail) callSendInto_(ctx context.Context, req *into.Letter) (*int
 //go:noescape
 func importMail_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodMail_Receive = guest.Method{Import: importMail_Receive, MayBlock: true}
+var methodMail_Receive = guest.Method{Import: importMail_Receive, MayBlock: true, New: func() proto.Message { return new(into.Letter) }}
 
 func (c importedMail) callReceive(ctx context.Context, req *into.Letter) (*into.Letter, error) {
 	return guest.Call[into.Letter](ctx, c.client, &methodMail_Receive, req)

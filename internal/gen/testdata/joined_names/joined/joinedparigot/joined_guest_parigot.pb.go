@@ -10,6 +10,7 @@ import (
 	joined "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -50,7 +51,7 @@ type importedFoo struct{ client guest.Client }
 //go:noescape
 func importFoo_BarBaz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFoo_BarBaz = guest.Method{Import: importFoo_BarBaz}
+var methodFoo_BarBaz = guest.Method{Import: importFoo_BarBaz, New: func() proto.Message { return new(joined.FooBar) }}
 
 func (c importedFoo) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	return guest.Call[joined.FooBar](ctx, c.client, &methodFoo_BarBaz, req)
@@ -128,7 +129,7 @@ type importedFooBar3 struct{ client guest.Client }
 //go:noescape
 func importFooBar3_Baz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFooBar3_Baz = guest.Method{Import: importFooBar3_Baz}
+var methodFooBar3_Baz = guest.Method{Import: importFooBar3_Baz, New: func() proto.Message { return new(joined.FooBar) }}
 
 func (c importedFooBar3) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	return guest.Call[joined.FooBar](ctx, c.client, &methodFooBar3_Baz, req)
@@ -207,7 +208,7 @@ type importedFoo_BarBaz struct{ client guest.Client }
 //go:noescape
 func importFoo_BarBaz_Baz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFoo_BarBaz_Baz = guest.Method{Import: importFoo_BarBaz_Baz}
+var methodFoo_BarBaz_Baz = guest.Method{Import: importFoo_BarBaz_Baz, New: func() proto.Message { return new(joined.FooBar) }}
 
 func (c importedFoo_BarBaz) callBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	return guest.Call[joined.FooBar](ctx, c.client, &methodFoo_BarBaz_Baz, req)
@@ -286,7 +287,7 @@ type importedHostFoo struct{ client guest.Client }
 //go:noescape
 func importHostFoo_BarBaz(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodHostFoo_BarBaz = guest.Method{Import: importHostFoo_BarBaz}
+var methodHostFoo_BarBaz = guest.Method{Import: importHostFoo_BarBaz, New: func() proto.Message { return new(joined.FooBar) }}
 
 func (c importedHostFoo) callBarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error) {
 	return guest.Call[joined.FooBar](ctx, c.client, &methodHostFoo_BarBaz, req)

@@ -10,6 +10,7 @@ import (
 	lower "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedGreeter struct{ client guest.Client }
 //go:noescape
 func importGreeter_SayHello(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodGreeter_SayHello = guest.Method{Import: importGreeter_SayHello}
+var methodGreeter_SayHello = guest.Method{Import: importGreeter_SayHello, New: func() proto.Message { return new(lower.HelloResponse) }}
 
 func (c importedGreeter) callSayHello(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	return guest.Call[lower.HelloResponse](ctx, c.client, &methodGreeter_SayHello, req)
@@ -130,7 +131,7 @@ type importedWordCounterV2 struct{ client guest.Client }
 //go:noescape
 func importWordCounterV2_Count(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWordCounterV2_Count = guest.Method{Import: importWordCounterV2_Count}
+var methodWordCounterV2_Count = guest.Method{Import: importWordCounterV2_Count, New: func() proto.Message { return new(lower.HelloResponse) }}
 
 func (c importedWordCounterV2) callCount(ctx context.Context, req *lower.HelloRequest) (*lower.HelloResponse, error) {
 	return guest.Call[lower.HelloResponse](ctx, c.client, &methodWordCounterV2_Count, req)

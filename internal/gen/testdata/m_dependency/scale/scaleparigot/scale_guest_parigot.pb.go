@@ -11,6 +11,7 @@ import (
 	unit "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -52,7 +53,7 @@ type importedScale struct{ client guest.Client }
 //go:noescape
 func importScale_Weigh(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodScale_Weigh = guest.Method{Import: importScale_Weigh}
+var methodScale_Weigh = guest.Method{Import: importScale_Weigh, New: func() proto.Message { return new(unit.Mass) }}
 
 func (c importedScale) callWeigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error) {
 	return guest.Call[unit.Mass](ctx, c.client, &methodScale_Weigh, req)

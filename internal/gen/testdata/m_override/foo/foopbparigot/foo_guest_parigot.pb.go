@@ -10,6 +10,7 @@ import (
 	foo "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -49,7 +50,7 @@ type importedFoo struct{ client guest.Client }
 //go:noescape
 func importFoo_Bar(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFoo_Bar = guest.Method{Import: importFoo_Bar}
+var methodFoo_Bar = guest.Method{Import: importFoo_Bar, New: func() proto.Message { return new(foo.BarResponse) }}
 
 func (c importedFoo) callBar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error) {
 	return guest.Call[foo.BarResponse](ctx, c.client, &methodFoo_Bar, req)

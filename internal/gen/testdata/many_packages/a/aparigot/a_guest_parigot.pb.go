@@ -10,6 +10,7 @@ import (
 	a "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -50,7 +51,7 @@ type importedA struct{ client guest.Client }
 //go:noescape
 func importA_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodA_Do = guest.Method{Import: importA_Do}
+var methodA_Do = guest.Method{Import: importA_Do, New: func() proto.Message { return new(a.Response) }}
 
 func (c importedA) callDo(ctx context.Context, req *a.Request) (*a.Response, error) {
 	return guest.Call[a.Response](ctx, c.client, &methodA_Do, req)

@@ -11,6 +11,7 @@ import (
 	b "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedB struct{ client guest.Client }
 //go:noescape
 func importB_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodB_Do = guest.Method{Import: importB_Do}
+var methodB_Do = guest.Method{Import: importB_Do, New: func() proto.Message { return new(b.Response) }}
 
 func (c importedB) callDo(ctx context.Context, req *a.Request) (*b.Response, error) {
 	return guest.Call[b.Response](ctx, c.client, &methodB_Do, req)

@@ -10,6 +10,7 @@ import (
 	names "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -75,7 +76,7 @@ type importedGreeter struct{ client guest.Client }
 //go:noescape
 func importGreeter_Clients(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodGreeter_Clients = guest.Method{Import: importGreeter_Clients}
+var methodGreeter_Clients = guest.Method{Import: importGreeter_Clients, New: func() proto.Message { return new(names.GreeterImpl) }}
 
 func (c importedGreeter) callClients(ctx context.Context, req *names.GreeterClient) (*names.GreeterImpl, error) {
 	return guest.Call[names.GreeterImpl](ctx, c.client, &methodGreeter_Clients, req)
@@ -85,7 +86,7 @@ func (c importedGreeter) callClients(ctx context.Context, req *names.GreeterClie
 //go:noescape
 func importGreeter_Plugins(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodGreeter_Plugins = guest.Method{Import: importGreeter_Plugins}
+var methodGreeter_Plugins = guest.Method{Import: importGreeter_Plugins, New: func() proto.Message { return new(names.UnimplementedGreeterImpl) }}
 
 func (c importedGreeter) callPlugins(ctx context.Context, req *names.GreeterPlugin) (*names.UnimplementedGreeterImpl, error) {
 	return guest.Call[names.UnimplementedGreeterImpl](ctx, c.client, &methodGreeter_Plugins, req)
@@ -95,7 +96,7 @@ func (c importedGreeter) callPlugins(ctx context.Context, req *names.GreeterPlug
 //go:noescape
 func importGreeter_Joined(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodGreeter_Joined = guest.Method{Import: importGreeter_Joined}
+var methodGreeter_Joined = guest.Method{Import: importGreeter_Joined, New: func() proto.Message { return new(names.RegisterGreeter) }}
 
 func (c importedGreeter) callJoined(ctx context.Context, req *names.GreeterClients) (*names.RegisterGreeter, error) {
 	return guest.Call[names.RegisterGreeter](ctx, c.client, &methodGreeter_Joined, req)
@@ -105,7 +106,7 @@ func (c importedGreeter) callJoined(ctx context.Context, req *names.GreeterClien
 //go:noescape
 func importGreeter_Predeclared(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodGreeter_Predeclared = guest.Method{Import: importGreeter_Predeclared}
+var methodGreeter_Predeclared = guest.Method{Import: importGreeter_Predeclared, New: func() proto.Message { return new(names.String_) }}
 
 func (c importedGreeter) callPredeclared(ctx context.Context, req *names.Error) (*names.String_, error) {
 	return guest.Call[names.String_](ctx, c.client, &methodGreeter_Predeclared, req)
@@ -115,7 +116,7 @@ func (c importedGreeter) callPredeclared(ctx context.Context, req *names.Error) 
 //go:noescape
 func importGreeter_Packages(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodGreeter_Packages = guest.Method{Import: importGreeter_Packages}
+var methodGreeter_Packages = guest.Method{Import: importGreeter_Packages, New: func() proto.Message { return new(names.Any) }}
 
 func (c importedGreeter) callPackages(ctx context.Context, req *names.Context) (*names.Any, error) {
 	return guest.Call[names.Any](ctx, c.client, &methodGreeter_Packages, req)

@@ -10,6 +10,7 @@ import (
 	words "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -177,7 +178,7 @@ type importedWords struct{ client guest.Client }
 //go:noescape
 func importWords_Import(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Import = guest.Method{Import: importWords_Import}
+var methodWords_Import = guest.Method{Import: importWords_Import, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callImport(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Import, req)
@@ -187,7 +188,7 @@ func (c importedWords) callImport(ctx context.Context, req *words.Word) (*words.
 //go:noescape
 func importWords_Type(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Type = guest.Method{Import: importWords_Type}
+var methodWords_Type = guest.Method{Import: importWords_Type, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callType(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Type, req)
@@ -197,7 +198,7 @@ func (c importedWords) callType(ctx context.Context, req *words.Word) (*words.Wo
 //go:noescape
 func importWords_Range(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Range = guest.Method{Import: importWords_Range}
+var methodWords_Range = guest.Method{Import: importWords_Range, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callRange(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Range, req)
@@ -207,7 +208,7 @@ func (c importedWords) callRange(ctx context.Context, req *words.Word) (*words.W
 //go:noescape
 func importWords_Func(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Func = guest.Method{Import: importWords_Func}
+var methodWords_Func = guest.Method{Import: importWords_Func, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callFunc(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Func, req)
@@ -217,7 +218,7 @@ func (c importedWords) callFunc(ctx context.Context, req *words.Word) (*words.Wo
 //go:noescape
 func importWords_Go(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Go = guest.Method{Import: importWords_Go}
+var methodWords_Go = guest.Method{Import: importWords_Go, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callGo(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Go, req)
@@ -227,7 +228,7 @@ func (c importedWords) callGo(ctx context.Context, req *words.Word) (*words.Word
 //go:noescape
 func importWords_Select(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Select = guest.Method{Import: importWords_Select}
+var methodWords_Select = guest.Method{Import: importWords_Select, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callSelect(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Select, req)
@@ -237,7 +238,7 @@ func (c importedWords) callSelect(ctx context.Context, req *words.Word) (*words.
 //go:noescape
 func importWords_Close(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Close = guest.Method{Import: importWords_Close}
+var methodWords_Close = guest.Method{Import: importWords_Close, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callClose(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Close, req)
@@ -247,7 +248,7 @@ func (c importedWords) callClose(ctx context.Context, req *words.Word) (*words.W
 //go:noescape
 func importWords_Ready(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Ready = guest.Method{Import: importWords_Ready}
+var methodWords_Ready = guest.Method{Import: importWords_Ready, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callReady(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Ready, req)
@@ -257,7 +258,7 @@ func (c importedWords) callReady(ctx context.Context, req *words.Word) (*words.W
 //go:noescape
 func importWords_Init(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Init = guest.Method{Import: importWords_Init}
+var methodWords_Init = guest.Method{Import: importWords_Init, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callInit(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Init, req)
@@ -267,7 +268,7 @@ func (c importedWords) callInit(ctx context.Context, req *words.Word) (*words.Wo
 //go:noescape
 func importWords_String(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_String = guest.Method{Import: importWords_String}
+var methodWords_String = guest.Method{Import: importWords_String, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callString(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_String, req)
@@ -277,7 +278,7 @@ func (c importedWords) callString(ctx context.Context, req *words.Word) (*words.
 //go:noescape
 func importWords_Error(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Error = guest.Method{Import: importWords_Error}
+var methodWords_Error = guest.Method{Import: importWords_Error, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callError(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Error, req)
@@ -287,7 +288,7 @@ func (c importedWords) callError(ctx context.Context, req *words.Word) (*words.W
 //go:noescape
 func importWords_Context(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Context = guest.Method{Import: importWords_Context}
+var methodWords_Context = guest.Method{Import: importWords_Context, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callContext(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Context, req)
@@ -297,7 +298,7 @@ func (c importedWords) callContext(ctx context.Context, req *words.Word) (*words
 //go:noescape
 func importWords_Module(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Module = guest.Method{Import: importWords_Module}
+var methodWords_Module = guest.Method{Import: importWords_Module, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callModule(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Module, req)
@@ -307,7 +308,7 @@ func (c importedWords) callModule(ctx context.Context, req *words.Word) (*words.
 //go:noescape
 func importWords_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Call = guest.Method{Import: importWords_Call}
+var methodWords_Call = guest.Method{Import: importWords_Call, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callCall(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Call, req)
@@ -317,7 +318,7 @@ func (c importedWords) callCall(ctx context.Context, req *words.Word) (*words.Wo
 //go:noescape
 func importWords_Impl(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Impl = guest.Method{Import: importWords_Impl}
+var methodWords_Impl = guest.Method{Import: importWords_Impl, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callImpl(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Impl, req)
@@ -327,7 +328,7 @@ func (c importedWords) callImpl(ctx context.Context, req *words.Word) (*words.Wo
 //go:noescape
 func importWords_New(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_New = guest.Method{Import: importWords_New}
+var methodWords_New = guest.Method{Import: importWords_New, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callNew(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_New, req)
@@ -337,7 +338,7 @@ func (c importedWords) callNew(ctx context.Context, req *words.Word) (*words.Wor
 //go:noescape
 func importWords_Register(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Register = guest.Method{Import: importWords_Register}
+var methodWords_Register = guest.Method{Import: importWords_Register, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callRegister(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Register, req)
@@ -347,7 +348,7 @@ func (c importedWords) callRegister(ctx context.Context, req *words.Word) (*word
 //go:noescape
 func importWords_Delete(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Delete = guest.Method{Import: importWords_Delete}
+var methodWords_Delete = guest.Method{Import: importWords_Delete, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callDelete(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Delete, req)
@@ -357,7 +358,7 @@ func (c importedWords) callDelete(ctx context.Context, req *words.Word) (*words.
 //go:noescape
 func importWords_Panic(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Panic = guest.Method{Import: importWords_Panic}
+var methodWords_Panic = guest.Method{Import: importWords_Panic, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callPanic(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Panic, req)
@@ -367,7 +368,7 @@ func (c importedWords) callPanic(ctx context.Context, req *words.Word) (*words.W
 //go:noescape
 func importWords_Recover(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Recover = guest.Method{Import: importWords_Recover}
+var methodWords_Recover = guest.Method{Import: importWords_Recover, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callRecover(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Recover, req)
@@ -377,7 +378,7 @@ func (c importedWords) callRecover(ctx context.Context, req *words.Word) (*words
 //go:noescape
 func importWords_Complex(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Complex = guest.Method{Import: importWords_Complex}
+var methodWords_Complex = guest.Method{Import: importWords_Complex, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callComplex(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Complex, req)
@@ -387,7 +388,7 @@ func (c importedWords) callComplex(ctx context.Context, req *words.Word) (*words
 //go:noescape
 func importWords_Append(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWords_Append = guest.Method{Import: importWords_Append}
+var methodWords_Append = guest.Method{Import: importWords_Append, New: func() proto.Message { return new(words.Word) }}
 
 func (c importedWords) callAppend(ctx context.Context, req *words.Word) (*words.Word, error) {
 	return guest.Call[words.Word](ctx, c.client, &methodWords_Append, req)

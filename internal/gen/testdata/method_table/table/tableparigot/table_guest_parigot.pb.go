@@ -12,6 +12,7 @@ import (
 	table "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	time "time"
 	unsafe "unsafe"
@@ -133,7 +134,7 @@ type importedTable struct{ client guest.Client }
 //go:noescape
 func importTable_Nothing(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_Nothing = guest.Method{Import: importTable_Nothing}
+var methodTable_Nothing = guest.Method{Import: importTable_Nothing, New: func() proto.Message { return new(table.Plain) }}
 
 func (c importedTable) callNothing(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	return guest.Call[table.Plain](ctx, c.client, &methodTable_Nothing, req)
@@ -143,7 +144,7 @@ func (c importedTable) callNothing(ctx context.Context, req *table.Plain) (*tabl
 //go:noescape
 func importTable_Look(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_Look = guest.Method{Import: importTable_Look}
+var methodTable_Look = guest.Method{Import: importTable_Look, New: func() proto.Message { return new(table.Plain) }}
 
 func (c importedTable) callLook(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	return guest.Call[table.Plain](ctx, c.client, &methodTable_Look, req)
@@ -153,7 +154,7 @@ func (c importedTable) callLook(ctx context.Context, req *table.Plain) (*table.P
 //go:noescape
 func importTable_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_Put = guest.Method{Import: importTable_Put}
+var methodTable_Put = guest.Method{Import: importTable_Put, New: func() proto.Message { return new(table.Plain) }}
 
 func (c importedTable) callPut(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	return guest.Call[table.Plain](ctx, c.client, &methodTable_Put, req)
@@ -163,7 +164,7 @@ func (c importedTable) callPut(ctx context.Context, req *table.Plain) (*table.Pl
 //go:noescape
 func importTable_Unknown(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_Unknown = guest.Method{Import: importTable_Unknown}
+var methodTable_Unknown = guest.Method{Import: importTable_Unknown, New: func() proto.Message { return new(table.Plain) }}
 
 func (c importedTable) callUnknown(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	return guest.Call[table.Plain](ctx, c.client, &methodTable_Unknown, req)
@@ -173,7 +174,7 @@ func (c importedTable) callUnknown(ctx context.Context, req *table.Plain) (*tabl
 //go:noescape
 func importTable_Old(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_Old = guest.Method{Import: importTable_Old}
+var methodTable_Old = guest.Method{Import: importTable_Old, New: func() proto.Message { return new(table.Plain) }}
 
 func (c importedTable) callOld(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	return guest.Call[table.Plain](ctx, c.client, &methodTable_Old, req)
@@ -183,7 +184,7 @@ func (c importedTable) callOld(ctx context.Context, req *table.Plain) (*table.Pl
 //go:noescape
 func importTable_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_Wait = guest.Method{Import: importTable_Wait, MayBlock: true}
+var methodTable_Wait = guest.Method{Import: importTable_Wait, MayBlock: true, New: func() proto.Message { return new(table.Plain) }}
 
 func (c importedTable) callWait(ctx context.Context, req *table.Plain) (*table.Plain, error) {
 	return guest.Call[table.Plain](ctx, c.client, &methodTable_Wait, req)
@@ -193,7 +194,7 @@ func (c importedTable) callWait(ctx context.Context, req *table.Plain) (*table.P
 //go:noescape
 func importTable_RedactedRequest(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_RedactedRequest = guest.Method{Import: importTable_RedactedRequest}
+var methodTable_RedactedRequest = guest.Method{Import: importTable_RedactedRequest, New: func() proto.Message { return new(table.Plain) }}
 
 func (c importedTable) callRedactedRequest(ctx context.Context, req *table.Secret) (*table.Plain, error) {
 	return guest.Call[table.Plain](ctx, c.client, &methodTable_RedactedRequest, req)
@@ -203,7 +204,7 @@ func (c importedTable) callRedactedRequest(ctx context.Context, req *table.Secre
 //go:noescape
 func importTable_RedactedResponse(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_RedactedResponse = guest.Method{Import: importTable_RedactedResponse}
+var methodTable_RedactedResponse = guest.Method{Import: importTable_RedactedResponse, New: func() proto.Message { return new(table.Deep) }}
 
 func (c importedTable) callRedactedResponse(ctx context.Context, req *table.Plain) (*table.Deep, error) {
 	return guest.Call[table.Deep](ctx, c.client, &methodTable_RedactedResponse, req)
@@ -213,7 +214,7 @@ func (c importedTable) callRedactedResponse(ctx context.Context, req *table.Plai
 //go:noescape
 func importTable_RedactedInLoop(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_RedactedInLoop = guest.Method{Import: importTable_RedactedInLoop}
+var methodTable_RedactedInLoop = guest.Method{Import: importTable_RedactedInLoop, New: func() proto.Message { return new(table.Plain) }}
 
 func (c importedTable) callRedactedInLoop(ctx context.Context, req *table.LoopA) (*table.Plain, error) {
 	return guest.Call[table.Plain](ctx, c.client, &methodTable_RedactedInLoop, req)
@@ -223,7 +224,7 @@ func (c importedTable) callRedactedInLoop(ctx context.Context, req *table.LoopA)
 //go:noescape
 func importTable_RedactedInMap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_RedactedInMap = guest.Method{Import: importTable_RedactedInMap}
+var methodTable_RedactedInMap = guest.Method{Import: importTable_RedactedInMap, New: func() proto.Message { return new(table.Plain) }}
 
 func (c importedTable) callRedactedInMap(ctx context.Context, req *table.InMap) (*table.Plain, error) {
 	return guest.Call[table.Plain](ctx, c.client, &methodTable_RedactedInMap, req)
@@ -233,7 +234,7 @@ func (c importedTable) callRedactedInMap(ctx context.Context, req *table.InMap) 
 //go:noescape
 func importTable_RedactedInOneof(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_RedactedInOneof = guest.Method{Import: importTable_RedactedInOneof}
+var methodTable_RedactedInOneof = guest.Method{Import: importTable_RedactedInOneof, New: func() proto.Message { return new(table.Plain) }}
 
 func (c importedTable) callRedactedInOneof(ctx context.Context, req *table.InOneof) (*table.Plain, error) {
 	return guest.Call[table.Plain](ctx, c.client, &methodTable_RedactedInOneof, req)
@@ -243,7 +244,7 @@ func (c importedTable) callRedactedInOneof(ctx context.Context, req *table.InOne
 //go:noescape
 func importTable_NotRedacted(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_NotRedacted = guest.Method{Import: importTable_NotRedacted}
+var methodTable_NotRedacted = guest.Method{Import: importTable_NotRedacted, New: func() proto.Message { return new(emptypb.Empty) }}
 
 func (c importedTable) callNotRedacted(ctx context.Context, req *table.Harmless) (*emptypb.Empty, error) {
 	return guest.Call[emptypb.Empty](ctx, c.client, &methodTable_NotRedacted, req)
@@ -253,7 +254,7 @@ func (c importedTable) callNotRedacted(ctx context.Context, req *table.Harmless)
 //go:noescape
 func importTable_Everything(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTable_Everything = guest.Method{Import: importTable_Everything, MayBlock: true}
+var methodTable_Everything = guest.Method{Import: importTable_Everything, MayBlock: true, New: func() proto.Message { return new(table.LoopB) }}
 
 func (c importedTable) callEverything(ctx context.Context, req *table.Secret) (*table.LoopB, error) {
 	return guest.Call[table.LoopB](ctx, c.client, &methodTable_Everything, req)

@@ -10,6 +10,7 @@ import (
 	box "github.com/iansmith/parigot/internal/gen/testdata/module/box"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -49,7 +50,7 @@ type importedBox struct{ client guest.Client }
 //go:noescape
 func importBox_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodBox_Put = guest.Method{Import: importBox_Put}
+var methodBox_Put = guest.Method{Import: importBox_Put, New: func() proto.Message { return new(box.Place) }}
 
 func (c importedBox) callPut(ctx context.Context, req *box.Thing) (*box.Place, error) {
 	return guest.Call[box.Place](ctx, c.client, &methodBox_Put, req)

@@ -10,6 +10,7 @@ import (
 	disk "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	time "time"
 	unsafe "unsafe"
 )
@@ -52,7 +53,7 @@ type importedDisk struct{ client guest.Client }
 //go:noescape
 func importDisk_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodDisk_Read = guest.Method{Import: importDisk_Read}
+var methodDisk_Read = guest.Method{Import: importDisk_Read, New: func() proto.Message { return new(disk.Block) }}
 
 func (c importedDisk) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	return guest.Call[disk.Block](ctx, c.client, &methodDisk_Read, req)
@@ -90,7 +91,7 @@ type importedDrive struct{ client guest.Client }
 //go:noescape
 func importDrive_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodDrive_Read = guest.Method{Import: importDrive_Read}
+var methodDrive_Read = guest.Method{Import: importDrive_Read, New: func() proto.Message { return new(disk.Block) }}
 
 func (c importedDrive) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	return guest.Call[disk.Block](ctx, c.client, &methodDrive_Read, req)
@@ -154,7 +155,7 @@ type importedServeDisk struct{ client guest.Client }
 //go:noescape
 func importServeDisk_Read(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodServeDisk_Read = guest.Method{Import: importServeDisk_Read}
+var methodServeDisk_Read = guest.Method{Import: importServeDisk_Read, New: func() proto.Message { return new(disk.Block) }}
 
 func (c importedServeDisk) callRead(ctx context.Context, req *disk.Block) (*disk.Block, error) {
 	return guest.Call[disk.Block](ctx, c.client, &methodServeDisk_Read, req)

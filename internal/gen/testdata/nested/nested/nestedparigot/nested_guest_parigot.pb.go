@@ -10,6 +10,7 @@ import (
 	nested "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -49,7 +50,7 @@ type importedNest struct{ client guest.Client }
 //go:noescape
 func importNest_Lay(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNest_Lay = guest.Method{Import: importNest_Lay}
+var methodNest_Lay = guest.Method{Import: importNest_Lay, New: func() proto.Message { return new(nested.Outer_Inner_Innermost) }}
 
 func (c importedNest) callLay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error) {
 	return guest.Call[nested.Outer_Inner_Innermost](ctx, c.client, &methodNest_Lay, req)

@@ -10,6 +10,7 @@ import (
 	nopackage "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedNoPackageService struct{ client guest.Client }
 //go:noescape
 func importNoPackageService_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNoPackageService_Call = guest.Method{Import: importNoPackageService_Call}
+var methodNoPackageService_Call = guest.Method{Import: importNoPackageService_Call, New: func() proto.Message { return new(nopackage.NoPackageResponse) }}
 
 func (c importedNoPackageService) callCall(ctx context.Context, req *nopackage.NoPackageRequest) (*nopackage.NoPackageResponse, error) {
 	return guest.Call[nopackage.NoPackageResponse](ctx, c.client, &methodNoPackageService_Call, req)

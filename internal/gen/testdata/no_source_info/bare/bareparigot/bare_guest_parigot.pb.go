@@ -10,6 +10,7 @@ import (
 	bare "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedBare struct{ client guest.Client }
 //go:noescape
 func importBare_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodBare_Call = guest.Method{Import: importBare_Call}
+var methodBare_Call = guest.Method{Import: importBare_Call, New: func() proto.Message { return new(bare.Word) }}
 
 func (c importedBare) callCall(ctx context.Context, req *bare.Word) (*bare.Word, error) {
 	return guest.Call[bare.Word](ctx, c.client, &methodBare_Call, req)

@@ -12,6 +12,7 @@ import (
 	kv "github.com/iansmith/parigot/internal/gen/testdata/not_regenerated/kv"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	time "time"
 	unsafe "unsafe"
 )
@@ -71,7 +72,7 @@ type importedStore struct{ client guest.Client }
 //go:noescape
 func importStore_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodStore_Get = guest.Method{Import: importStore_Get}
+var methodStore_Get = guest.Method{Import: importStore_Get, New: func() proto.Message { return new(kv.GetResponse) }}
 
 func (c importedStore) callGet(ctx context.Context, req *kv.GetRequest) (*kv.GetResponse, error) {
 	return guest.Call[kv.GetResponse](ctx, c.client, &methodStore_Get, req)
@@ -81,7 +82,7 @@ func (c importedStore) callGet(ctx context.Context, req *kv.GetRequest) (*kv.Get
 //go:noescape
 func importStore_Put(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodStore_Put = guest.Method{Import: importStore_Put, MayBlock: true}
+var methodStore_Put = guest.Method{Import: importStore_Put, MayBlock: true, New: func() proto.Message { return new(kv.PutResponse) }}
 
 func (c importedStore) callPut(ctx context.Context, req *kv.PutRequest) (*kv.PutResponse, error) {
 	return guest.Call[kv.PutResponse](ctx, c.client, &methodStore_Put, req)
@@ -91,7 +92,7 @@ func (c importedStore) callPut(ctx context.Context, req *kv.PutRequest) (*kv.Put
 //go:noescape
 func importStore_Clear(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodStore_Clear = guest.Method{Import: importStore_Clear}
+var methodStore_Clear = guest.Method{Import: importStore_Clear, New: func() proto.Message { return new(kv.ClearResponse) }}
 
 func (c importedStore) callClear(ctx context.Context, req *kv.ClearRequest) (*kv.ClearResponse, error) {
 	return guest.Call[kv.ClearResponse](ctx, c.client, &methodStore_Clear, req)
@@ -105,6 +106,11 @@ func ServeStore(ctx context.Context, impl StoreServer, requires ...string) error
 	return kernel.Serve(ctx, servedStore(impl), requires...)
 }
 
+// RegisterStore offers impl as the service not_regenerated.Store to the host,
+// which calls it through an instance or a pool of the guest: see
+// [guest.Offer].
+func RegisterStore(impl StoreServer) { guest.Offer(servedStore(impl)) }
+
 // servedStore returns how the guest serves impl.
 func servedStore(impl StoreServer) guest.Service {
 	return guest.Service{
@@ -112,7 +118,7 @@ func servedStore(impl StoreServer) guest.Service {
 		Impl: impl,
 		Methods: []guest.ServedMethod{
 			{Name: "Get", Handler: guest.Adapt(impl, StoreServer.Get)},
-			{Name: "Put", Budget: 30 * time.Second, Handler: guest.Adapt(impl, StoreServer.Put)},
+			{Name: "Put", Budget: 30 * time.Second, MayBlock: true, Handler: guest.Adapt(impl, StoreServer.Put)},
 			{Name: "Clear", Handler: guest.Adapt(impl, StoreServer.Clear)},
 		},
 	}

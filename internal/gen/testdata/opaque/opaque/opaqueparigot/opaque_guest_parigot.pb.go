@@ -10,6 +10,7 @@ import (
 	opaque "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -49,7 +50,7 @@ type importedSafe struct{ client guest.Client }
 //go:noescape
 func importSafe_Open(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSafe_Open = guest.Method{Import: importSafe_Open}
+var methodSafe_Open = guest.Method{Import: importSafe_Open, New: func() proto.Message { return new(opaque.Content) }}
 
 func (c importedSafe) callOpen(ctx context.Context, req *opaque.Combination) (*opaque.Content, error) {
 	return guest.Call[opaque.Content](ctx, c.client, &methodSafe_Open, req)

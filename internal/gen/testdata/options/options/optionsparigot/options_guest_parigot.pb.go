@@ -10,6 +10,7 @@ import (
 	options "github.com/iansmith/parigot/internal/gen/testdata/options/options"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	time "time"
 	unsafe "unsafe"
 )
@@ -75,7 +76,7 @@ type importedTuned struct{ client guest.Client }
 //go:noescape
 func importTuned_Slow(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTuned_Slow = guest.Method{Import: importTuned_Slow}
+var methodTuned_Slow = guest.Method{Import: importTuned_Slow, New: func() proto.Message { return new(options.Word) }}
 
 func (c importedTuned) callSlow(ctx context.Context, req *options.Word) (*options.Word, error) {
 	return guest.Call[options.Word](ctx, c.client, &methodTuned_Slow, req)
@@ -85,7 +86,7 @@ func (c importedTuned) callSlow(ctx context.Context, req *options.Word) (*option
 //go:noescape
 func importTuned_Slower(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTuned_Slower = guest.Method{Import: importTuned_Slower}
+var methodTuned_Slower = guest.Method{Import: importTuned_Slower, New: func() proto.Message { return new(options.Word) }}
 
 func (c importedTuned) callSlower(ctx context.Context, req *options.Word) (*options.Word, error) {
 	return guest.Call[options.Word](ctx, c.client, &methodTuned_Slower, req)
@@ -95,7 +96,7 @@ func (c importedTuned) callSlower(ctx context.Context, req *options.Word) (*opti
 //go:noescape
 func importTuned_Quick(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTuned_Quick = guest.Method{Import: importTuned_Quick}
+var methodTuned_Quick = guest.Method{Import: importTuned_Quick, New: func() proto.Message { return new(options.Word) }}
 
 func (c importedTuned) callQuick(ctx context.Context, req *options.Word) (*options.Word, error) {
 	return guest.Call[options.Word](ctx, c.client, &methodTuned_Quick, req)
@@ -105,7 +106,7 @@ func (c importedTuned) callQuick(ctx context.Context, req *options.Word) (*optio
 //go:noescape
 func importTuned_Renamed(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTuned_Renamed = guest.Method{Import: importTuned_Renamed}
+var methodTuned_Renamed = guest.Method{Import: importTuned_Renamed, New: func() proto.Message { return new(options.Word) }}
 
 func (c importedTuned) callRenamed(ctx context.Context, req *options.Word) (*options.Word, error) {
 	return guest.Call[options.Word](ctx, c.client, &methodTuned_Renamed, req)
@@ -115,7 +116,7 @@ func (c importedTuned) callRenamed(ctx context.Context, req *options.Word) (*opt
 //go:noescape
 func importTuned_Plain(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTuned_Plain = guest.Method{Import: importTuned_Plain}
+var methodTuned_Plain = guest.Method{Import: importTuned_Plain, New: func() proto.Message { return new(options.Word) }}
 
 func (c importedTuned) callPlain(ctx context.Context, req *options.Word) (*options.Word, error) {
 	return guest.Call[options.Word](ctx, c.client, &methodTuned_Plain, req)

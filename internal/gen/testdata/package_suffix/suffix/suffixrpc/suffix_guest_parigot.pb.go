@@ -10,6 +10,7 @@ import (
 	suffix "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedSuffix struct{ client guest.Client }
 //go:noescape
 func importSuffix_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSuffix_Call = guest.Method{Import: importSuffix_Call}
+var methodSuffix_Call = guest.Method{Import: importSuffix_Call, New: func() proto.Message { return new(suffix.Request) }}
 
 func (c importedSuffix) callCall(ctx context.Context, req *suffix.Request) (*suffix.Request, error) {
 	return guest.Call[suffix.Request](ctx, c.client, &methodSuffix_Call, req)

@@ -10,6 +10,7 @@ import (
 	old "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -50,7 +51,7 @@ type importedOld struct{ client guest.Client }
 //go:noescape
 func importOld_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodOld_Call = guest.Method{Import: importOld_Call}
+var methodOld_Call = guest.Method{Import: importOld_Call, New: func() proto.Message { return new(old.OldResponse) }}
 
 func (c importedOld) callCall(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error) {
 	return guest.Call[old.OldResponse](ctx, c.client, &methodOld_Call, req)

@@ -10,6 +10,7 @@ import (
 	opt "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedMaybe struct{ client guest.Client }
 //go:noescape
 func importMaybe_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodMaybe_Get = guest.Method{Import: importMaybe_Get}
+var methodMaybe_Get = guest.Method{Import: importMaybe_Get, New: func() proto.Message { return new(opt.Answer) }}
 
 func (c importedMaybe) callGet(ctx context.Context, req *opt.Query) (*opt.Answer, error) {
 	return guest.Call[opt.Answer](ctx, c.client, &methodMaybe_Get, req)

@@ -10,6 +10,7 @@ import (
 	home "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -53,7 +54,7 @@ type importedGuest struct{ client guest.Client }
 //go:noescape
 func importGuest_Enter(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodGuest_Enter = guest.Method{Import: importGuest_Enter}
+var methodGuest_Enter = guest.Method{Import: importGuest_Enter, New: func() proto.Message { return new(home.Home) }}
 
 func (c importedGuest) callEnter(ctx context.Context, req *home.Home) (*home.Home, error) {
 	return guest.Call[home.Home](ctx, c.client, &methodGuest_Enter, req)

@@ -10,6 +10,7 @@ import (
 	rootfile "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -49,7 +50,7 @@ type importedRoot struct{ client guest.Client }
 //go:noescape
 func importRoot_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodRoot_Call = guest.Method{Import: importRoot_Call}
+var methodRoot_Call = guest.Method{Import: importRoot_Call, New: func() proto.Message { return new(rootfile.Response) }}
 
 func (c importedRoot) callCall(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error) {
 	return guest.Call[rootfile.Response](ctx, c.client, &methodRoot_Call, req)

@@ -10,6 +10,7 @@ import (
 	same "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedLeft struct{ client guest.Client }
 //go:noescape
 func importLeft_Turn(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodLeft_Turn = guest.Method{Import: importLeft_Turn}
+var methodLeft_Turn = guest.Method{Import: importLeft_Turn, New: func() proto.Message { return new(same.Degrees) }}
 
 func (c importedLeft) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	return guest.Call[same.Degrees](ctx, c.client, &methodLeft_Turn, req)
@@ -129,7 +130,7 @@ type importedRight struct{ client guest.Client }
 //go:noescape
 func importRight_Turn(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodRight_Turn = guest.Method{Import: importRight_Turn}
+var methodRight_Turn = guest.Method{Import: importRight_Turn, New: func() proto.Message { return new(same.Degrees) }}
 
 func (c importedRight) callTurn(ctx context.Context, req *same.Degrees) (*same.Degrees, error) {
 	return guest.Call[same.Degrees](ctx, c.client, &methodRight_Turn, req)

@@ -10,6 +10,7 @@ import (
 	tree "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedForest struct{ client guest.Client }
 //go:noescape
 func importForest_Plant(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodForest_Plant = guest.Method{Import: importForest_Plant}
+var methodForest_Plant = guest.Method{Import: importForest_Plant, New: func() proto.Message { return new(tree.Tree) }}
 
 func (c importedForest) callPlant(ctx context.Context, req *tree.Tree) (*tree.Tree, error) {
 	return guest.Call[tree.Tree](ctx, c.client, &methodForest_Plant, req)

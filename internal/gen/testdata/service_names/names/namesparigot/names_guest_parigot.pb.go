@@ -10,6 +10,7 @@ import (
 	names "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedType struct{ client guest.Client }
 //go:noescape
 func importType_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodType_Call = guest.Method{Import: importType_Call}
+var methodType_Call = guest.Method{Import: importType_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedType) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodType_Call, req)
@@ -130,7 +131,7 @@ type importedInterface struct{ client guest.Client }
 //go:noescape
 func importInterface_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodInterface_Call = guest.Method{Import: importInterface_Call}
+var methodInterface_Call = guest.Method{Import: importInterface_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedInterface) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodInterface_Call, req)
@@ -209,7 +210,7 @@ type importedMap struct{ client guest.Client }
 //go:noescape
 func importMap_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodMap_Call = guest.Method{Import: importMap_Call}
+var methodMap_Call = guest.Method{Import: importMap_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedMap) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodMap_Call, req)
@@ -285,7 +286,7 @@ type importedA struct{ client guest.Client }
 //go:noescape
 func importA_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodA_Call = guest.Method{Import: importA_Call}
+var methodA_Call = guest.Method{Import: importA_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedA) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodA_Call, req)
@@ -363,7 +364,7 @@ type importedCtx struct{ client guest.Client }
 //go:noescape
 func importCtx_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodCtx_Call = guest.Method{Import: importCtx_Call}
+var methodCtx_Call = guest.Method{Import: importCtx_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedCtx) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodCtx_Call, req)
@@ -441,7 +442,7 @@ type importedReq struct{ client guest.Client }
 //go:noescape
 func importReq_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodReq_Call = guest.Method{Import: importReq_Call}
+var methodReq_Call = guest.Method{Import: importReq_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedReq) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodReq_Call, req)
@@ -519,7 +520,7 @@ type importedResp struct{ client guest.Client }
 //go:noescape
 func importResp_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodResp_Call = guest.Method{Import: importResp_Call}
+var methodResp_Call = guest.Method{Import: importResp_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedResp) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodResp_Call, req)
@@ -598,7 +599,7 @@ type importedErr struct{ client guest.Client }
 //go:noescape
 func importErr_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodErr_Call = guest.Method{Import: importErr_Call}
+var methodErr_Call = guest.Method{Import: importErr_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedErr) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodErr_Call, req)
@@ -676,7 +677,7 @@ type importedImpl struct{ client guest.Client }
 //go:noescape
 func importImpl_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodImpl_Call = guest.Method{Import: importImpl_Call}
+var methodImpl_Call = guest.Method{Import: importImpl_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedImpl) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodImpl_Call, req)
@@ -755,7 +756,7 @@ type importedClient struct{ client guest.Client }
 //go:noescape
 func importClient_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodClient_Call = guest.Method{Import: importClient_Call}
+var methodClient_Call = guest.Method{Import: importClient_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedClient) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodClient_Call, req)
@@ -834,7 +835,7 @@ type importedError struct{ client guest.Client }
 //go:noescape
 func importError_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodError_Call = guest.Method{Import: importError_Call}
+var methodError_Call = guest.Method{Import: importError_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedError) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodError_Call, req)
@@ -913,7 +914,7 @@ type importedContext struct{ client guest.Client }
 //go:noescape
 func importContext_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodContext_Call = guest.Method{Import: importContext_Call}
+var methodContext_Call = guest.Method{Import: importContext_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedContext) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodContext_Call, req)
@@ -992,7 +993,7 @@ type importedEngine struct{ client guest.Client }
 //go:noescape
 func importEngine_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodEngine_Call = guest.Method{Import: importEngine_Call}
+var methodEngine_Call = guest.Method{Import: importEngine_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedEngine) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodEngine_Call, req)
@@ -1071,7 +1072,7 @@ type importedNames struct{ client guest.Client }
 //go:noescape
 func importNames_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodNames_Call = guest.Method{Import: importNames_Call}
+var methodNames_Call = guest.Method{Import: importNames_Call, New: func() proto.Message { return new(names.Word) }}
 
 func (c importedNames) callCall(ctx context.Context, req *names.Word) (*names.Word, error) {
 	return guest.Call[names.Word](ctx, c.client, &methodNames_Call, req)

@@ -10,6 +10,7 @@ import (
 	side "github.com/iansmith/parigot/internal/gen/testdata/side_guest/side"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -50,7 +51,7 @@ type importedSide struct{ client guest.Client }
 //go:noescape
 func importSide_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSide_Call = guest.Method{Import: importSide_Call}
+var methodSide_Call = guest.Method{Import: importSide_Call, New: func() proto.Message { return new(side.Word) }}
 
 func (c importedSide) callCall(ctx context.Context, req *side.Word) (*side.Word, error) {
 	return guest.Call[side.Word](ctx, c.client, &methodSide_Call, req)

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	unsafe "unsafe"
 )
@@ -63,7 +64,7 @@ type importedHTTPFiles struct{ client guest.Client }
 //go:noescape
 func importHTTPFiles_Get(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodHTTPFiles_Get = guest.Method{Import: importHTTPFiles_Get}
+var methodHTTPFiles_Get = guest.Method{Import: importHTTPFiles_Get, New: func() proto.Message { return new(v1.GetResponse) }}
 
 func (c importedHTTPFiles) callGet(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	return guest.Call[v1.GetResponse](ctx, c.client, &methodHTTPFiles_Get, req)
@@ -73,7 +74,7 @@ func (c importedHTTPFiles) callGet(ctx context.Context, req *v1.GetRequest) (*v1
 //go:noescape
 func importHTTPFiles_Purge(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodHTTPFiles_Purge = guest.Method{Import: importHTTPFiles_Purge}
+var methodHTTPFiles_Purge = guest.Method{Import: importHTTPFiles_Purge, New: func() proto.Message { return new(emptypb.Empty) }}
 
 func (c importedHTTPFiles) callPurge(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	return guest.Call[emptypb.Empty](ctx, c.client, &methodHTTPFiles_Purge, req)
@@ -162,7 +163,7 @@ type importedLinux struct{ client guest.Client }
 //go:noescape
 func importLinux_Boot(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodLinux_Boot = guest.Method{Import: importLinux_Boot}
+var methodLinux_Boot = guest.Method{Import: importLinux_Boot, New: func() proto.Message { return new(v1.GetResponse) }}
 
 func (c importedLinux) callBoot(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	return guest.Call[v1.GetResponse](ctx, c.client, &methodLinux_Boot, req)
@@ -172,7 +173,7 @@ func (c importedLinux) callBoot(ctx context.Context, req *v1.GetRequest) (*v1.Ge
 //go:noescape
 func importLinux_UnimplementedLinuxImpl(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodLinux_UnimplementedLinuxImpl = guest.Method{Import: importLinux_UnimplementedLinuxImpl}
+var methodLinux_UnimplementedLinuxImpl = guest.Method{Import: importLinux_UnimplementedLinuxImpl, New: func() proto.Message { return new(v1.GetResponse) }}
 
 func (c importedLinux) callUnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	return guest.Call[v1.GetResponse](ctx, c.client, &methodLinux_UnimplementedLinuxImpl, req)
@@ -255,7 +256,7 @@ type importedCatalog struct{ client guest.Client }
 //go:noescape
 func importCatalog_Describe(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodCatalog_Describe = guest.Method{Import: importCatalog_Describe}
+var methodCatalog_Describe = guest.Method{Import: importCatalog_Describe, New: func() proto.Message { return new(v1.GetResponse) }}
 
 func (c importedCatalog) callDescribe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	return guest.Call[v1.GetResponse](ctx, c.client, &methodCatalog_Describe, req)
@@ -332,7 +333,7 @@ type importedTest struct{ client guest.Client }
 //go:noescape
 func importTest_Init(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTest_Init = guest.Method{Import: importTest_Init}
+var methodTest_Init = guest.Method{Import: importTest_Init, New: func() proto.Message { return new(v1.GetResponse) }}
 
 func (c importedTest) callInit(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	return guest.Call[v1.GetResponse](ctx, c.client, &methodTest_Init, req)

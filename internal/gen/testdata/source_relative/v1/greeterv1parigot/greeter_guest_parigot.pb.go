@@ -10,6 +10,7 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedGreeter struct{ client guest.Client }
 //go:noescape
 func importGreeter_Greet(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodGreeter_Greet = guest.Method{Import: importGreeter_Greet}
+var methodGreeter_Greet = guest.Method{Import: importGreeter_Greet, New: func() proto.Message { return new(v1.GreetResponse) }}
 
 func (c importedGreeter) callGreet(ctx context.Context, req *v1.GreetRequest) (*v1.GreetResponse, error) {
 	return guest.Call[v1.GreetResponse](ctx, c.client, &methodGreeter_Greet, req)

@@ -10,6 +10,7 @@ import (
 	watch "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedSome struct{ client guest.Client }
 //go:noescape
 func importSome_Once(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodSome_Once = guest.Method{Import: importSome_Once}
+var methodSome_Once = guest.Method{Import: importSome_Once, New: func() proto.Message { return new(watch.Word) }}
 
 func (c importedSome) callOnce(ctx context.Context, req *watch.Word) (*watch.Word, error) {
 	return guest.Call[watch.Word](ctx, c.client, &methodSome_Once, req)

@@ -10,6 +10,7 @@ import (
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -49,7 +50,7 @@ type importedOne struct{ client guest.Client }
 //go:noescape
 func importOne_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodOne_Call = guest.Method{Import: importOne_Call}
+var methodOne_Call = guest.Method{Import: importOne_Call, New: func() proto.Message { return new(two.OneResponse) }}
 
 func (c importedOne) callCall(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error) {
 	return guest.Call[two.OneResponse](ctx, c.client, &methodOne_Call, req)

@@ -10,6 +10,7 @@ import (
 	two "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -49,7 +50,7 @@ type importedTwo struct{ client guest.Client }
 //go:noescape
 func importTwo_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodTwo_Call = guest.Method{Import: importTwo_Call}
+var methodTwo_Call = guest.Method{Import: importTwo_Call, New: func() proto.Message { return new(two.OneRequest) }}
 
 func (c importedTwo) callCall(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error) {
 	return guest.Call[two.OneRequest](ctx, c.client, &methodTwo_Call, req)

@@ -10,6 +10,7 @@ import (
 	unknown "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedOwned struct{ client guest.Client }
 //go:noescape
 func importOwned_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodOwned_Call = guest.Method{Import: importOwned_Call}
+var methodOwned_Call = guest.Method{Import: importOwned_Call, New: func() proto.Message { return new(unknown.Word) }}
 
 func (c importedOwned) callCall(ctx context.Context, req *unknown.Word) (*unknown.Word, error) {
 	return guest.Call[unknown.Word](ctx, c.client, &methodOwned_Call, req)

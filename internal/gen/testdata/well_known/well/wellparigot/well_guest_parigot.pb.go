@@ -9,6 +9,7 @@ import (
 	context "context"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	anypb "google.golang.org/protobuf/types/known/anypb"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -73,7 +74,7 @@ type importedWell struct{ client guest.Client }
 //go:noescape
 func importWell_Empty(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWell_Empty = guest.Method{Import: importWell_Empty}
+var methodWell_Empty = guest.Method{Import: importWell_Empty, New: func() proto.Message { return new(emptypb.Empty) }}
 
 func (c importedWell) callEmpty(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	return guest.Call[emptypb.Empty](ctx, c.client, &methodWell_Empty, req)
@@ -83,7 +84,7 @@ func (c importedWell) callEmpty(ctx context.Context, req *emptypb.Empty) (*empty
 //go:noescape
 func importWell_Any(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWell_Any = guest.Method{Import: importWell_Any}
+var methodWell_Any = guest.Method{Import: importWell_Any, New: func() proto.Message { return new(timestamppb.Timestamp) }}
 
 func (c importedWell) callAny(ctx context.Context, req *anypb.Any) (*timestamppb.Timestamp, error) {
 	return guest.Call[timestamppb.Timestamp](ctx, c.client, &methodWell_Any, req)
@@ -93,7 +94,7 @@ func (c importedWell) callAny(ctx context.Context, req *anypb.Any) (*timestamppb
 //go:noescape
 func importWell_Mask(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWell_Mask = guest.Method{Import: importWell_Mask}
+var methodWell_Mask = guest.Method{Import: importWell_Mask, New: func() proto.Message { return new(structpb.Struct) }}
 
 func (c importedWell) callMask(ctx context.Context, req *fieldmaskpb.FieldMask) (*structpb.Struct, error) {
 	return guest.Call[structpb.Struct](ctx, c.client, &methodWell_Mask, req)
@@ -103,7 +104,7 @@ func (c importedWell) callMask(ctx context.Context, req *fieldmaskpb.FieldMask) 
 //go:noescape
 func importWell_Wrapper(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWell_Wrapper = guest.Method{Import: importWell_Wrapper}
+var methodWell_Wrapper = guest.Method{Import: importWell_Wrapper, New: func() proto.Message { return new(wrapperspb.Int64Value) }}
 
 func (c importedWell) callWrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error) {
 	return guest.Call[wrapperspb.Int64Value](ctx, c.client, &methodWell_Wrapper, req)

@@ -10,6 +10,7 @@ import (
 	ping "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	unsafe "unsafe"
 )
@@ -57,7 +58,7 @@ type importedPing struct{ client guest.Client }
 //go:noescape
 func importPing_Ping(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodPing_Ping = guest.Method{Import: importPing_Ping}
+var methodPing_Ping = guest.Method{Import: importPing_Ping, New: func() proto.Message { return new(emptypb.Empty) }}
 
 func (c importedPing) callPing(ctx context.Context, req *emptypb.Empty) (*emptypb.Empty, error) {
 	return guest.Call[emptypb.Empty](ctx, c.client, &methodPing_Ping, req)
@@ -67,7 +68,7 @@ func (c importedPing) callPing(ctx context.Context, req *emptypb.Empty) (*emptyp
 //go:noescape
 func importPing_Wrap(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodPing_Wrap = guest.Method{Import: importPing_Wrap}
+var methodPing_Wrap = guest.Method{Import: importPing_Wrap, New: func() proto.Message { return new(ping.Wrapped) }}
 
 func (c importedPing) callWrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error) {
 	return guest.Call[ping.Wrapped](ctx, c.client, &methodPing_Wrap, req)

@@ -14,6 +14,7 @@ import (
 	context "context"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	v1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -61,7 +62,7 @@ type importedEcho struct{ client guest.Client }
 //go:noescape
 func importEcho_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodEcho_Send = guest.Method{Import: importEcho_Send}
+var methodEcho_Send = guest.Method{Import: importEcho_Send, New: func() proto.Message { return new(v1.SendResponse) }}
 
 func (c importedEcho) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	return guest.Call[v1.SendResponse](ctx, c.client, &methodEcho_Send, req)
@@ -71,7 +72,7 @@ func (c importedEcho) callSend(ctx context.Context, req *v1.SendRequest) (*v1.Se
 //go:noescape
 func importEcho_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodEcho_Wait = guest.Method{Import: importEcho_Wait, MayBlock: true}
+var methodEcho_Wait = guest.Method{Import: importEcho_Wait, MayBlock: true, New: func() proto.Message { return new(v1.WaitResponse) }}
 
 func (c importedEcho) callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
 	return guest.Call[v1.WaitResponse](ctx, c.client, &methodEcho_Wait, req)

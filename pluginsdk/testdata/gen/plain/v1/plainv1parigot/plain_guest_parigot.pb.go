@@ -14,6 +14,7 @@ import (
 	context "context"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	v1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/plain/v1"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -62,7 +63,7 @@ type importedPlain struct{ client guest.Client }
 //go:noescape
 func importPlain_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodPlain_Send = guest.Method{Import: importPlain_Send}
+var methodPlain_Send = guest.Method{Import: importPlain_Send, New: func() proto.Message { return new(v1.SendResponse) }}
 
 func (c importedPlain) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	return guest.Call[v1.SendResponse](ctx, c.client, &methodPlain_Send, req)
@@ -72,7 +73,7 @@ func (c importedPlain) callSend(ctx context.Context, req *v1.SendRequest) (*v1.S
 //go:noescape
 func importPlain_Wait(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodPlain_Wait = guest.Method{Import: importPlain_Wait, MayBlock: true}
+var methodPlain_Wait = guest.Method{Import: importPlain_Wait, MayBlock: true, New: func() proto.Message { return new(v1.WaitResponse) }}
 
 func (c importedPlain) callWait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error) {
 	return guest.Call[v1.WaitResponse](ctx, c.client, &methodPlain_Wait, req)

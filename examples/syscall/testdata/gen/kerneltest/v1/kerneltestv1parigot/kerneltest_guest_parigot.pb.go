@@ -15,6 +15,7 @@ import (
 	v1 "github.com/iansmith/parigot/examples/syscall/testdata/gen/kerneltest/v1"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	time "time"
 	unsafe "unsafe"
 )
@@ -65,7 +66,7 @@ type importedWorker struct{ client guest.Client }
 //go:noescape
 func importWorker_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWorker_Do = guest.Method{Import: importWorker_Do}
+var methodWorker_Do = guest.Method{Import: importWorker_Do, New: func() proto.Message { return new(v1.DoResponse) }}
 
 func (c importedWorker) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	return guest.Call[v1.DoResponse](ctx, c.client, &methodWorker_Do, req)
@@ -75,7 +76,7 @@ func (c importedWorker) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoRe
 //go:noescape
 func importWorker_Hurry(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodWorker_Hurry = guest.Method{Import: importWorker_Hurry}
+var methodWorker_Hurry = guest.Method{Import: importWorker_Hurry, New: func() proto.Message { return new(v1.DoResponse) }}
 
 func (c importedWorker) callHurry(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	return guest.Call[v1.DoResponse](ctx, c.client, &methodWorker_Hurry, req)
@@ -161,7 +162,7 @@ type importedRelay struct{ client guest.Client }
 //go:noescape
 func importRelay_Do(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodRelay_Do = guest.Method{Import: importRelay_Do}
+var methodRelay_Do = guest.Method{Import: importRelay_Do, New: func() proto.Message { return new(v1.DoResponse) }}
 
 func (c importedRelay) callDo(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error) {
 	return guest.Call[v1.DoResponse](ctx, c.client, &methodRelay_Do, req)

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	time "time"
 	unsafe "unsafe"
 )
@@ -67,7 +68,7 @@ type importedQueue struct{ client guest.Client }
 //go:noescape
 func importQueue_Send(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodQueue_Send = guest.Method{Import: importQueue_Send}
+var methodQueue_Send = guest.Method{Import: importQueue_Send, New: func() proto.Message { return new(v1.SendResponse) }}
 
 func (c importedQueue) callSend(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error) {
 	return guest.Call[v1.SendResponse](ctx, c.client, &methodQueue_Send, req)
@@ -77,7 +78,7 @@ func (c importedQueue) callSend(ctx context.Context, req *v1.SendRequest) (*v1.S
 //go:noescape
 func importQueue_Receive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodQueue_Receive = guest.Method{Import: importQueue_Receive, MayBlock: true}
+var methodQueue_Receive = guest.Method{Import: importQueue_Receive, MayBlock: true, New: func() proto.Message { return new(v1.ReceiveResponse) }}
 
 func (c importedQueue) callReceive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
 	return guest.Call[v1.ReceiveResponse](ctx, c.client, &methodQueue_Receive, req)
@@ -87,7 +88,7 @@ func (c importedQueue) callReceive(ctx context.Context, req *v1.ReceiveRequest) 
 //go:noescape
 func importQueue_Length(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodQueue_Length = guest.Method{Import: importQueue_Length}
+var methodQueue_Length = guest.Method{Import: importQueue_Length, New: func() proto.Message { return new(v1.LengthResponse) }}
 
 func (c importedQueue) callLength(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error) {
 	return guest.Call[v1.LengthResponse](ctx, c.client, &methodQueue_Length, req)

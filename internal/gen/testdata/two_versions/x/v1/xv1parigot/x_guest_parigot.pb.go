@@ -10,6 +10,7 @@ import (
 	v1 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedX struct{ client guest.Client }
 //go:noescape
 func importX_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodX_Call = guest.Method{Import: importX_Call}
+var methodX_Call = guest.Method{Import: importX_Call, New: func() proto.Message { return new(v1.Response) }}
 
 func (c importedX) callCall(ctx context.Context, req *v1.Request) (*v1.Response, error) {
 	return guest.Call[v1.Response](ctx, c.client, &methodX_Call, req)

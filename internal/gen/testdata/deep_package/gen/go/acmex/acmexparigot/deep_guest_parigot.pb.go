@@ -10,6 +10,7 @@ import (
 	acmex "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -51,7 +52,7 @@ type importedDeep struct{ client guest.Client }
 //go:noescape
 func importDeep_Dive(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodDeep_Dive = guest.Method{Import: importDeep_Dive}
+var methodDeep_Dive = guest.Method{Import: importDeep_Dive, New: func() proto.Message { return new(acmex.DiveResponse) }}
 
 func (c importedDeep) callDive(ctx context.Context, req *acmex.DiveRequest) (*acmex.DiveResponse, error) {
 	return guest.Call[acmex.DiveResponse](ctx, c.client, &methodDeep_Dive, req)
