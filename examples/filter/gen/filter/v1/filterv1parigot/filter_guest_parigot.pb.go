@@ -15,6 +15,7 @@ import (
 	v1 "github.com/iansmith/parigot/examples/filter/gen/filter/v1"
 	guest "github.com/iansmith/parigot/pluginsdk/guest"
 	kernel "github.com/iansmith/parigot/pluginsdk/guest/kernel"
+	proto "google.golang.org/protobuf/proto"
 	unsafe "unsafe"
 )
 
@@ -65,7 +66,7 @@ type importedFilter struct{ client guest.Client }
 //go:noescape
 func importFilter_Describe(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFilter_Describe = guest.Method{Import: importFilter_Describe}
+var methodFilter_Describe = guest.Method{Import: importFilter_Describe, New: func() proto.Message { return new(v1.DescribeResponse) }}
 
 func (c importedFilter) callDescribe(ctx context.Context, req *v1.DescribeRequest) (*v1.DescribeResponse, error) {
 	return guest.Call[v1.DescribeResponse](ctx, c.client, &methodFilter_Describe, req)
@@ -75,7 +76,7 @@ func (c importedFilter) callDescribe(ctx context.Context, req *v1.DescribeReques
 //go:noescape
 func importFilter_Apply(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
 
-var methodFilter_Apply = guest.Method{Import: importFilter_Apply}
+var methodFilter_Apply = guest.Method{Import: importFilter_Apply, New: func() proto.Message { return new(v1.ApplyResponse) }}
 
 func (c importedFilter) callApply(ctx context.Context, req *v1.ApplyRequest) (*v1.ApplyResponse, error) {
 	return guest.Call[v1.ApplyResponse](ctx, c.client, &methodFilter_Apply, req)
