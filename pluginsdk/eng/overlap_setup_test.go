@@ -91,6 +91,9 @@ func (o *overlapImpl) work(ctx context.Context, req, resp *wrapperspb.BytesValue
 	case "late":
 		time.Sleep(2 * time.Millisecond) // longer than a guest waits for a call
 		return late(arg, resp)
+	case "pending": // whatever else the machine does
+		time.Sleep(200 * time.Millisecond)
+		return late(arg, resp)
 	case "budget":
 		time.Sleep(2 * time.Millisecond)
 		deadline, ok := ctx.Deadline()

@@ -297,9 +297,9 @@ func raw([]string) {
 	show("again:", cancel(h))
 	show("empty:", await(-1, p, 4096))
 
-	first := start("late size 100")
+	first := start("pending size 100")
 	fmt.Println(poll(1 << 30))
-	second := start("late size 200")
+	second := start("pending size 200")
 	fmt.Println(first != h, second != first)
 	show("parked:", await(-1, p, 12))
 	fmt.Println(u32(buf) == first, u32(buf[8:]))
