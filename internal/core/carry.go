@@ -34,6 +34,9 @@ type carryServer struct {
 	carry  Carrier
 }
 
+// Method implements [Server].
+func (c *carryServer) Method() *Method { return c.method }
+
 // Stack implements [Server].
 func (c *carryServer) Stack(ctx context.Context, m api.Module, stack []uint64) {
 	x := newExchange(ctx, &Outcome{Method: c.method}, stackEnds(m, stack))
@@ -57,6 +60,10 @@ type carried struct {
 // carry has the carrier do the call.
 func (c *carried) carry(ctx context.Context, x *exchange, carry Carrier) (code int32) {
 	to, written := x.answerRoom, []byte(nil) // copies, so that only such calls keep them on the heap
+	if x.inst.Intercept != nil {
+		to.ends = ends{} // the caller sees what the interceptors let through
+	}
+	defer func() { x.reserved, c.written = to.reserved, written }() // when it panics, too
 	code, c.body, c.err = carry(ctx, c.request, func(size uint32) ([]byte, error) {
 		if s := to.overLimit(int(size)); s != nil {
 			return nil, s
@@ -70,7 +77,6 @@ func (c *carried) carry(ctx context.Context, x *exchange, carry Carrier) (code i
 		}
 		return dst, nil
 	})
-	x.reserved, c.written = to.reserved, written
 	if c.err != nil {
 		clear(written)
 	}
@@ -83,7 +89,10 @@ func (x *exchange) deliver(c *carried, code int32) uint64 {
 	if err == nil && !IsResultCode(code) {
 		err = fmt.Errorf("the result has the code %d, which is none", code)
 	}
-	if err != nil {
+	switch {
+	case x.failure != nil: // an interceptor's
+		return x.fail(x.failure)
+	case err != nil:
 		return x.fail(coded(x.inst, x.name, err))
 	}
 	size := uint32(len(c.body))

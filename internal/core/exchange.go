@@ -133,7 +133,10 @@ func (x *exchange) open(ctx context.Context, w *work) (start time.Time, s *statu
 	if _, ok := x.into(); !ok {
 		return start, nil, false
 	}
-	if start, s = x.begin(header); s == nil && !w.lazy {
+	if start, s = x.begin(header); s == nil {
+		s = x.tooLarge(x.req.size)
+	}
+	if s == nil && !w.lazy {
 		s = x.take(w)
 	}
 	return start, s, s == nil

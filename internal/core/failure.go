@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -83,15 +84,30 @@ func Failure(ctx context.Context, err error) (code int32, body []byte) {
 	return EncodeFailure(coded(inst, NameOf(ctx), err), inst.Limits.MaxResponse, inst.Logger, NameOf(ctx))
 }
 
+// decodedStatus bounds what a status from outside takes when it is decoded.
+var decodedStatus = wirecost.Limit{Bytes: 4 << 20, Name: "the limit of a status"}
+
+// ErrorOf returns the error of a call that was answered with code, which is not 0, and body,
+// an encoded status. Both may come from anybody: of a status that is none, or that is too
+// large, the code is left.
+func ErrorOf(code int32, body []byte) error {
+	p := new(spb.Status)
+	if decodedStatus.Unmarshal(body, p, "the status") != nil {
+		p = nil
+	} else if len(p.GetDetails()) > 0 && p.Details[0].MessageIs((*errdetails.ErrorInfo)(nil)) {
+		// FromProto decodes it.
+		if _, err := wirecost.Of(new(errdetails.ErrorInfo)).Cost(p.Details[0].GetValue(), decodedStatus.Bytes); err != nil {
+			p.Details = nil
+		}
+	}
+	return status.FromProto(code, p)
+}
+
 // Result decodes the answer of a call, code and body, into resp, or returns the error that
-// it is. limit bounds what either takes: they may come from anybody.
+// it is. limit bounds what a response takes: it may come from anybody.
 func Result(code int32, body []byte, resp proto.Message, limit wirecost.Limit) error {
 	if code != 0 {
-		failure := new(spb.Status)
-		if limit.Unmarshal(body, failure, "the error") != nil {
-			failure = nil // the code is what counts
-		}
-		return status.FromProto(code, failure)
+		return ErrorOf(code, body)
 	}
 	err := limit.Unmarshal(body, resp, "the response")
 	if status.CodeOf(err) == status.InvalidArgument {

@@ -47,6 +47,8 @@ type Call struct {
 	w      *work
 	run    func(context.Context) int32 // nil: the call is carried
 	called bool                        // next was
+	answer bool                        // there is a response, or an empty one
+	broken error                       // why the request is none any more
 }
 
 // Method returns what is known of the method.
@@ -71,7 +73,8 @@ func (c *Call) Request() (proto.Message, error) {
 }
 
 // SetRequest has the server get m, which is copied. It is checked as what the caller sent:
-// the errors are the same, and INVALID_ARGUMENT for a message of another type.
+// the errors are the same, and INVALID_ARGUMENT for a message of another type. If it is over
+// the limit of decoded messages, next fails with the same error.
 func (c *Call) SetRequest(m proto.Message) error {
 	old, err := c.Request()
 	if err != nil {
@@ -91,6 +94,7 @@ func (c *Call) SetRequest(m proto.Message) error {
 		proto.Reset(old)
 	}
 	if s := c.x.takeBytes(c.w, b); s != nil {
+		c.broken = s
 		return s
 	}
 	return nil
@@ -100,6 +104,9 @@ func (c *Call) SetRequest(m proto.Message) error {
 // the server returned no response. It must not be changed. See [Call.Request] for calls that
 // go to another process, which may have none.
 func (c *Call) Response() proto.Message {
+	if !c.answer {
+		return nil
+	}
 	if c.run != nil {
 		if c.w.response.Message != nil {
 			return c.w.response.Message
@@ -125,7 +132,7 @@ func (c *Call) SetResponse(m proto.Message) error {
 		}
 	}
 	if c.run != nil {
-		c.w.response = message{}
+		c.w.response, c.answer = message{}, true
 		c.x.Succeed(m, codec.Of(m))
 		return nil
 	}
@@ -133,7 +140,7 @@ func (c *Call) SetResponse(m proto.Message) error {
 	if err != nil {
 		return status.Wrap(status.Internal, err, c.x.name+": encode the response")
 	}
-	c.w.carried.body, c.w.carried.err = b, nil
+	c.w.carried.body, c.w.carried.err, c.answer = b, nil, true
 	return nil
 }
 
@@ -159,7 +166,7 @@ func (c *Call) dynamic(response bool) (proto.Message, error) {
 // take decodes the request once.
 func (c *Call) take() error {
 	if c.w.taken {
-		return nil
+		return c.broken
 	}
 	if s := c.x.take(c.w); s != nil {
 		return s
@@ -175,6 +182,9 @@ func (c *Call) serve(ctx context.Context) int32 {
 		return c.x.Fail(ctx, err)
 	}
 	c.x.failure, c.w.carried.err = nil, nil
+	if !c.answer { // the call failed, and the interceptor says that it did not
+		c.w.response, c.w.carried.body = message{}, nil
+	}
 	return 0
 }
 
@@ -191,11 +201,18 @@ func (c *Call) next(ctx context.Context) error {
 		if code := c.run(ctx); code != 0 {
 			return c.x.failed(code, c.x.inst)
 		}
+		c.answer = true
 		return nil
 	}
 	code := c.w.carried.carry(ctx, c.x, c.w.carry)
-	if c.w.carried.err != nil || code == 0 {
+	switch {
+	case c.w.carried.err != nil:
 		return c.w.carried.err
+	case code != 0:
+		err := ErrorOf(code, c.w.carried.body)
+		c.w.carried.body = nil
+		return err
 	}
-	return Result(code, c.w.carried.body, nil, MaxDecoded(c.x.inst))
+	c.answer = true
+	return nil
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -15,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/abi"
 	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -173,4 +176,99 @@ func echoDescriptor(t *testing.T) func() protoreflect.MethodDescriptor {
 	}, protoregistry.GlobalFiles)
 	require.NoError(t, err)
 	return func() protoreflect.MethodDescriptor { return file.Services().Get(0).Methods().Get(0) }
+}
+
+// carries returns a server whose calls a carrier answers with code and body, by way of the
+// caller's room if it fits.
+func carries(code int32, body []byte) core.Server {
+	return core.Carry(&core.Method{FullName: "test.v1.Test.Call"}, func(_ context.Context, _ []byte, room func(uint32) ([]byte, error)) (int32, []byte, error) {
+		dst, err := room(uint32(len(body)))
+		if err == nil {
+			copy(dst, body)
+		}
+		return code, dst, err
+	})
+}
+
+// TestInterceptorsHideWhatWasCarried: a guest sees nothing of an answer that an interceptor did
+// not let through, neither as the answer nor elsewhere in its memory.
+func TestInterceptorsHideWhatWasCarried(t *testing.T) {
+	t.Parallel()
+	failure, err := proto.Marshal(&spb.Status{Code: int32(status.NotFound), Message: "secret of the plugin"})
+	require.NoError(t, err)
+	response, err := proto.Marshal(wrapperspb.Bytes([]byte(strings.Repeat("secret of the plugin", 5))))
+	require.NoError(t, err)
+	for name, tt := range map[string]struct {
+		server core.Server
+		after  func(c *core.Call) error
+		want   int32
+	}{
+		"swallowed": {carries(-int32(status.NotFound), failure), func(c *core.Call) error { require.Nil(t, c.Response()); return nil }, 0},
+		"denied":    {carries(0, response), func(*core.Call) error { return status.Error(status.PermissionDenied, "no") }, -int32(status.PermissionDenied)},
+		"uncoded":   {carries(0, response), func(*core.Call) error { return errors.New("of the interceptor") }, -int32(status.Internal)},
+		"replaced":  {carries(0, response), func(c *core.Call) error { return c.SetResponse(wrapperspb.Bytes([]byte("x"))) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.intercepts(func(ctx context.Context, c *core.Call, next func(context.Context) error) error {
+				_ = next(ctx)
+				return tt.after(c)
+			})
+			stack := []uint64{0, uint64(b.request(0, []byte("ping"))), 4096, 1024}
+			tt.server.Stack(b.ctx, b.m, stack)
+			code, _ := abi.Split(stack[0])
+			require.Equal(t, tt.want, code)
+			memory, _ := b.m.Memory().Read(0, memorySize)
+			require.NotContains(t, string(memory), "secret of the plugin")
+			require.LessOrEqual(t, b.state.Counters.Incidents.Load(), uint64(1), "an error is one incident")
+			b.intercepts()
+			code, _ = b.call(echo)
+			require.Zero(t, code)
+			require.Zero(t, b.state.Account.Held())
+		})
+	}
+}
+
+// TestInterceptorsComeAfterLimits: a request that is too large reaches none, and one that an
+// interceptor put in its place and that was refused reaches no server.
+func TestInterceptorsComeAfterLimits(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	called := 0
+	b.intercepts(func(ctx context.Context, c *core.Call, next func(context.Context) error) error {
+		called++
+		if err := c.SetRequest(wrapperspb.Bytes(make([]byte, 30<<10))); err == nil {
+			return errors.New("the limit does not hold")
+		}
+		return next(ctx)
+	})
+	b.state.Limits.MaxDecoded = 1 << 10
+	never := func(context.Context, bytesValue, bytesValue) error {
+		t.Error("the implementation ran")
+		return nil
+	}
+	code, _ := b.call(never)
+	require.Equal(t, -int32(status.ResourceExhausted), code)
+	require.Equal(t, 1, called)
+	code, _ = b.invoke(never, 0, b.state.Limits.MaxRequest+1, 4096, 1024)
+	require.Equal(t, -int32(status.ResourceExhausted), code)
+	require.Equal(t, 1, called)
+}
+
+// TestCarrierThatPanics: nothing stays in the account.
+func TestCarrierThatPanics(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	server := core.Carry(&core.Method{FullName: "test.v1.Test.Call"}, func(_ context.Context, _ []byte, room func(uint32) ([]byte, error)) (int32, []byte, error) {
+		_, err := room(5000)
+		require.NoError(t, err)
+		panic("halfway")
+	})
+	for range 3 {
+		stack := []uint64{0, 0, 4096, 1024}
+		server.Stack(b.ctx, b.m, stack)
+		require.Equal(t, -int32(status.Internal), int32(stack[0]>>32))
+		require.Zero(t, b.state.Account.Held())
+	}
 }

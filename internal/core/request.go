@@ -27,11 +27,9 @@ func MaxDecoded(inst *instance.State) wirecost.Limit {
 	return wirecost.Limit{Bytes: inst.Limits.MaxDecoded, Name: "max_decoded"}
 }
 
-// take takes the request: it decodes it, unless a carrier gets it as it is.
+// take takes the request, which is not too large: it decodes it, unless a carrier gets it as it
+// is.
 func (x *exchange) take(w *work) *status.Status {
-	if s := x.tooLarge(x.req.size); s != nil {
-		return s
-	}
 	b, ok := x.from()
 	if !ok {
 		return refuse(status.InvalidArgument, "%s: the request is outside of the guest's memory: %d bytes at %#x",

@@ -38,6 +38,8 @@ type Handler interface {
 
 // Server serves the calls of one method. It is safe for concurrent use.
 type Server interface {
+	// Method returns the method, which must not be changed.
+	Method() *Method
 	// Stack serves a call of a guest's import, by ABI v1.
 	Stack(ctx context.Context, m api.Module, stack []uint64)
 	// Bytes serves a call of any other carrier. ctx has the caller, see instance.NewContext.

@@ -87,6 +87,9 @@ type Handler[Req, Resp proto.Message] struct {
 	room        codec.Room
 }
 
+// Method implements [core.Server].
+func (h *Handler[Req, Resp]) Method() *core.Method { return h.method }
+
 // Stack implements [core.Server].
 func (h *Handler[Req, Resp]) Stack(ctx context.Context, m api.Module, stack []uint64) {
 	h.bridge(ctx, h, m, stack)
@@ -100,17 +103,16 @@ func (h *Handler[Req, Resp]) Bytes(ctx context.Context, request, room []byte) (c
 
 // Messages returns the messages of one call: an empty request, and what holds the response.
 // If the implementation is registered as one that borrows, each instance of a guest uses the
-// same ones for all of its calls, which ctx tells apart.
+// same ones for all of its calls, which ctx tells apart, except in a plugin's own process.
 func (h *Handler[Req, Resp]) Messages(ctx context.Context) (Req, *Response[Resp]) {
-	if !h.method.Borrow {
+	var inst *instance.State
+	if h.method.Borrow {
+		inst = instance.FromContext(ctx)
+	}
+	if inst == nil || inst.Remote { // in a plugin's own process each call has its own
 		r := new(Response[Resp])
 		r.outcome.Method, r.outcome.Requests, r.fresh = h.method, h.requests, h.newResponse
 		return h.newRequest(), r
-	}
-	inst := instance.FromContext(ctx)
-	if inst == nil {
-		f := h.newFrame()
-		return f.req, &f.resp
 	}
 	f, _ := inst.Frames[h].(*frame[Req, Resp])
 	if f == nil || f.busy {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -125,7 +126,13 @@ func (v *supervisor) function(number uint32, f *processpb.ProcessFunction, descr
 		r, err := p.call(ctx, number, request, room)
 		return r.code, r.body, err
 	}
-	m := &core.Method{FullName: cmp.Or(f.GetMethod(), f.GetModule()+"."+f.GetName()), Budget: time.Duration(f.GetBudgetNs()), MayBlock: f.GetMayBlock()}
+	m := &core.Method{
+		FullName: cmp.Or(f.GetMethod(), f.GetModule()+"."+f.GetName()),
+		Budget:   time.Duration(f.GetBudgetNs()), MayBlock: f.GetMayBlock(), Deprecated: f.GetDeprecated(),
+		Idempotency: core.Idempotency(f.GetIdempotency()), Redacted: f.GetRedacted(), Descriptor: descriptor,
+	}
+	dot := max(0, strings.LastIndexByte(m.FullName, '.'))
+	m.Service, m.Name = m.FullName[:dot], strings.TrimPrefix(m.FullName[dot:], ".")
 	server := core.Carry(m, carry)
 	return eng.Function{
 		Name: f.GetName(), Method: f.GetMethod(), Deprecated: f.GetDeprecated(), Call: server.Stack, Server: server,

@@ -88,7 +88,9 @@ func service(s *state) pluginsdk.Service {
 	return pluginsdk.Service{Name: "test.v1.Test", Methods: []core.MethodDesc{
 		coretest.Unary(core.Method{Name: "Do"}, s.do),
 		coretest.Unary(core.Method{Name: "Block", MayBlock: true}, s.do),
-		coretest.Unary(core.Method{Name: "Quick", Budget: 50 * time.Millisecond}, s.do),
+		coretest.Unary(core.Method{
+			Name: "Quick", Budget: 50 * time.Millisecond, Redacted: true, Idempotency: core.NoSideEffects, Descriptor: quick,
+		}, s.do),
 	}}
 }
 

@@ -92,6 +92,7 @@ func encodeReady(functions []function, dispatches bool) ([]byte, error) {
 		ready.Functions = append(ready.Functions, &processpb.ProcessFunction{
 			Module: f.module, Name: f.Name, Method: f.Method,
 			BudgetNs: int64(f.Budget), MayBlock: f.MayBlock, Deprecated: f.Deprecated,
+			Idempotency: int32(f.Server.Method().Idempotency), Redacted: f.Server.Method().Redacted,
 		})
 		if f.Descriptor == nil {
 			continue

@@ -200,8 +200,13 @@ type ProcessFunction struct {
 	BudgetNs int64 `protobuf:"varint,4,opt,name=budget_ns,json=budgetNs,proto3" json:"budget_ns,omitempty"`
 	// Calls may wait for something other than the processor.
 	MayBlock bool `protobuf:"varint,5,opt,name=may_block,json=mayBlock,proto3" json:"may_block,omitempty"`
-	// Guests should stop to import it.
-	Deprecated    bool `protobuf:"varint,6,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	// Guests should stop importing it.
+	Deprecated bool `protobuf:"varint,6,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	// What a second call with the same request does: 1 that it changes nothing, 2 that it
+	// does the same, anything else that nothing is known.
+	Idempotency int32 `protobuf:"varint,7,opt,name=idempotency,proto3" json:"idempotency,omitempty"`
+	// A message has a field with the option debug_redact.
+	Redacted      bool `protobuf:"varint,8,opt,name=redacted,proto3" json:"redacted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -274,6 +279,20 @@ func (x *ProcessFunction) GetMayBlock() bool {
 func (x *ProcessFunction) GetDeprecated() bool {
 	if x != nil {
 		return x.Deprecated
+	}
+	return false
+}
+
+func (x *ProcessFunction) GetIdempotency() int32 {
+	if x != nil {
+		return x.Idempotency
+	}
+	return 0
+}
+
+func (x *ProcessFunction) GetRedacted() bool {
+	if x != nil {
+		return x.Redacted
 	}
 	return false
 }
@@ -976,7 +995,7 @@ const file_parigot_v1_process_proto_rawDesc = "" +
 	"\x05files\x18\x02 \x01(\v2\".google.protobuf.FileDescriptorSetR\x05files\x12\x1e\n" +
 	"\n" +
 	"dispatches\x18\x03 \x01(\bR\n" +
-	"dispatches\"\xaf\x01\n" +
+	"dispatches\"\xed\x01\n" +
 	"\x0fProcessFunction\x12\x16\n" +
 	"\x06module\x18\x01 \x01(\tR\x06module\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -985,7 +1004,9 @@ const file_parigot_v1_process_proto_rawDesc = "" +
 	"\tmay_block\x18\x05 \x01(\bR\bmayBlock\x12\x1e\n" +
 	"\n" +
 	"deprecated\x18\x06 \x01(\bR\n" +
-	"deprecated\"\xa1\x01\n" +
+	"deprecated\x12 \n" +
+	"\vidempotency\x18\a \x01(\x05R\vidempotency\x12\x1a\n" +
+	"\bredacted\x18\b \x01(\bR\bredacted\"\xa1\x01\n" +
 	"\fProcessGuest\x12\x1e\n" +
 	"\x02id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x121\n" +
