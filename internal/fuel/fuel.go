@@ -349,15 +349,6 @@ func (m *meter) readStart(r *wasm.Reader) {
 	m.start = &f
 }
 
-func (m *meter) countGlobals(r *wasm.Reader) {
-	n := m.count(r, "MaxGlobals", MaxGlobals)
-	m.globals += n
-	for ; n > 0 && r.Err() == nil; n-- {
-		r.Take(2)
-		m.expression(r, nil)
-	}
-}
-
 // rewrite returns a section as it has to be. keep is false for one that is dropped.
 func (m *meter) rewrite(s wasm.Section) (body []byte, keep bool, err error) {
 	r := new(wasm.NewReader(s.Body))
@@ -384,6 +375,8 @@ func (m *meter) rewrite(s wasm.Section) (body []byte, keep bool, err error) {
 	case wasm.SectionData:
 		m.count(r, "MaxSegments", MaxSegments)
 		return s.Body, true, r.Err()
+	case wasm.SectionDataCount:
+		out = binary.AppendUvarint(out, uint64(r.U32()))
 	case wasm.SectionElement:
 		out = m.rewriteElements(out, r)
 	case wasm.SectionCode:

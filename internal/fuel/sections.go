@@ -163,3 +163,12 @@ func (m *meter) expression(r *wasm.Reader, out []byte) []byte {
 	}
 	return out
 }
+
+func (m *meter) countGlobals(r *wasm.Reader) {
+	n := m.count(r, "MaxGlobals", MaxGlobals)
+	m.globals += n
+	for ; n > 0 && r.Err() == nil; n-- {
+		r.Take(2)
+		m.expression(r, nil)
+	}
+}
