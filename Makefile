@@ -184,7 +184,7 @@ bench-guard-update: ## Write bench/baseline.json
 	@cd bench && go run ./call -dir ../build -cache ../build/cache -time 60ms -baseline baseline.json -update
 
 bench-micro: ## Measure parts of the SDK: the bridge, futures, calls from a small guest
-	@go test -run '^$$' -bench . -benchmem ./pluginsdk/...
+	@go test -run '^$$' -bench . -benchmem ./internal/core ./pluginsdk/...
 
 bench-gen: ## Measure the generator beside those of grpc and connect, into docs/benchmarks.md
 	@mkdir -p build
