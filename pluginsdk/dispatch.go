@@ -25,7 +25,10 @@ import (
 // use; it keeps neither request nor response when it returns.
 type Dispatcher = core.Conn
 
-// Method is what is known of a method by those who call it: its names, and its options.
+// Method is what is known of a method by those who call it: its names (Service, Name and
+// FullName, such as "file.v1.File.Open"), its options (Budget, MayBlock, Idempotency, Deprecated,
+// and Redacted for one whose messages have fields with debug_redact), and Descriptor, which may be
+// nil. It must not be changed.
 type Method = core.Method
 
 // Result decodes the answer of a call that a [Dispatcher] has made into resp, or returns the

@@ -13,8 +13,20 @@ import "github.com/iansmith/parigot/internal/core"
 //	}
 //
 // Grants, limits and the deadline of the call were checked before. The request is decoded
-// when somebody asks for it, which the plugin does at the latest.
+// when somebody asks for it, which the plugin does at the latest. An error without a code
+// becomes INTERNAL and an incident, and so does a panic. Interceptors must be safe for
+// concurrent use; one of a call that may block runs on the goroutine of that call. Calls of
+// the host to a guest have none.
 type Interceptor = core.Interceptor
 
-// Call is a call as an [Interceptor] sees it.
+// Call is a call as an [Interceptor] sees it, until that returns. Its methods are
+//
+//	Method() *Method                        // what is known of the method
+//	Request() (proto.Message, error)        // the request; do not change it
+//	SetRequest(m proto.Message) error       // has the plugin get a copy of m
+//	Response() proto.Message                // nil before next has returned nil; do not change it
+//	SetResponse(m proto.Message) error      // has the guest get m
+//
+// Messages that are set must have the method's types: else it is INVALID_ARGUMENT. A request is
+// bounded as one that the guest sent. Messages of a plugin in a process are dynamic ones.
 type Call = core.Call

@@ -2,7 +2,8 @@ package pluginsdk
 
 import "github.com/iansmith/parigot/internal/core"
 
-// Service describes a service. Generated code has one of each, such as File_ServiceDesc.
+// Service describes a service: its full Name, the import Module of its functions ("" means
+// Name), and its Methods. Generated code has one of each, such as File_ServiceDesc.
 type Service = core.Service
 
 // ServiceOption changes how an implementation is registered. See [Borrowed] and [Into].

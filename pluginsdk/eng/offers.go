@@ -65,6 +65,10 @@ func (i *Instance) number(c *servedCall) (uint32, error) {
 	}
 	n, ok := o.numbers[c.method.FullName]
 	if !ok {
+		if len(o.names) == 0 {
+			return 0, status.Errorf(status.Unimplemented,
+				"the guest %q offers nothing: it has to call the generated Register function in a function init", i.guest.name)
+		}
 		return 0, status.Errorf(status.Unimplemented, "the guest %q does not offer it", i.guest.name)
 	}
 	return n, nil

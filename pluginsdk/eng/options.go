@@ -82,9 +82,15 @@ func WithLogger(l *slog.Logger) Option {
 
 // WithInterceptors calls interceptors around each call of a guest to a plugin, the first
 // outermost, after those of earlier options. Package pluginsdk says what they can do. The
-// default is none, which costs nothing.
+// default is none, which costs nothing. nil ones are left out.
 func WithInterceptors(interceptors ...core.Interceptor) Option {
-	return hostOption(func(c *hostConfig) { c.interceptors = append(c.interceptors, interceptors...) })
+	return hostOption(func(c *hostConfig) {
+		for _, i := range interceptors {
+			if i != nil {
+				c.interceptors = append(c.interceptors, i)
+			}
+		}
+	})
 }
 
 // WithCacheDir keeps rewritten and compiled guests in dir, so that the next process need not do

@@ -20,7 +20,8 @@ type (
 	MethodDesc = core.MethodDesc
 	// Method is what is known of a method by those who serve it, and those who call it.
 	Method = core.Method
-	// Conn is a client's way to whoever serves its methods.
+	// Conn is a client's way to whoever serves its methods: an eng.Instance, an eng.Pool or a
+	// pluginsdk.Dispatcher.
 	Conn = core.Conn
 )
 
@@ -83,7 +84,7 @@ func bind(desc *ServiceDesc, impl any, opts []core.ServiceOption) ([]core.Server
 		m.Borrow = c.Borrowed && !m.MayBlock
 		s, err := desc.Methods[i].Handler.Bind(impl, &m, c.Into)
 		if err != nil {
-			return nil, status.Wrap(status.FailedPrecondition, err, m.FullName)
+			return nil, status.Wrap(status.FailedPrecondition, err, desc.Name)
 		}
 		servers[i] = s
 	}
@@ -93,8 +94,11 @@ func bind(desc *ServiceDesc, impl any, opts []core.ServiceOption) ([]core.Server
 // Call calls m by way of c, with resp for the response, which is empty. Generated clients
 // call it.
 func Call[R proto.Message](ctx context.Context, c Conn, m *MethodDesc, req proto.Message, resp R) (R, error) {
+	var none R
+	if c == nil {
+		return none, status.Errorf(status.FailedPrecondition, "%s: the client has no connection: it is nil", m.FullName)
+	}
 	if err := c.Invoke(ctx, &m.Method, req, resp); err != nil {
-		var none R
 		return none, err
 	}
 	return resp, nil

@@ -53,7 +53,7 @@ func (u *unary[S, F, Q, P, Req, Resp]) Bind(impl any, m *core.Method, into bool)
 	if into {
 		f, ok := impl.(F)
 		if !ok {
-			return nil, fmt.Errorf("pluginsdk.Into needs a %v, and %T has not all of its methods", reflect.TypeFor[F](), impl)
+			return nil, fmt.Errorf("pluginsdk.Into needs a %v: %T has no %s", reflect.TypeFor[F](), impl, missing[F](impl))
 		}
 		h.Serve = func(ctx context.Context, req Req, r *Response[Resp]) int32 {
 			resp := r.fresh()
@@ -70,6 +70,19 @@ func (u *unary[S, F, Q, P, Req, Resp]) Bind(impl any, m *core.Method, into bool)
 		return h.finish(ctx, r, resp, err)
 	}
 	return h, nil
+}
+
+// missing returns the first method of an interface F that impl lacks, or that has other
+// parameters.
+func missing[F any](impl any) string {
+	want, got := reflect.TypeFor[F](), reflect.TypeOf(impl)
+	for i := range want.NumMethod() {
+		m := want.Method(i)
+		if has, ok := got.MethodByName(m.Name); !ok || has.Type.NumIn() != m.Type.NumIn()+1 {
+			return m.Name
+		}
+	}
+	return "such methods"
 }
 
 // Handler serves a method of one implementation. It is a [core.Server].

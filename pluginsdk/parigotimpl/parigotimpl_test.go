@@ -73,8 +73,16 @@ func TestIntoIsAskedFor(t *testing.T) {
 	t.Parallel()
 	err := echov1parigot.RegisterEcho(t.Context(), newHost(t), impl{}, pluginsdk.Into())
 	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
-	require.ErrorContains(t, err, "EchoIntoServer")
+	require.ErrorContains(t, err, "echo.v1.Echo: pluginsdk.Into needs a echov1parigot.EchoIntoServer: parigotimpl_test.impl has no SendInto")
 	require.NoError(t, echov1parigot.RegisterEcho(t.Context(), newHost(t), impl{}))
+}
+
+// TestNoConnection: a client of nothing says so.
+func TestNoConnection(t *testing.T) {
+	t.Parallel()
+	_, err := echov1parigot.NewEchoClient(nil).Send(t.Context(), new(echov1.SendRequest))
+	require.ErrorIs(t, err, status.Of(status.FailedPrecondition))
+	require.ErrorContains(t, err, "the client has no connection")
 }
 
 // TestResponseStandsForWhatIsReturned: before the implementation returns, and if it returned

@@ -142,8 +142,9 @@ type SyscallClient interface {
 }
 
 // NewSyscallClient returns a client that calls syscall.v1.Syscall through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewSyscallClient(conn parigotimpl.Conn) SyscallClient {
 	return clientSyscall{conn}
 }

@@ -70,7 +70,9 @@ func ServeSame(ctx context.Context, impl SameServer, requires ...string) error {
 }
 
 // RegisterSame offers impl as the service same_package.Same to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterSame(impl SameServer) { guest.Offer(servedSame(impl)) }
 
 // servedSame returns how the guest serves impl.

@@ -31,9 +31,10 @@ type SameClient interface {
 	Call(ctx context.Context, req *Request) (*Response, error)
 }
 
-// NewSameClient returns a client that calls same_package.Same through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewSameClient returns a client that calls same_package.Same through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewSameClient(conn parigotimpl.Conn) SameClient {
 	return clientSame{conn}
 }

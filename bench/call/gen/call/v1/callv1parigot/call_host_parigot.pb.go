@@ -35,9 +35,10 @@ type CallClient interface {
 	Send(ctx context.Context, req *v1.SendRequest) (*v1.SendResponse, error)
 }
 
-// NewCallClient returns a client that calls bench.call.v1.Call through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewCallClient returns a client that calls bench.call.v1.Call through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewCallClient(conn parigotimpl.Conn) CallClient {
 	return clientCall{conn}
 }

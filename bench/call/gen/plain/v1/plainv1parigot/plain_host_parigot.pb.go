@@ -36,8 +36,9 @@ type PlainClient interface {
 }
 
 // NewPlainClient returns a client that calls bench.plain.v1.Plain through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewPlainClient(conn parigotimpl.Conn) PlainClient {
 	return clientPlain{conn}
 }

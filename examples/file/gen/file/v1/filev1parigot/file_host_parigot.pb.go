@@ -90,9 +90,10 @@ type FileClient interface {
 	LoadTestData(ctx context.Context, req *v1.LoadTestDataRequest) (*v1.LoadTestDataResponse, error)
 }
 
-// NewFileClient returns a client that calls file.v1.File through conn, such as
-// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewFileClient returns a client that calls file.v1.File through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewFileClient(conn parigotimpl.Conn) FileClient {
 	return clientFile{conn}
 }

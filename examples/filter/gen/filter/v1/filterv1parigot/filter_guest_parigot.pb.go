@@ -91,7 +91,8 @@ func ServeFilter(ctx context.Context, impl FilterServer, requires ...string) err
 }
 
 // RegisterFilter offers impl as the service filter.v1.Filter to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterFilter(impl FilterServer) { guest.Offer(servedFilter(impl)) }
 

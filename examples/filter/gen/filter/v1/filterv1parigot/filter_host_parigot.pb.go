@@ -38,9 +38,10 @@ type FilterClient interface {
 	Apply(ctx context.Context, req *v1.ApplyRequest) (*v1.ApplyResponse, error)
 }
 
-// NewFilterClient returns a client that calls filter.v1.Filter through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewFilterClient returns a client that calls filter.v1.Filter through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewFilterClient(conn parigotimpl.Conn) FilterClient {
 	return clientFilter{conn}
 }

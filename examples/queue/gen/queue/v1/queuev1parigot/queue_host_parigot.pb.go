@@ -88,9 +88,10 @@ type QueueClient interface {
 	Length(ctx context.Context, req *v1.LengthRequest) (*v1.LengthResponse, error)
 }
 
-// NewQueueClient returns a client that calls queue.v1.Queue through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewQueueClient returns a client that calls queue.v1.Queue through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewQueueClient(conn parigotimpl.Conn) QueueClient {
 	return clientQueue{conn}
 }

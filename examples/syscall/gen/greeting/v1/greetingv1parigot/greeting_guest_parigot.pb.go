@@ -77,7 +77,8 @@ func ServeGreeting(ctx context.Context, impl GreetingServer, requires ...string)
 }
 
 // RegisterGreeting offers impl as the service greeting.v1.Greeting to the
-// host, which calls it through an instance or a pool of the guest: see
+// host, which calls it through an instance or a pool of the guest. Call it in
+// a function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterGreeting(impl GreetingServer) { guest.Offer(servedGreeting(impl)) }
 

@@ -39,8 +39,9 @@ type GreetingClient interface {
 }
 
 // NewGreetingClient returns a client that calls greeting.v1.Greeting through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewGreetingClient(conn parigotimpl.Conn) GreetingClient {
 	return clientGreeting{conn}
 }

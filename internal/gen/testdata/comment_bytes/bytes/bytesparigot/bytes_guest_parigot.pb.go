@@ -78,7 +78,9 @@ func ServeOdd(ctx context.Context, impl OddServer, requires ...string) error {
 }
 
 // RegisterOdd offers impl as the service comment_bytes.Odd to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterOdd(impl OddServer) { guest.Offer(servedOdd(impl)) }
 
 // servedOdd returns how the guest serves impl.

@@ -39,9 +39,10 @@ type OddClient interface {
 	Call(ctx context.Context, req *bytes.Word) (*bytes.Word, error)
 }
 
-// NewOddClient returns a client that calls comment_bytes.Odd through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewOddClient returns a client that calls comment_bytes.Odd through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewOddClient(conn parigotimpl.Conn) OddClient {
 	return clientOdd{conn}
 }

@@ -147,7 +147,9 @@ func ServeTalk(ctx context.Context, impl TalkServer, requires ...string) error {
 }
 
 // RegisterTalk offers impl as the service comments.Talk to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterTalk(impl TalkServer) { guest.Offer(servedTalk(impl)) }
 
 // servedTalk returns how the guest serves impl.

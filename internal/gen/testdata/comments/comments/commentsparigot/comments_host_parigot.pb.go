@@ -54,9 +54,10 @@ type TalkClient interface {
 	Speak(ctx context.Context, req *comments.Word) (*comments.Word, error)
 }
 
-// NewTalkClient returns a client that calls comments.Talk through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewTalkClient returns a client that calls comments.Talk through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewTalkClient(conn parigotimpl.Conn) TalkClient {
 	return clientTalk{conn}
 }

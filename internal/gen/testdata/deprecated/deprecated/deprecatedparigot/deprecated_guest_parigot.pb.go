@@ -86,7 +86,9 @@ func ServeFresh(ctx context.Context, impl FreshServer, requires ...string) error
 }
 
 // RegisterFresh offers impl as the service deprecated.Fresh to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterFresh(impl FreshServer) { guest.Offer(servedFresh(impl)) }
 
 // servedFresh returns how the guest serves impl.
@@ -183,7 +185,9 @@ func ServeStale(ctx context.Context, impl StaleServer, requires ...string) error
 }
 
 // RegisterStale offers impl as the service deprecated.Stale to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.

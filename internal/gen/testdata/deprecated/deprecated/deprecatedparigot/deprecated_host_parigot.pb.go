@@ -33,9 +33,10 @@ type FreshClient interface {
 	Drop(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
 }
 
-// NewFreshClient returns a client that calls deprecated.Fresh through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewFreshClient returns a client that calls deprecated.Fresh through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewFreshClient(conn parigotimpl.Conn) FreshClient {
 	return clientFresh{conn}
 }
@@ -119,9 +120,10 @@ type StaleClient interface {
 	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
 }
 
-// NewStaleClient returns a client that calls deprecated.Stale through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewStaleClient returns a client that calls deprecated.Stale through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 //
 // Deprecated: the service deprecated.Stale is marked as deprecated in
 // deprecated/deprecated.proto.

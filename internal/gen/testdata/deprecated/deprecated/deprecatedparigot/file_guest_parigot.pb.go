@@ -75,7 +75,9 @@ func ServeWhole(ctx context.Context, impl WholeServer, requires ...string) error
 }
 
 // RegisterWhole offers impl as the service deprecated.Whole to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 func RegisterWhole(impl WholeServer) { guest.Offer(servedWhole(impl)) }

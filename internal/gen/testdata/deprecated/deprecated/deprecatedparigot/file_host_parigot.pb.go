@@ -32,9 +32,10 @@ type WholeClient interface {
 	Call(ctx context.Context, req *deprecated.Word) (*deprecated.Word, error)
 }
 
-// NewWholeClient returns a client that calls deprecated.Whole through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewWholeClient returns a client that calls deprecated.Whole through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 //
 // Deprecated: the file deprecated/file.proto is marked as deprecated.
 func NewWholeClient(conn parigotimpl.Conn) WholeClient {

@@ -91,7 +91,9 @@ func ServeRun(ctx context.Context, impl RunServer, requires ...string) error {
 }
 
 // RegisterRun offers impl as the service directives.Run to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterRun(impl RunServer) { guest.Offer(servedRun(impl)) }
 
 // servedRun returns how the guest serves impl.

@@ -39,9 +39,10 @@ type RunClient interface {
 	Block(ctx context.Context, req *words.Word) (*words.Word, error)
 }
 
-// NewRunClient returns a client that calls directives.Run through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewRunClient returns a client that calls directives.Run through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewRunClient(conn parigotimpl.Conn) RunClient {
 	return clientRun{conn}
 }

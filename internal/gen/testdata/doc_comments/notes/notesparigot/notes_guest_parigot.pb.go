@@ -180,7 +180,8 @@ func ServeNotes(ctx context.Context, impl NotesServer, requires ...string) error
 }
 
 // RegisterNotes offers impl as the service doc_comments.Notes to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterNotes(impl NotesServer) { guest.Offer(servedNotes(impl)) }
 

@@ -71,9 +71,10 @@ type NotesClient interface {
 	Middle(ctx context.Context, req *notes.Note) (*notes.Note, error)
 }
 
-// NewNotesClient returns a client that calls doc_comments.Notes through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewNotesClient returns a client that calls doc_comments.Notes through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewNotesClient(conn parigotimpl.Conn) NotesClient {
 	return clientNotes{conn}
 }

@@ -67,7 +67,8 @@ func ServeEditor(ctx context.Context, impl EditorServer, requires ...string) err
 }
 
 // RegisterEditor offers impl as the service edition2023.Editor to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterEditor(impl EditorServer) { guest.Offer(servedEditor(impl)) }
 

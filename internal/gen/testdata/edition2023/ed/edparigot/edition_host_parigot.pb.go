@@ -28,9 +28,10 @@ type EditorClient interface {
 	Edit(ctx context.Context, req *ed.EditRequest) (*ed.EditResponse, error)
 }
 
-// NewEditorClient returns a client that calls edition2023.Editor through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewEditorClient returns a client that calls edition2023.Editor through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewEditorClient(conn parigotimpl.Conn) EditorClient {
 	return clientEditor{conn}
 }

@@ -67,7 +67,8 @@ func ServeNothing(ctx context.Context, impl NothingServer, requires ...string) e
 }
 
 // RegisterNothing offers impl as the service empty_messages.Nothing to the
-// host, which calls it through an instance or a pool of the guest: see
+// host, which calls it through an instance or a pool of the guest. Call it in
+// a function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterNothing(impl NothingServer) { guest.Offer(servedNothing(impl)) }
 

@@ -29,8 +29,9 @@ type NothingClient interface {
 }
 
 // NewNothingClient returns a client that calls empty_messages.Nothing through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewNothingClient(conn parigotimpl.Conn) NothingClient {
 	return clientNothing{conn}
 }

@@ -48,7 +48,8 @@ func ServeIdle(ctx context.Context, impl IdleServer, requires ...string) error {
 }
 
 // RegisterIdle offers impl as the service empty_service.Idle to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterIdle(impl IdleServer) { guest.Offer(servedIdle(impl)) }
 

@@ -23,9 +23,10 @@ const _ = pluginsdk.IsAtLeastVersion0_1_0
 type IdleClient interface {
 }
 
-// NewIdleClient returns a client that calls empty_service.Idle through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewIdleClient returns a client that calls empty_service.Idle through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewIdleClient(conn parigotimpl.Conn) IdleClient {
 	return clientIdle{conn}
 }

@@ -28,9 +28,10 @@ type SvcClient interface {
 	Call(ctx context.Context, req *dot.Word) (*dot.Word, error)
 }
 
-// NewSvcClient returns a client that calls file_names.dot.Svc through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewSvcClient returns a client that calls file_names.dot.Svc through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewSvcClient(conn parigotimpl.Conn) SvcClient {
 	return clientSvc{conn}
 }

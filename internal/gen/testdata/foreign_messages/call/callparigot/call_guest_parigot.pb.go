@@ -106,7 +106,8 @@ func ServeCaller(ctx context.Context, impl CallerServer, requires ...string) err
 }
 
 // RegisterCaller offers impl as the service foreign_messages.Caller to the
-// host, which calls it through an instance or a pool of the guest: see
+// host, which calls it through an instance or a pool of the guest. Call it in
+// a function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterCaller(impl CallerServer) { guest.Offer(servedCaller(impl)) }
 

@@ -67,7 +67,8 @@ func ServeNamed(ctx context.Context, impl NamedServer, requires ...string) error
 }
 
 // RegisterNamed offers impl as the service go_package_name.Named to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterNamed(impl NamedServer) { guest.Offer(servedNamed(impl)) }
 

@@ -67,7 +67,8 @@ func ServeSvc(ctx context.Context, impl SvcServer, requires ...string) error {
 }
 
 // RegisterSvc offers impl as the service go_package_names.nctx.Svc to the
-// host, which calls it through an instance or a pool of the guest: see
+// host, which calls it through an instance or a pool of the guest. Call it in
+// a function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterSvc(impl SvcServer) { guest.Offer(servedSvc(impl)) }
 

@@ -29,8 +29,9 @@ type SvcClient interface {
 }
 
 // NewSvcClient returns a client that calls go_package_names.ninternal.Svc
-// through conn, such as the [pluginsdk.Dispatcher] of an engine, behind which
-// are the guests that serve.
+// through conn: an instance or a pool of a guest that offers the service,
+// which are an [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher],
+// behind which are the guests that serve.
 func NewSvcClient(conn parigotimpl.Conn) SvcClient {
 	return clientSvc{conn}
 }

@@ -84,7 +84,9 @@ func ServeClock(ctx context.Context, impl ClockServer, requires ...string) error
 }
 
 // RegisterClock offers impl as the service grown.Clock to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterClock(impl ClockServer) { guest.Offer(servedClock(impl)) }
 
 // servedClock returns how the guest serves impl.
@@ -169,7 +171,8 @@ func ServeCalendar(ctx context.Context, impl CalendarServer, requires ...string)
 }
 
 // RegisterCalendar offers impl as the service grown.Calendar to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterCalendar(impl CalendarServer) { guest.Offer(servedCalendar(impl)) }
 

@@ -33,9 +33,10 @@ type ClockClient interface {
 	Alarm(ctx context.Context, req *timestamppb.Timestamp) (*v1.NowResponse, error)
 }
 
-// NewClockClient returns a client that calls grown.Clock through conn, such as
-// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewClockClient returns a client that calls grown.Clock through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewClockClient(conn parigotimpl.Conn) ClockClient {
 	return clientClock{conn}
 }
@@ -111,9 +112,10 @@ type CalendarClient interface {
 	Today(ctx context.Context, req *v1.NowRequest) (*v1.NowResponse, error)
 }
 
-// NewCalendarClient returns a client that calls grown.Calendar through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewCalendarClient returns a client that calls grown.Calendar through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewCalendarClient(conn parigotimpl.Conn) CalendarClient {
 	return clientCalendar{conn}
 }

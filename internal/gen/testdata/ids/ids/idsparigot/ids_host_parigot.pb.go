@@ -28,9 +28,10 @@ type QueueClient interface {
 	Send(ctx context.Context, req *ids.SendRequest) (*ids.SendResponse, error)
 }
 
-// NewQueueClient returns a client that calls ids.Queue through conn, such as
-// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewQueueClient returns a client that calls ids.Queue through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewQueueClient(conn parigotimpl.Conn) QueueClient {
 	return clientQueue{conn}
 }

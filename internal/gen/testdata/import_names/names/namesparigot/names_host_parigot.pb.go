@@ -53,9 +53,10 @@ type NamesClient interface {
 	X(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// NewNamesClient returns a client that calls import_names.Names through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewNamesClient returns a client that calls import_names.Names through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewNamesClient(conn parigotimpl.Conn) NamesClient {
 	return clientNames{conn}
 }

@@ -67,7 +67,8 @@ func ServeFinder(ctx context.Context, impl FinderServer, requires ...string) err
 }
 
 // RegisterFinder offers impl as the service import_path.Finder to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterFinder(impl FinderServer) { guest.Offer(servedFinder(impl)) }
 

@@ -28,9 +28,10 @@ type FinderClient interface {
 	Find(ctx context.Context, req *elsewhere.FindRequest) (*elsewhere.FindResponse, error)
 }
 
-// NewFinderClient returns a client that calls import_path.Finder through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewFinderClient returns a client that calls import_path.Finder through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewFinderClient(conn parigotimpl.Conn) FinderClient {
 	return clientFinder{conn}
 }

@@ -119,7 +119,9 @@ func ServeMail(ctx context.Context, impl MailServer, requires ...string) error {
 }
 
 // RegisterMail offers impl as the service into_names.Mail to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterMail(impl MailServer) { guest.Offer(servedMail(impl)) }
 
 // servedMail returns how the guest serves impl.

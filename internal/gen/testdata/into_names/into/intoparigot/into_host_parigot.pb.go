@@ -39,9 +39,10 @@ type MailClient interface {
 	Receive(ctx context.Context, req *into.Letter) (*into.Letter, error)
 }
 
-// NewMailClient returns a client that calls into_names.Mail through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewMailClient returns a client that calls into_names.Mail through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewMailClient(conn parigotimpl.Conn) MailClient {
 	return clientMail{conn}
 }

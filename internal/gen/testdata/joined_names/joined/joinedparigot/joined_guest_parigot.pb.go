@@ -66,7 +66,9 @@ func ServeFoo(ctx context.Context, impl FooServer, requires ...string) error {
 }
 
 // RegisterFoo offers impl as the service joined_names.Foo to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterFoo(impl FooServer) { guest.Offer(servedFoo(impl)) }
 
 // servedFoo returns how the guest serves impl.
@@ -144,7 +146,8 @@ func ServeFooBar3(ctx context.Context, impl FooBar3Server, requires ...string) e
 }
 
 // RegisterFooBar3 offers impl as the service joined_names.FooBar3 to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterFooBar3(impl FooBar3Server) { guest.Offer(servedFooBar3(impl)) }
 
@@ -223,7 +226,8 @@ func ServeFoo_BarBaz(ctx context.Context, impl Foo_BarBazServer, requires ...str
 }
 
 // RegisterFoo_BarBaz offers impl as the service joined_names.Foo_BarBaz to the
-// host, which calls it through an instance or a pool of the guest: see
+// host, which calls it through an instance or a pool of the guest. Call it in
+// a function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterFoo_BarBaz(impl Foo_BarBazServer) { guest.Offer(servedFoo_BarBaz(impl)) }
 
@@ -302,7 +306,8 @@ func ServeHostFoo(ctx context.Context, impl HostFooServer, requires ...string) e
 }
 
 // RegisterHostFoo offers impl as the service joined_names.HostFoo to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterHostFoo(impl HostFooServer) { guest.Offer(servedHostFoo(impl)) }
 

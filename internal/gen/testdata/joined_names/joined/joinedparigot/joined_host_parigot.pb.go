@@ -28,9 +28,10 @@ type FooClient interface {
 	BarBaz(ctx context.Context, req *joined.FooBar) (*joined.FooBar, error)
 }
 
-// NewFooClient returns a client that calls joined_names.Foo through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewFooClient returns a client that calls joined_names.Foo through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewFooClient(conn parigotimpl.Conn) FooClient {
 	return clientFoo{conn}
 }
@@ -93,8 +94,9 @@ type FooBar3Client interface {
 }
 
 // NewFooBar3Client returns a client that calls joined_names.FooBar3 through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewFooBar3Client(conn parigotimpl.Conn) FooBar3Client {
 	return clientFooBar3{conn}
 }
@@ -157,8 +159,9 @@ type Foo_BarBazClient interface {
 }
 
 // NewFoo_BarBazClient returns a client that calls joined_names.Foo_BarBaz
-// through conn, such as the [pluginsdk.Dispatcher] of an engine, behind which
-// are the guests that serve.
+// through conn: an instance or a pool of a guest that offers the service,
+// which are an [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher],
+// behind which are the guests that serve.
 func NewFoo_BarBazClient(conn parigotimpl.Conn) Foo_BarBazClient {
 	return clientFoo_BarBaz{conn}
 }
@@ -221,8 +224,9 @@ type HostFooClient interface {
 }
 
 // NewHostFooClient returns a client that calls joined_names.HostFoo through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewHostFooClient(conn parigotimpl.Conn) HostFooClient {
 	return clientHostFoo{conn}
 }

@@ -67,7 +67,8 @@ func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) e
 }
 
 // RegisterGreeter offers impl as the service lower_case.greeter to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterGreeter(impl GreeterServer) { guest.Offer(servedGreeter(impl)) }
 
@@ -146,8 +147,9 @@ func ServeWordCounterV2(ctx context.Context, impl WordCounterV2Server, requires 
 }
 
 // RegisterWordCounterV2 offers impl as the service lower_case.word_counter_v2
-// to the host, which calls it through an instance or a pool of the guest: see
-// [guest.Offer].
+// to the host, which calls it through an instance or a pool of the guest. Call
+// it in a function init, because the main function of a library does not run:
+// see [guest.Offer].
 func RegisterWordCounterV2(impl WordCounterV2Server) { guest.Offer(servedWordCounterV2(impl)) }
 
 // servedWordCounterV2 returns how the guest serves impl.

@@ -29,8 +29,9 @@ type GreeterClient interface {
 }
 
 // NewGreeterClient returns a client that calls lower_case.greeter through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewGreeterClient(conn parigotimpl.Conn) GreeterClient {
 	return clientGreeter{conn}
 }
@@ -93,8 +94,9 @@ type WordCounterV2Client interface {
 }
 
 // NewWordCounterV2Client returns a client that calls
-// lower_case.word_counter_v2 through conn, such as the [pluginsdk.Dispatcher]
-// of an engine, behind which are the guests that serve.
+// lower_case.word_counter_v2 through conn: an instance or a pool of a guest
+// that offers the service, which are an [eng.Instance] and an [eng.Pool], or a
+// [pluginsdk.Dispatcher], behind which are the guests that serve.
 func NewWordCounterV2Client(conn parigotimpl.Conn) WordCounterV2Client {
 	return clientWordCounterV2{conn}
 }

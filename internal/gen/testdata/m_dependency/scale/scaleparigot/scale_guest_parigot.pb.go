@@ -68,7 +68,8 @@ func ServeScale(ctx context.Context, impl ScaleServer, requires ...string) error
 }
 
 // RegisterScale offers impl as the service m_dependency.Scale to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterScale(impl ScaleServer) { guest.Offer(servedScale(impl)) }
 

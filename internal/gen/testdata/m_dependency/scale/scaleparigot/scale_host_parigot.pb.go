@@ -29,9 +29,10 @@ type ScaleClient interface {
 	Weigh(ctx context.Context, req *scale.WeighRequest) (*unit.Mass, error)
 }
 
-// NewScaleClient returns a client that calls m_dependency.Scale through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewScaleClient returns a client that calls m_dependency.Scale through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewScaleClient(conn parigotimpl.Conn) ScaleClient {
 	return clientScale{conn}
 }

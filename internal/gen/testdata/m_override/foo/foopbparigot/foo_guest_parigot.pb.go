@@ -65,7 +65,9 @@ func ServeFoo(ctx context.Context, impl FooServer, requires ...string) error {
 }
 
 // RegisterFoo offers impl as the service m_override.Foo to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterFoo(impl FooServer) { guest.Offer(servedFoo(impl)) }
 
 // servedFoo returns how the guest serves impl.

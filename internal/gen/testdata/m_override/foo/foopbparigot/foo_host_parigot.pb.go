@@ -28,9 +28,10 @@ type FooClient interface {
 	Bar(ctx context.Context, req *foo.BarRequest) (*foo.BarResponse, error)
 }
 
-// NewFooClient returns a client that calls m_override.Foo through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewFooClient returns a client that calls m_override.Foo through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewFooClient(conn parigotimpl.Conn) FooClient {
 	return clientFoo{conn}
 }

@@ -66,7 +66,9 @@ func ServeA(ctx context.Context, impl AServer, requires ...string) error {
 }
 
 // RegisterA offers impl as the service many_packages.a.A to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterA(impl AServer) { guest.Offer(servedA(impl)) }
 
 // servedA returns how the guest serves impl.

@@ -28,9 +28,10 @@ type AClient interface {
 	Do(ctx context.Context, req *a.Request) (*a.Response, error)
 }
 
-// NewAClient returns a client that calls many_packages.a.A through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewAClient returns a client that calls many_packages.a.A through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewAClient(conn parigotimpl.Conn) AClient {
 	return clientA{conn}
 }

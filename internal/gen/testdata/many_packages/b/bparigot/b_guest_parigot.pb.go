@@ -67,7 +67,9 @@ func ServeB(ctx context.Context, impl BServer, requires ...string) error {
 }
 
 // RegisterB offers impl as the service many_packages.b.B to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterB(impl BServer) { guest.Offer(servedB(impl)) }
 
 // servedB returns how the guest serves impl.

@@ -29,9 +29,10 @@ type BClient interface {
 	Do(ctx context.Context, req *a.Request) (*b.Response, error)
 }
 
-// NewBClient returns a client that calls many_packages.b.B through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewBClient returns a client that calls many_packages.b.B through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewBClient(conn parigotimpl.Conn) BClient {
 	return clientB{conn}
 }

@@ -37,8 +37,9 @@ type GreeterClient interface {
 }
 
 // NewGreeterClient returns a client that calls message_names.Greeter through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewGreeterClient(conn parigotimpl.Conn) GreeterClient {
 	return clientGreeter{conn}
 }

@@ -403,7 +403,8 @@ func ServeWords(ctx context.Context, impl WordsServer, requires ...string) error
 }
 
 // RegisterWords offers impl as the service method_names.Words to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterWords(impl WordsServer) { guest.Offer(servedWords(impl)) }
 

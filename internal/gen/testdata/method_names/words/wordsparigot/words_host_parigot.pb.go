@@ -70,9 +70,10 @@ type WordsClient interface {
 	Append(ctx context.Context, req *words.Word) (*words.Word, error)
 }
 
-// NewWordsClient returns a client that calls method_names.Words through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewWordsClient returns a client that calls method_names.Words through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewWordsClient(conn parigotimpl.Conn) WordsClient {
 	return clientWords{conn}
 }

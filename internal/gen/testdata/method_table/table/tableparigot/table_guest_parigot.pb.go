@@ -269,7 +269,8 @@ func ServeTable(ctx context.Context, impl TableServer, requires ...string) error
 }
 
 // RegisterTable offers impl as the service method_table.Table to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterTable(impl TableServer) { guest.Offer(servedTable(impl)) }
 

@@ -62,9 +62,10 @@ type TableClient interface {
 	Everything(ctx context.Context, req *table.Secret) (*table.LoopB, error)
 }
 
-// NewTableClient returns a client that calls method_table.Table through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewTableClient returns a client that calls method_table.Table through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewTableClient(conn parigotimpl.Conn) TableClient {
 	return clientTable{conn}
 }

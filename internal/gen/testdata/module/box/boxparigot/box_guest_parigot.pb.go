@@ -65,7 +65,8 @@ func ServeBox(ctx context.Context, impl BoxServer, requires ...string) error {
 }
 
 // RegisterBox offers impl as the service module.Box to the host, which calls
-// it through an instance or a pool of the guest: see [guest.Offer].
+// it through an instance or a pool of the guest. Call it in a function init,
+// because the main function of a library does not run: see [guest.Offer].
 func RegisterBox(impl BoxServer) { guest.Offer(servedBox(impl)) }
 
 // servedBox returns how the guest serves impl.

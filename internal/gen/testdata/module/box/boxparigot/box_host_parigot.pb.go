@@ -28,9 +28,10 @@ type BoxClient interface {
 	Put(ctx context.Context, req *box.Thing) (*box.Place, error)
 }
 
-// NewBoxClient returns a client that calls module.Box through conn, such as
-// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewBoxClient returns a client that calls module.Box through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewBoxClient(conn parigotimpl.Conn) BoxClient {
 	return clientBox{conn}
 }

@@ -170,7 +170,8 @@ func ServeServeDisk(ctx context.Context, impl ServeDiskServer, requires ...strin
 }
 
 // RegisterServeDisk offers impl as the service native.ServeDisk to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterServeDisk(impl ServeDiskServer) { guest.Offer(servedServeDisk(impl)) }
 

@@ -31,9 +31,10 @@ type DiskClient interface {
 	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
 }
 
-// NewDiskClient returns a client that calls native.Disk through conn, such as
-// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewDiskClient returns a client that calls native.Disk through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewDiskClient(conn parigotimpl.Conn) DiskClient {
 	return clientDisk{conn}
 }
@@ -95,9 +96,10 @@ type DriveClient interface {
 	Read(ctx context.Context, req *disk.Block) (*disk.Block, error)
 }
 
-// NewDriveClient returns a client that calls native.Drive through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewDriveClient returns a client that calls native.Drive through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewDriveClient(conn parigotimpl.Conn) DriveClient {
 	return clientDrive{conn}
 }
@@ -160,8 +162,9 @@ type DiskServerClient interface {
 }
 
 // NewDiskServerClient returns a client that calls native.DiskServer through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewDiskServerClient(conn parigotimpl.Conn) DiskServerClient {
 	return clientDiskServer{conn}
 }
@@ -210,8 +213,9 @@ type ServeDiskClient interface {
 }
 
 // NewServeDiskClient returns a client that calls native.ServeDisk through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewServeDiskClient(conn parigotimpl.Conn) ServeDiskClient {
 	return clientServeDisk{conn}
 }

@@ -65,7 +65,8 @@ func ServeNest(ctx context.Context, impl NestServer, requires ...string) error {
 }
 
 // RegisterNest offers impl as the service nested.Nest to the host, which calls
-// it through an instance or a pool of the guest: see [guest.Offer].
+// it through an instance or a pool of the guest. Call it in a function init,
+// because the main function of a library does not run: see [guest.Offer].
 func RegisterNest(impl NestServer) { guest.Offer(servedNest(impl)) }
 
 // servedNest returns how the guest serves impl.

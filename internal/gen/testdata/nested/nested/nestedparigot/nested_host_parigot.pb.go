@@ -28,9 +28,10 @@ type NestClient interface {
 	Lay(ctx context.Context, req *nested.Outer_Inner) (*nested.Outer_Inner_Innermost, error)
 }
 
-// NewNestClient returns a client that calls nested.Nest through conn, such as
-// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewNestClient returns a client that calls nested.Nest through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewNestClient(conn parigotimpl.Conn) NestClient {
 	return clientNest{conn}
 }

@@ -67,7 +67,8 @@ func ServeNoPackageService(ctx context.Context, impl NoPackageServiceServer, req
 }
 
 // RegisterNoPackageService offers impl as the service NoPackageService to the
-// host, which calls it through an instance or a pool of the guest: see
+// host, which calls it through an instance or a pool of the guest. Call it in
+// a function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterNoPackageService(impl NoPackageServiceServer) { guest.Offer(servedNoPackageService(impl)) }
 

@@ -29,8 +29,9 @@ type NoPackageServiceClient interface {
 }
 
 // NewNoPackageServiceClient returns a client that calls NoPackageService
-// through conn, such as the [pluginsdk.Dispatcher] of an engine, behind which
-// are the guests that serve.
+// through conn: an instance or a pool of a guest that offers the service,
+// which are an [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher],
+// behind which are the guests that serve.
 func NewNoPackageServiceClient(conn parigotimpl.Conn) NoPackageServiceClient {
 	return clientNoPackageService{conn}
 }

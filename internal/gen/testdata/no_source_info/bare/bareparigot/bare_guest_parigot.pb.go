@@ -67,7 +67,8 @@ func ServeBare(ctx context.Context, impl BareServer, requires ...string) error {
 }
 
 // RegisterBare offers impl as the service no_source_info.Bare to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterBare(impl BareServer) { guest.Offer(servedBare(impl)) }
 

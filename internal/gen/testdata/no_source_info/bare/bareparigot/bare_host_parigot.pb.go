@@ -28,9 +28,10 @@ type BareClient interface {
 	Call(ctx context.Context, req *bare.Word) (*bare.Word, error)
 }
 
-// NewBareClient returns a client that calls no_source_info.Bare through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewBareClient returns a client that calls no_source_info.Bare through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewBareClient(conn parigotimpl.Conn) BareClient {
 	return clientBare{conn}
 }

@@ -65,7 +65,8 @@ func ServeSafe(ctx context.Context, impl SafeServer, requires ...string) error {
 }
 
 // RegisterSafe offers impl as the service opaque.Safe to the host, which calls
-// it through an instance or a pool of the guest: see [guest.Offer].
+// it through an instance or a pool of the guest. Call it in a function init,
+// because the main function of a library does not run: see [guest.Offer].
 func RegisterSafe(impl SafeServer) { guest.Offer(servedSafe(impl)) }
 
 // servedSafe returns how the guest serves impl.

@@ -28,9 +28,10 @@ type SafeClient interface {
 	Open(ctx context.Context, req *opaque.Combination) (*opaque.Content, error)
 }
 
-// NewSafeClient returns a client that calls opaque.Safe through conn, such as
-// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewSafeClient returns a client that calls opaque.Safe through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewSafeClient(conn parigotimpl.Conn) SafeClient {
 	return clientSafe{conn}
 }

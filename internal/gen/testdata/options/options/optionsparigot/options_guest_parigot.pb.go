@@ -131,7 +131,9 @@ func ServeTuned(ctx context.Context, impl TunedServer, requires ...string) error
 }
 
 // RegisterTuned offers impl as the service options.Tuned to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterTuned(impl TunedServer) { guest.Offer(servedTuned(impl)) }
 
 // servedTuned returns how the guest serves impl.

@@ -37,9 +37,10 @@ type TunedClient interface {
 	Plain(ctx context.Context, req *options.Word) (*options.Word, error)
 }
 
-// NewTunedClient returns a client that calls options.Tuned through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewTunedClient returns a client that calls options.Tuned through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewTunedClient(conn parigotimpl.Conn) TunedClient {
 	return clientTuned{conn}
 }

@@ -67,7 +67,8 @@ func ServeSuffix(ctx context.Context, impl SuffixServer, requires ...string) err
 }
 
 // RegisterSuffix offers impl as the service package_suffix.Suffix to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterSuffix(impl SuffixServer) { guest.Offer(servedSuffix(impl)) }
 

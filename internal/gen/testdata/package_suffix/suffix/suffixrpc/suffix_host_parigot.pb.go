@@ -29,8 +29,9 @@ type SuffixClient interface {
 }
 
 // NewSuffixClient returns a client that calls package_suffix.Suffix through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewSuffixClient(conn parigotimpl.Conn) SuffixClient {
 	return clientSuffix{conn}
 }

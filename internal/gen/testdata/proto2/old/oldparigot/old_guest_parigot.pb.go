@@ -66,7 +66,9 @@ func ServeOld(ctx context.Context, impl OldServer, requires ...string) error {
 }
 
 // RegisterOld offers impl as the service proto2_case.Old to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterOld(impl OldServer) { guest.Offer(servedOld(impl)) }
 
 // servedOld returns how the guest serves impl.

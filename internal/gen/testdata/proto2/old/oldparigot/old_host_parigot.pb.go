@@ -28,9 +28,10 @@ type OldClient interface {
 	Call(ctx context.Context, req *old.OldRequest) (*old.OldResponse, error)
 }
 
-// NewOldClient returns a client that calls proto2_case.Old through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewOldClient returns a client that calls proto2_case.Old through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewOldClient(conn parigotimpl.Conn) OldClient {
 	return clientOld{conn}
 }

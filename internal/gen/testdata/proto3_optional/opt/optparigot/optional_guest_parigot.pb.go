@@ -67,7 +67,8 @@ func ServeMaybe(ctx context.Context, impl MaybeServer, requires ...string) error
 }
 
 // RegisterMaybe offers impl as the service proto3_optional.Maybe to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterMaybe(impl MaybeServer) { guest.Offer(servedMaybe(impl)) }
 

@@ -69,7 +69,8 @@ func ServeGuest(ctx context.Context, impl GuestServer, requires ...string) error
 }
 
 // RegisterGuest offers impl as the service public_import.Guest to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterGuest(impl GuestServer) { guest.Offer(servedGuest(impl)) }
 

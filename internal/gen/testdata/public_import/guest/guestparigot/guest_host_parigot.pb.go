@@ -29,9 +29,10 @@ type GuestClient interface {
 	Enter(ctx context.Context, req *home.Home) (*home.Home, error)
 }
 
-// NewGuestClient returns a client that calls public_import.Guest through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewGuestClient returns a client that calls public_import.Guest through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewGuestClient(conn parigotimpl.Conn) GuestClient {
 	return clientGuest{conn}
 }

@@ -65,7 +65,9 @@ func ServeRoot(ctx context.Context, impl RootServer, requires ...string) error {
 }
 
 // RegisterRoot offers impl as the service rootfile.Root to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterRoot(impl RootServer) { guest.Offer(servedRoot(impl)) }
 
 // servedRoot returns how the guest serves impl.

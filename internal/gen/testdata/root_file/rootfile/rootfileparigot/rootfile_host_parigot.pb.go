@@ -28,9 +28,10 @@ type RootClient interface {
 	Call(ctx context.Context, req *rootfile.Request) (*rootfile.Response, error)
 }
 
-// NewRootClient returns a client that calls rootfile.Root through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewRootClient returns a client that calls rootfile.Root through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewRootClient(conn parigotimpl.Conn) RootClient {
 	return clientRoot{conn}
 }

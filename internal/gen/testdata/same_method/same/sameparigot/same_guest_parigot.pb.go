@@ -67,7 +67,9 @@ func ServeLeft(ctx context.Context, impl LeftServer, requires ...string) error {
 }
 
 // RegisterLeft offers impl as the service same_method.Left to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterLeft(impl LeftServer) { guest.Offer(servedLeft(impl)) }
 
 // servedLeft returns how the guest serves impl.
@@ -145,7 +147,8 @@ func ServeRight(ctx context.Context, impl RightServer, requires ...string) error
 }
 
 // RegisterRight offers impl as the service same_method.Right to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterRight(impl RightServer) { guest.Offer(servedRight(impl)) }
 

@@ -28,9 +28,10 @@ type LeftClient interface {
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
 }
 
-// NewLeftClient returns a client that calls same_method.Left through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewLeftClient returns a client that calls same_method.Left through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewLeftClient(conn parigotimpl.Conn) LeftClient {
 	return clientLeft{conn}
 }
@@ -92,9 +93,10 @@ type RightClient interface {
 	Turn(ctx context.Context, req *same.Degrees) (*same.Degrees, error)
 }
 
-// NewRightClient returns a client that calls same_method.Right through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewRightClient returns a client that calls same_method.Right through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewRightClient(conn parigotimpl.Conn) RightClient {
 	return clientRight{conn}
 }

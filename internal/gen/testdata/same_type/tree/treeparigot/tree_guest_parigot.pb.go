@@ -67,7 +67,8 @@ func ServeForest(ctx context.Context, impl ForestServer, requires ...string) err
 }
 
 // RegisterForest offers impl as the service same_type.Forest to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterForest(impl ForestServer) { guest.Offer(servedForest(impl)) }
 

@@ -28,9 +28,10 @@ type ForestClient interface {
 	Plant(ctx context.Context, req *tree.Tree) (*tree.Tree, error)
 }
 
-// NewForestClient returns a client that calls same_type.Forest through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewForestClient returns a client that calls same_type.Forest through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewForestClient(conn parigotimpl.Conn) ForestClient {
 	return clientForest{conn}
 }

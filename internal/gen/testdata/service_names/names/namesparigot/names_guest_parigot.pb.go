@@ -67,7 +67,8 @@ func ServeType(ctx context.Context, impl TypeServer, requires ...string) error {
 }
 
 // RegisterType offers impl as the service service_names.Type to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterType(impl TypeServer) { guest.Offer(servedType(impl)) }
 
@@ -146,7 +147,8 @@ func ServeInterface(ctx context.Context, impl InterfaceServer, requires ...strin
 }
 
 // RegisterInterface offers impl as the service service_names.Interface to the
-// host, which calls it through an instance or a pool of the guest: see
+// host, which calls it through an instance or a pool of the guest. Call it in
+// a function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterInterface(impl InterfaceServer) { guest.Offer(servedInterface(impl)) }
 
@@ -225,7 +227,9 @@ func ServeMap(ctx context.Context, impl MapServer, requires ...string) error {
 }
 
 // RegisterMap offers impl as the service service_names.Map to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterMap(impl MapServer) { guest.Offer(servedMap(impl)) }
 
 // servedMap returns how the guest serves impl.
@@ -301,7 +305,9 @@ func ServeA(ctx context.Context, impl AServer, requires ...string) error {
 }
 
 // RegisterA offers impl as the service service_names.A to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterA(impl AServer) { guest.Offer(servedA(impl)) }
 
 // servedA returns how the guest serves impl.
@@ -379,7 +385,9 @@ func ServeCtx(ctx context.Context, impl CtxServer, requires ...string) error {
 }
 
 // RegisterCtx offers impl as the service service_names.Ctx to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterCtx(impl CtxServer) { guest.Offer(servedCtx(impl)) }
 
 // servedCtx returns how the guest serves impl.
@@ -457,7 +465,9 @@ func ServeReq(ctx context.Context, impl ReqServer, requires ...string) error {
 }
 
 // RegisterReq offers impl as the service service_names.Req to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterReq(impl ReqServer) { guest.Offer(servedReq(impl)) }
 
 // servedReq returns how the guest serves impl.
@@ -535,7 +545,8 @@ func ServeResp(ctx context.Context, impl RespServer, requires ...string) error {
 }
 
 // RegisterResp offers impl as the service service_names.Resp to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterResp(impl RespServer) { guest.Offer(servedResp(impl)) }
 
@@ -614,7 +625,9 @@ func ServeErr(ctx context.Context, impl ErrServer, requires ...string) error {
 }
 
 // RegisterErr offers impl as the service service_names.Err to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterErr(impl ErrServer) { guest.Offer(servedErr(impl)) }
 
 // servedErr returns how the guest serves impl.
@@ -692,7 +705,8 @@ func ServeImpl(ctx context.Context, impl ImplServer, requires ...string) error {
 }
 
 // RegisterImpl offers impl as the service service_names.Impl to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterImpl(impl ImplServer) { guest.Offer(servedImpl(impl)) }
 
@@ -771,7 +785,8 @@ func ServeClient(ctx context.Context, impl ClientServer, requires ...string) err
 }
 
 // RegisterClient offers impl as the service service_names.Client to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterClient(impl ClientServer) { guest.Offer(servedClient(impl)) }
 
@@ -850,7 +865,8 @@ func ServeError(ctx context.Context, impl ErrorServer, requires ...string) error
 }
 
 // RegisterError offers impl as the service service_names.Error to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterError(impl ErrorServer) { guest.Offer(servedError(impl)) }
 
@@ -929,7 +945,8 @@ func ServeContext(ctx context.Context, impl ContextServer, requires ...string) e
 }
 
 // RegisterContext offers impl as the service service_names.Context to the
-// host, which calls it through an instance or a pool of the guest: see
+// host, which calls it through an instance or a pool of the guest. Call it in
+// a function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterContext(impl ContextServer) { guest.Offer(servedContext(impl)) }
 
@@ -1008,7 +1025,8 @@ func ServeEngine(ctx context.Context, impl EngineServer, requires ...string) err
 }
 
 // RegisterEngine offers impl as the service service_names.Engine to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterEngine(impl EngineServer) { guest.Offer(servedEngine(impl)) }
 
@@ -1087,7 +1105,8 @@ func ServeNames(ctx context.Context, impl NamesServer, requires ...string) error
 }
 
 // RegisterNames offers impl as the service service_names.Names to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterNames(impl NamesServer) { guest.Offer(servedNames(impl)) }
 

@@ -28,9 +28,10 @@ type TypeClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// NewTypeClient returns a client that calls service_names.Type through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewTypeClient returns a client that calls service_names.Type through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewTypeClient(conn parigotimpl.Conn) TypeClient {
 	return clientType{conn}
 }
@@ -93,8 +94,9 @@ type InterfaceClient interface {
 }
 
 // NewInterfaceClient returns a client that calls service_names.Interface
-// through conn, such as the [pluginsdk.Dispatcher] of an engine, behind which
-// are the guests that serve.
+// through conn: an instance or a pool of a guest that offers the service,
+// which are an [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher],
+// behind which are the guests that serve.
 func NewInterfaceClient(conn parigotimpl.Conn) InterfaceClient {
 	return clientInterface{conn}
 }
@@ -156,9 +158,10 @@ type MapClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// NewMapClient returns a client that calls service_names.Map through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewMapClient returns a client that calls service_names.Map through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewMapClient(conn parigotimpl.Conn) MapClient {
 	return clientMap{conn}
 }
@@ -220,9 +223,10 @@ type AClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// NewAClient returns a client that calls service_names.A through conn, such as
-// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewAClient returns a client that calls service_names.A through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewAClient(conn parigotimpl.Conn) AClient {
 	return clientA{conn}
 }
@@ -282,9 +286,10 @@ type CtxClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// NewCtxClient returns a client that calls service_names.Ctx through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewCtxClient returns a client that calls service_names.Ctx through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewCtxClient(conn parigotimpl.Conn) CtxClient {
 	return clientCtx{conn}
 }
@@ -346,9 +351,10 @@ type ReqClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// NewReqClient returns a client that calls service_names.Req through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewReqClient returns a client that calls service_names.Req through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewReqClient(conn parigotimpl.Conn) ReqClient {
 	return clientReq{conn}
 }
@@ -410,9 +416,10 @@ type RespClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// NewRespClient returns a client that calls service_names.Resp through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewRespClient returns a client that calls service_names.Resp through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewRespClient(conn parigotimpl.Conn) RespClient {
 	return clientResp{conn}
 }
@@ -474,9 +481,10 @@ type ErrClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// NewErrClient returns a client that calls service_names.Err through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewErrClient returns a client that calls service_names.Err through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewErrClient(conn parigotimpl.Conn) ErrClient {
 	return clientErr{conn}
 }
@@ -538,9 +546,10 @@ type ImplClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// NewImplClient returns a client that calls service_names.Impl through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewImplClient returns a client that calls service_names.Impl through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewImplClient(conn parigotimpl.Conn) ImplClient {
 	return clientImpl{conn}
 }
@@ -603,8 +612,9 @@ type ClientClient interface {
 }
 
 // NewClientClient returns a client that calls service_names.Client through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewClientClient(conn parigotimpl.Conn) ClientClient {
 	return clientClient{conn}
 }
@@ -666,9 +676,10 @@ type ErrorClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// NewErrorClient returns a client that calls service_names.Error through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewErrorClient returns a client that calls service_names.Error through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewErrorClient(conn parigotimpl.Conn) ErrorClient {
 	return clientError{conn}
 }
@@ -731,8 +742,9 @@ type ContextClient interface {
 }
 
 // NewContextClient returns a client that calls service_names.Context through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewContextClient(conn parigotimpl.Conn) ContextClient {
 	return clientContext{conn}
 }
@@ -795,8 +807,9 @@ type EngineClient interface {
 }
 
 // NewEngineClient returns a client that calls service_names.Engine through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewEngineClient(conn parigotimpl.Conn) EngineClient {
 	return clientEngine{conn}
 }
@@ -858,9 +871,10 @@ type NamesClient interface {
 	Call(ctx context.Context, req *names.Word) (*names.Word, error)
 }
 
-// NewNamesClient returns a client that calls service_names.Names through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewNamesClient returns a client that calls service_names.Names through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewNamesClient(conn parigotimpl.Conn) NamesClient {
 	return clientNames{conn}
 }

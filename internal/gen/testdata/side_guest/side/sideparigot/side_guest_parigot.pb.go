@@ -66,7 +66,9 @@ func ServeSide(ctx context.Context, impl SideServer, requires ...string) error {
 }
 
 // RegisterSide offers impl as the service side_guest.Side to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterSide(impl SideServer) { guest.Offer(servedSide(impl)) }
 
 // servedSide returns how the guest serves impl.

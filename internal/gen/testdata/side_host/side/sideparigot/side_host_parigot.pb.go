@@ -28,9 +28,10 @@ type SideClient interface {
 	Call(ctx context.Context, req *side.Word) (*side.Word, error)
 }
 
-// NewSideClient returns a client that calls side_host.Side through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewSideClient returns a client that calls side_host.Side through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewSideClient(conn parigotimpl.Conn) SideClient {
 	return clientSide{conn}
 }

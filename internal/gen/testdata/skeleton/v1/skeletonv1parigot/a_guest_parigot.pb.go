@@ -89,7 +89,8 @@ func ServeHTTPFiles(ctx context.Context, impl HTTPFilesServer, requires ...strin
 }
 
 // RegisterHTTPFiles offers impl as the service skeleton.HTTPFiles to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterHTTPFiles(impl HTTPFilesServer) { guest.Offer(servedHTTPFiles(impl)) }
 
@@ -188,7 +189,9 @@ func ServeLinux(ctx context.Context, impl LinuxServer, requires ...string) error
 }
 
 // RegisterLinux offers impl as the service skeleton.Linux to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterLinux(impl LinuxServer) { guest.Offer(servedLinux(impl)) }
 
 // servedLinux returns how the guest serves impl.
@@ -271,7 +274,8 @@ func ServeCatalog(ctx context.Context, impl CatalogServer, requires ...string) e
 }
 
 // RegisterCatalog offers impl as the service skeleton.Catalog to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterCatalog(impl CatalogServer) { guest.Offer(servedCatalog(impl)) }
 
@@ -348,7 +352,9 @@ func ServeTest(ctx context.Context, impl TestServer, requires ...string) error {
 }
 
 // RegisterTest offers impl as the service skeleton.Test to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterTest(impl TestServer) { guest.Offer(servedTest(impl)) }
 
 // servedTest returns how the guest serves impl.

@@ -37,8 +37,9 @@ type HTTPFilesClient interface {
 }
 
 // NewHTTPFilesClient returns a client that calls skeleton.HTTPFiles through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewHTTPFilesClient(conn parigotimpl.Conn) HTTPFilesClient {
 	return clientHTTPFiles{conn}
 }
@@ -116,9 +117,10 @@ type LinuxClient interface {
 	UnimplementedLinuxImpl(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 }
 
-// NewLinuxClient returns a client that calls skeleton.Linux through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewLinuxClient returns a client that calls skeleton.Linux through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewLinuxClient(conn parigotimpl.Conn) LinuxClient {
 	return clientLinux{conn}
 }
@@ -194,9 +196,10 @@ type CatalogClient interface {
 	Describe(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 }
 
-// NewCatalogClient returns a client that calls skeleton.Catalog through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewCatalogClient returns a client that calls skeleton.Catalog through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewCatalogClient(conn parigotimpl.Conn) CatalogClient {
 	return clientCatalog{conn}
 }
@@ -258,9 +261,10 @@ type TestClient interface {
 	Init(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error)
 }
 
-// NewTestClient returns a client that calls skeleton.Test through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewTestClient returns a client that calls skeleton.Test through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewTestClient(conn parigotimpl.Conn) TestClient {
 	return clientTest{conn}
 }

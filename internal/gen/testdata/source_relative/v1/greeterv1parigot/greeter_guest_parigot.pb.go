@@ -67,7 +67,8 @@ func ServeGreeter(ctx context.Context, impl GreeterServer, requires ...string) e
 }
 
 // RegisterGreeter offers impl as the service source_relative.v1.Greeter to the
-// host, which calls it through an instance or a pool of the guest: see
+// host, which calls it through an instance or a pool of the guest. Call it in
+// a function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterGreeter(impl GreeterServer) { guest.Offer(servedGreeter(impl)) }
 

@@ -67,7 +67,8 @@ func ServeSome(ctx context.Context, impl SomeServer, requires ...string) error {
 }
 
 // RegisterSome offers impl as the service streaming_skip.Some to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterSome(impl SomeServer) { guest.Offer(servedSome(impl)) }
 
@@ -130,7 +131,9 @@ func ServeAll(ctx context.Context, impl AllServer, requires ...string) error {
 }
 
 // RegisterAll offers impl as the service streaming_skip.All to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterAll(impl AllServer) { guest.Offer(servedAll(impl)) }
 
 // servedAll returns how the guest serves impl.

@@ -28,9 +28,10 @@ type SomeClient interface {
 	Once(ctx context.Context, req *watch.Word) (*watch.Word, error)
 }
 
-// NewSomeClient returns a client that calls streaming_skip.Some through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewSomeClient returns a client that calls streaming_skip.Some through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewSomeClient(conn parigotimpl.Conn) SomeClient {
 	return clientSome{conn}
 }
@@ -90,9 +91,10 @@ func bridgeSome_Once(ctx context.Context, h *parigotimpl.Handler[*watch.Word, *w
 type AllClient interface {
 }
 
-// NewAllClient returns a client that calls streaming_skip.All through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewAllClient returns a client that calls streaming_skip.All through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewAllClient(conn parigotimpl.Conn) AllClient {
 	return clientAll{conn}
 }

@@ -65,7 +65,9 @@ func ServeOne(ctx context.Context, impl OneServer, requires ...string) error {
 }
 
 // RegisterOne offers impl as the service two_files.One to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterOne(impl OneServer) { guest.Offer(servedOne(impl)) }
 
 // servedOne returns how the guest serves impl.

@@ -28,9 +28,10 @@ type OneClient interface {
 	Call(ctx context.Context, req *two.OneRequest) (*two.OneResponse, error)
 }
 
-// NewOneClient returns a client that calls two_files.One through conn, such as
-// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewOneClient returns a client that calls two_files.One through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewOneClient(conn parigotimpl.Conn) OneClient {
 	return clientOne{conn}
 }

@@ -65,7 +65,9 @@ func ServeTwo(ctx context.Context, impl TwoServer, requires ...string) error {
 }
 
 // RegisterTwo offers impl as the service two_files.Two to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterTwo(impl TwoServer) { guest.Offer(servedTwo(impl)) }
 
 // servedTwo returns how the guest serves impl.

@@ -28,9 +28,10 @@ type TwoClient interface {
 	Call(ctx context.Context, req *two.OneResponse) (*two.OneRequest, error)
 }
 
-// NewTwoClient returns a client that calls two_files.Two through conn, such as
-// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewTwoClient returns a client that calls two_files.Two through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewTwoClient(conn parigotimpl.Conn) TwoClient {
 	return clientTwo{conn}
 }

@@ -67,7 +67,8 @@ func ServeOwned(ctx context.Context, impl OwnedServer, requires ...string) error
 }
 
 // RegisterOwned offers impl as the service unknown_options.Owned to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterOwned(impl OwnedServer) { guest.Offer(servedOwned(impl)) }
 

@@ -29,8 +29,9 @@ type OwnedClient interface {
 }
 
 // NewOwnedClient returns a client that calls unknown_options.Owned through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewOwnedClient(conn parigotimpl.Conn) OwnedClient {
 	return clientOwned{conn}
 }

@@ -119,7 +119,9 @@ func ServeWell(ctx context.Context, impl WellServer, requires ...string) error {
 }
 
 // RegisterWell offers impl as the service well_known.Well to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterWell(impl WellServer) { guest.Offer(servedWell(impl)) }
 
 // servedWell returns how the guest serves impl.

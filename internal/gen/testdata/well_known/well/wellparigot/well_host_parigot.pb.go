@@ -38,9 +38,10 @@ type WellClient interface {
 	Wrapper(ctx context.Context, req *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
 }
 
-// NewWellClient returns a client that calls well_known.Well through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewWellClient returns a client that calls well_known.Well through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewWellClient(conn parigotimpl.Conn) WellClient {
 	return clientWell{conn}
 }

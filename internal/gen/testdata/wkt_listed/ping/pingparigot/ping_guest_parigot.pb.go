@@ -83,7 +83,9 @@ func ServePing(ctx context.Context, impl PingServer, requires ...string) error {
 }
 
 // RegisterPing offers impl as the service wkt_listed.Ping to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterPing(impl PingServer) { guest.Offer(servedPing(impl)) }
 
 // servedPing returns how the guest serves impl.

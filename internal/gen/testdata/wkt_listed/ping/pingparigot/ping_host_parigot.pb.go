@@ -31,9 +31,10 @@ type PingClient interface {
 	Wrap(ctx context.Context, req *emptypb.Empty) (*ping.Wrapped, error)
 }
 
-// NewPingClient returns a client that calls wkt_listed.Ping through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewPingClient returns a client that calls wkt_listed.Ping through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewPingClient(conn parigotimpl.Conn) PingClient {
 	return clientPing{conn}
 }

@@ -37,9 +37,10 @@ type EchoClient interface {
 	Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
 }
 
-// NewEchoClient returns a client that calls echo.v1.Echo through conn, such as
-// the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewEchoClient returns a client that calls echo.v1.Echo through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewEchoClient(conn parigotimpl.Conn) EchoClient {
 	return clientEcho{conn}
 }

@@ -37,9 +37,10 @@ type PlainClient interface {
 	Wait(ctx context.Context, req *v1.WaitRequest) (*v1.WaitResponse, error)
 }
 
-// NewPlainClient returns a client that calls plain.v1.Plain through conn, such
-// as the [pluginsdk.Dispatcher] of an engine, behind which are the guests that
-// serve.
+// NewPlainClient returns a client that calls plain.v1.Plain through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewPlainClient(conn parigotimpl.Conn) PlainClient {
 	return clientPlain{conn}
 }

@@ -91,7 +91,8 @@ func ServeWorker(ctx context.Context, impl WorkerServer, requires ...string) err
 }
 
 // RegisterWorker offers impl as the service kerneltest.v1.Worker to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterWorker(impl WorkerServer) { guest.Offer(servedWorker(impl)) }
 
@@ -177,7 +178,8 @@ func ServeRelay(ctx context.Context, impl RelayServer, requires ...string) error
 }
 
 // RegisterRelay offers impl as the service kerneltest.v1.Relay to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterRelay(impl RelayServer) { guest.Offer(servedRelay(impl)) }
 

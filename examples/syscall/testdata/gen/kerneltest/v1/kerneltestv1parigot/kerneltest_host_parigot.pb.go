@@ -39,8 +39,9 @@ type WorkerClient interface {
 }
 
 // NewWorkerClient returns a client that calls kerneltest.v1.Worker through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewWorkerClient(conn parigotimpl.Conn) WorkerClient {
 	return clientWorker{conn}
 }
@@ -118,9 +119,10 @@ type RelayClient interface {
 	Do(ctx context.Context, req *v1.DoRequest) (*v1.DoResponse, error)
 }
 
-// NewRelayClient returns a client that calls kerneltest.v1.Relay through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewRelayClient returns a client that calls kerneltest.v1.Relay through conn:
+// an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewRelayClient(conn parigotimpl.Conn) RelayClient {
 	return clientRelay{conn}
 }

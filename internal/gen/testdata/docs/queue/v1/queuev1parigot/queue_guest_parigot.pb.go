@@ -103,7 +103,9 @@ func ServeQueue(ctx context.Context, impl QueueServer, requires ...string) error
 }
 
 // RegisterQueue offers impl as the service queue.v1.Queue to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterQueue(impl QueueServer) { guest.Offer(servedQueue(impl)) }
 
 // servedQueue returns how the guest serves impl.

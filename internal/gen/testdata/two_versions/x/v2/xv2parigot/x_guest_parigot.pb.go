@@ -67,7 +67,9 @@ func ServeX(ctx context.Context, impl XServer, requires ...string) error {
 }
 
 // RegisterX offers impl as the service two_versions.x.v2.X to the host, which
-// calls it through an instance or a pool of the guest: see [guest.Offer].
+// calls it through an instance or a pool of the guest. Call it in a function
+// init, because the main function of a library does not run: see
+// [guest.Offer].
 func RegisterX(impl XServer) { guest.Offer(servedX(impl)) }
 
 // servedX returns how the guest serves impl.

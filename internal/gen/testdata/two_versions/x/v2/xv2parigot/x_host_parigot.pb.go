@@ -28,9 +28,10 @@ type XClient interface {
 	Call(ctx context.Context, req *v2.Request) (*v2.Response, error)
 }
 
-// NewXClient returns a client that calls two_versions.x.v2.X through conn,
-// such as the [pluginsdk.Dispatcher] of an engine, behind which are the guests
-// that serve.
+// NewXClient returns a client that calls two_versions.x.v2.X through conn: an
+// instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewXClient(conn parigotimpl.Conn) XClient {
 	return clientX{conn}
 }

@@ -67,7 +67,8 @@ func ServeDeep(ctx context.Context, impl DeepServer, requires ...string) error {
 }
 
 // RegisterDeep offers impl as the service acme.team.svc.x.v1.Deep to the host,
-// which calls it through an instance or a pool of the guest: see
+// which calls it through an instance or a pool of the guest. Call it in a
+// function init, because the main function of a library does not run: see
 // [guest.Offer].
 func RegisterDeep(impl DeepServer) { guest.Offer(servedDeep(impl)) }
 

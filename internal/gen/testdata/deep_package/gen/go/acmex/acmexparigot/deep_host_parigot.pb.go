@@ -29,8 +29,9 @@ type DeepClient interface {
 }
 
 // NewDeepClient returns a client that calls acme.team.svc.x.v1.Deep through
-// conn, such as the [pluginsdk.Dispatcher] of an engine, behind which are the
-// guests that serve.
+// conn: an instance or a pool of a guest that offers the service, which are an
+// [eng.Instance] and an [eng.Pool], or a [pluginsdk.Dispatcher], behind which
+// are the guests that serve.
 func NewDeepClient(conn parigotimpl.Conn) DeepClient {
 	return clientDeep{conn}
 }
