@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/internal/core"
+	echov1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
 )
 
 // BenchmarkBridge measures the host's side of a call, without guest code, and the
@@ -23,6 +25,25 @@ func BenchmarkBridge(b *testing.B) {
 			benchNative(b, payload)
 		})
 	}
+}
+
+// BenchmarkBorrow is BenchmarkBridge for an implementation that borrows and fills responses.
+func BenchmarkBorrow(b *testing.B) {
+	bn := newBench(b)
+	bridge := borrowed(b, &sender{do: func(_ context.Context, req *echov1.SendRequest, resp *echov1.SendResponse) error {
+		resp.Payload = req.GetPayload()
+		return nil
+	}})
+	wire, err := proto.Marshal(&echov1.SendRequest{Payload: make([]byte, 16)})
+	require.NoError(b, err)
+	require.True(b, bn.m.Memory().Write(0, wire))
+	stack := make([]uint64, 4)
+	b.ReportAllocs()
+	for b.Loop() {
+		stack[0], stack[1], stack[2], stack[3] = 0, uint64(len(wire)), 32<<10, 4096
+		bridge(bn.ctx, bn.m, stack)
+	}
+	require.Zero(b, int32(stack[0]>>32))
 }
 
 func benchBridge(b *testing.B, payload []byte) {

@@ -39,13 +39,17 @@ func (c *carryServer) Method() *Method { return c.method }
 
 // Stack implements [Server].
 func (c *carryServer) Stack(ctx context.Context, m api.Module, stack []uint64) {
-	x := newExchange(ctx, &Outcome{Method: c.method}, stackEnds(m, stack))
+	var x exchange
+	x.begins(ctx, &Outcome{Method: c.method})
+	x.onStack(m, stack)
 	stack[0] = serveOnHeap(ctx, x, work{carry: c.carry}, nil)
 }
 
 // Bytes implements [Server].
 func (c *carryServer) Bytes(ctx context.Context, request, room []byte) (code int32, body []byte) {
-	x := newExchange(ctx, &Outcome{Method: c.method}, bufferEnds(request, room))
+	var x exchange
+	x.begins(ctx, &Outcome{Method: c.method})
+	x.inBuffers(request, room)
 	return x.inRoom(x.serve(ctx, &work{carry: c.carry}, nil))
 }
 

@@ -25,8 +25,9 @@ type exchange struct {
 	pends   bool   // the call may go on while its guest runs
 }
 
-func newExchange(ctx context.Context, o *Outcome, e ends) exchange {
-	return exchange{Outcome: o, answerRoom: answerRoom{ends: e, inst: stateOf(ctx), name: o.Method.FullName}}
+// begins makes x, which is new, the exchange of a call.
+func (x *exchange) begins(ctx context.Context, o *Outcome) {
+	x.Outcome, x.inst, x.name = o, stateOf(ctx), o.Method.FullName
 }
 
 // answerRoom is where an answer goes.
@@ -62,17 +63,17 @@ func (b buffer) view(mem api.Memory) ([]byte, bool) {
 	return mem.Read(b.ptr, b.size)
 }
 
-// stackEnds returns the ends that a guest has named on the stack of an import.
-func stackEnds(m api.Module, stack []uint64) ends {
-	return ends{
-		mem:  m.Memory(),
-		req:  buffer{api.DecodeU32(stack[0]), api.DecodeU32(stack[1])},
-		resp: buffer{api.DecodeU32(stack[2]), api.DecodeU32(stack[3])},
-	}
+// onStack takes what a guest has named on the stack of an import.
+func (e *ends) onStack(m api.Module, stack []uint64) {
+	e.mem = m.Memory()
+	e.req = buffer{api.DecodeU32(stack[0]), api.DecodeU32(stack[1])}
+	e.resp = buffer{api.DecodeU32(stack[2]), api.DecodeU32(stack[3])}
 }
 
-func bufferEnds(request, room []byte) ends {
-	return ends{request: request, room: room, req: buffer{size: uint32(len(request))}, resp: buffer{size: uint32(len(room))}}
+// inBuffers takes the buffers of a carrier.
+func (e *ends) inBuffers(request, room []byte) {
+	e.mem, e.request, e.room = nil, request, room
+	e.req, e.resp = buffer{size: uint32(len(request))}, buffer{size: uint32(len(room))}
 }
 
 // overlap reports whether the request and the caller's room have a byte in common.

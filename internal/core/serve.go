@@ -14,7 +14,9 @@ import (
 // The result is in stack[0].
 func Stack[T, U proto.Message](ctx context.Context, name string, m api.Module, stack []uint64, fn func(context.Context, T, U) int32, t T, u U) {
 	o, holds := outcomeOf(u, name)
-	x := newExchange(ctx, o, stackEnds(m, stack))
+	var x exchange
+	x.begins(ctx, o)
+	x.onStack(m, stack)
 	w := work{request: o.request(t)}
 	if !holds {
 		w.response = messageOf(u)
@@ -31,7 +33,9 @@ func Stack[T, U proto.Message](ctx context.Context, name string, m api.Module, s
 // there. What does not is counted in the caller's account until it is unparked.
 func Bytes[T, U proto.Message](ctx context.Context, request, room []byte, fn func(context.Context, T, U) int32, t T, u U) (code int32, body []byte) {
 	o, holds := outcomeOf(u, NameOf(ctx))
-	x := newExchange(ctx, o, bufferEnds(request, room))
+	var x exchange
+	x.begins(ctx, o)
+	x.inBuffers(request, room)
 	w := work{request: o.request(t)}
 	if !holds {
 		w.response = messageOf(u)

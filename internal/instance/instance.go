@@ -85,9 +85,8 @@ type State struct {
 	// Next belongs to the next call: what parigot.header brought.
 	Next Header
 
-	// Frames are what servers of methods keep from one call of this instance to the next,
-	// by the server.
-	Frames map[any]any
+	// Frames are what servers of methods keep from one call of this instance to the next.
+	Frames map[*Server]any
 
 	// Running are the calls that have not returned, for who watches them.
 	Running Running
@@ -129,10 +128,13 @@ func (s *State) Unpark() {
 	s.Parked = nil
 }
 
+// Server identifies a server of a method by its address.
+type Server struct{ _ byte }
+
 // SetFrame keeps frame for a server.
-func (s *State) SetFrame(server, frame any) {
+func (s *State) SetFrame(server *Server, frame any) {
 	if s.Frames == nil {
-		s.Frames = make(map[any]any)
+		s.Frames = make(map[*Server]any)
 	}
 	s.Frames[server] = frame
 }

@@ -91,6 +91,7 @@ type Handler[Req, Resp proto.Message] struct {
 	// the call's code.
 	Serve func(context.Context, Req, *Response[Resp]) int32
 
+	identity    instance.Server
 	method      *core.Method
 	bridge      func(context.Context, *Handler[Req, Resp], api.Module, []uint64)
 	newRequest  func() Req
@@ -127,10 +128,10 @@ func (h *Handler[Req, Resp]) Messages(ctx context.Context) (Req, *Response[Resp]
 		r.outcome.Method, r.outcome.Requests, r.fresh = h.method, h.requests, h.newResponse
 		return h.newRequest(), r
 	}
-	f, _ := inst.Frames[h].(*frame[Req, Resp])
+	f, _ := inst.Frames[&h.identity].(*frame[Req, Resp])
 	if f == nil || f.busy {
 		f = h.newFrame()
-		inst.SetFrame(h, f)
+		inst.SetFrame(&h.identity, f)
 	}
 	f.busy = true
 	return f.req, &f.resp
