@@ -46,8 +46,11 @@ func (i *Instance) answer(c *servedCall, rec abi.Record, body []byte) (err error
 			err = c.named(status.Errorf(status.Internal, "panic while the response is decoded: %v", p))
 		}
 	}()
+	large := uint64(len(body)) > uint64(i.state.Limits.MaxResponse)
 	switch {
-	case uint64(len(body)) > uint64(i.state.Limits.MaxResponse):
+	case large && rec.Code != 0:
+		return failure(c.method.FullName, rec.Code, nil) // the code matters more than the text
+	case large:
 		return c.named(status.Errorf(status.ResourceExhausted, "the response has %d bytes, the host takes %d", len(body), i.state.Limits.MaxResponse))
 	case rec.Code == 0:
 		return i.decode(c, body)

@@ -22,6 +22,7 @@ type gate struct {
 	rouse   func()    // called when somebody has to wait; may be nil
 	waiting []*waiter // the one that has waited longest first
 	called  *waiter   // was told to look for itself
+	refusal error     // of those that enter; nil: none
 }
 
 // waiter is who waits at a gate.
@@ -29,6 +30,8 @@ type waiter struct {
 	since  time.Time
 	look   chan struct{} // has a token when there is something to see
 	passed bool          // was let through
+	forces bool          // is not refused
+	err    error         // why it was not let through
 }
 
 // enter passes the gate. The caller has to leave. It fails when ctx ends before, with its
@@ -36,6 +39,9 @@ type waiter struct {
 func (g *gate) enter(ctx context.Context) error {
 	g.mu.Lock()
 	switch {
+	case g.refusal != nil:
+		defer g.mu.Unlock()
+		return g.refusal
 	case g.pass():
 		g.mu.Unlock()
 		return nil
@@ -43,17 +49,48 @@ func (g *gate) enter(ctx context.Context) error {
 		g.mu.Unlock()
 		return status.Errorf(status.ResourceExhausted, "%d calls wait already, which is as many as may", g.most)
 	}
-	return g.wait(ctx) // unlocks
+	return g.wait(ctx, &waiter{}, len(g.waiting)) // unlocks
 }
 
-// force passes the gate, even if as many wait as may.
+// refuse has all that enter fail with err, those that wait, too.
+func (g *gate) refuse(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refusal = err
+	for _, w := range slices.Clone(g.waiting) {
+		if w.forces {
+			continue
+		}
+		g.remove(w)
+		w.err = err
+		if g.called == w {
+			g.called = nil // and its token is there
+		} else {
+			w.look <- struct{}{}
+		}
+	}
+	g.call()
+}
+
+// force passes the gate, even if as many wait as may, and if others are refused.
 func (g *gate) force(ctx context.Context) error {
 	g.mu.Lock()
 	if g.pass() {
 		g.mu.Unlock()
 		return nil
 	}
-	return g.wait(ctx)
+	return g.wait(ctx, &waiter{forces: true}, len(g.waiting))
+}
+
+// overtake is force for a caller that is next.
+func (g *gate) overtake(ctx context.Context) error {
+	g.mu.Lock()
+	if g.free > 0 {
+		g.free--
+		g.mu.Unlock()
+		return nil
+	}
+	return g.wait(ctx, &waiter{forces: true}, 0)
 }
 
 // pass lets a caller through that has not waited.
@@ -65,10 +102,10 @@ func (g *gate) pass() bool {
 	return true
 }
 
-// wait waits with g locked, and unlocks it.
-func (g *gate) wait(ctx context.Context) error {
-	w := &waiter{since: time.Now(), look: make(chan struct{}, 1)}
-	g.waiting = append(g.waiting, w)
+// wait waits at a place in the queue, with g locked, and unlocks it.
+func (g *gate) wait(ctx context.Context, w *waiter, place int) error {
+	w.since, w.look = time.Now(), make(chan struct{}, 1)
+	g.waiting = slices.Insert(g.waiting, place, w)
 	g.call()
 	g.mu.Unlock()
 	if g.rouse != nil {
@@ -78,39 +115,44 @@ func (g *gate) wait(ctx context.Context) error {
 		select {
 		case <-w.look:
 			if g.looked(w) {
-				return nil
+				return w.err
 			}
 		case <-ctx.Done():
 			if g.giveUp(w) {
 				return ctx.Err()
 			}
-			return nil
+			return w.err
 		}
 	}
 }
 
-// looked reports whether a waiter that was called may pass.
+// looked reports whether a waiter that was called waits no longer.
 func (g *gate) looked(w *waiter) bool {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if w.passed {
+	if w.passed || w.err != nil {
+		g.mu.Unlock()
 		return true
 	}
 	g.called = nil
-	if g.free == 0 {
+	if g.free == 0 { // somebody overtook it, and may not know that it waits
+		g.mu.Unlock()
+		if g.rouse != nil {
+			g.rouse()
+		}
 		return false
 	}
+	defer g.mu.Unlock()
 	g.free--
 	g.remove(w)
 	g.call()
 	return true
 }
 
-// giveUp removes a waiter. It is false if that was let through at the same time.
+// giveUp removes a waiter. It is false if that was let through, or refused, at the same time.
 func (g *gate) giveUp(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if w.passed {
+	if w.passed || w.err != nil {
 		return false
 	}
 	g.remove(w)

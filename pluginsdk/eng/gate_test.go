@@ -108,3 +108,55 @@ func TestGateLetsAllPass(t *testing.T) {
 	require.Empty(t, g.waiting)
 	require.GreaterOrEqual(t, passed.Load(), int32(20*300))
 }
+
+// TestGateRefuses: after that nobody enters, and those that wait to do so are told; who forces it
+// passes.
+func TestGateRefuses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{free: 1, most: 10}
+		require.NoError(t, g.enter(t.Context()))
+		closed := status.Error(status.Unavailable, "closed")
+		refused, passed := make(chan error, 2), make(chan error, 1)
+		go func() { refused <- g.enter(t.Context()) }()
+		synctest.Wait()
+		go func() { passed <- g.force(t.Context()) }()
+		go func() { refused <- g.enter(t.Context()) }()
+		synctest.Wait()
+		g.refuse(closed)
+		require.Equal(t, closed, <-refused)
+		require.Equal(t, closed, <-refused)
+		require.Equal(t, closed, g.enter(t.Context()))
+		g.leave(false)
+		require.NoError(t, <-passed)
+		g.leave(false)
+		require.Equal(t, 1, g.free)
+	})
+}
+
+// TestGateOvertake: the one that overtakes is next, however long others wait.
+func TestGateOvertake(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{free: 1, most: 10}
+		require.NoError(t, g.enter(t.Context()))
+		got := make(chan string, 2)
+		go func() {
+			if g.enter(t.Context()) == nil {
+				got <- "waits"
+			}
+		}()
+		synctest.Wait()
+		time.Sleep(2 * handOver)
+		go func() {
+			if g.overtake(t.Context()) == nil {
+				got <- "overtakes"
+			}
+		}()
+		synctest.Wait()
+		g.leave(true)
+		require.Equal(t, "overtakes", <-got)
+		g.leave(true)
+		require.Equal(t, "waits", <-got)
+	})
+}

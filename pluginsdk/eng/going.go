@@ -25,6 +25,7 @@ func (i *Instance) start(c *servedCall, number uint32) error {
 	}
 	run := i.begin(context.WithoutCancel(c.run.Context), time.Time{})
 	run.Shared = true
+	defer i.sharing()()
 	place, err := i.send(run, c, number)
 	i.stop(run)
 	switch {
@@ -142,10 +143,21 @@ func (i *Instance) wait(c *servedCall) error {
 func (i *Instance) drive(c *servedCall) {
 	defer func() { i.server.baton <- struct{}{} }()
 	for !c.over() {
-		_ = i.gate.force(context.Background()) // who is in it ends with the instance's life
-		i.letRun(c)
-		i.gate.leave(true)
+		i.passAndLetRun(c)
 	}
+}
+
+func (i *Instance) passAndLetRun(c *servedCall) {
+	_ = i.gate.force(context.Background()) // who is in it ends with the instance's life
+	defer i.gate.leave(true)               // deferred, as a plugin may end this goroutine with runtime.Goexit
+	i.letRun(c)
+}
+
+// sharing notes that the instance is in a run in which any of its calls may go on, and that has
+// to end soon when somebody wants in. The function it returns notes the end.
+func (i *Instance) sharing() func() {
+	i.shared.Add(1)
+	return func() { i.shared.Add(1) }
 }
 
 // letRun enters the guest until a call has ended or somebody wants to pass the gate, which the
@@ -165,6 +177,7 @@ func (i *Instance) letRun(c *servedCall) {
 func (i *Instance) resume(cancelled uint32, limit time.Duration) {
 	run := i.begin(context.Background(), time.Time{})
 	run.Shared = true
+	defer i.sharing()()
 	defer i.stop(run)
 	s := &i.server
 	s.stack[0], s.stack[1] = uint64(cancelled), uint64(limit)
@@ -198,14 +211,38 @@ func (i *Instance) abandon(c *servedCall) {
 		return
 	}
 	c.end(c.named(i.notServed(c, canonical(c.run.Ended()))))
-	ctx, cancel := context.WithTimeout(i.life, letGo)
-	defer cancel()
-	if err := i.gate.force(ctx); err != nil {
-		i.kill(status.Errorf(status.Aborted, "the instance was stopped, because it did not return within %s from a call that was cancelled", letGo))
+	if !i.interrupt() {
 		return
 	}
 	defer i.gate.leave(false)
 	if i.broken == nil && i.server.left() {
+		limit := time.AfterFunc(letGo, i.doesNotLetGo)
+		defer limit.Stop()
 		i.resume(c.handle, 0)
 	}
+}
+
+// interrupt passes the gate before all others. A guest that does not leave a shared run for
+// that is stopped; any other call in it has a deadline of its own. It is false when the instance
+// has ended.
+func (i *Instance) interrupt() bool {
+	for {
+		ctx, cancel := context.WithTimeout(i.life, letGo)
+		before := i.shared.Load()
+		err := i.gate.overtake(ctx)
+		cancel()
+		switch {
+		case err == nil:
+			return true
+		case i.life.Err() != nil:
+			return false
+		case before%2 == 1 && i.shared.Load() == before:
+			i.doesNotLetGo()
+			return false
+		}
+	}
+}
+
+func (i *Instance) doesNotLetGo() {
+	i.kill(status.Errorf(status.Aborted, "the instance was stopped, because it did not return within %s from a call that was cancelled", letGo))
 }

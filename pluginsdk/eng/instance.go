@@ -47,7 +47,8 @@ type Instance struct {
 	ended     bool
 	server    server
 
-	useless atomic.Bool // broken is set
+	useless atomic.Bool   // broken is set
+	shared  atomic.Uint64 // odd while the instance is in a shared run; each has other numbers
 }
 
 // exported is an exported function of an instance. It holds the state of one call, so one call

@@ -193,11 +193,12 @@ func (p *Pool) startBelow(ctx context.Context, limit int) (i *Instance, err erro
 }
 
 // Close waits for the calls that run, or for the end of ctx, and frees the instances. New
-// calls fail. When ctx ends first, its error is returned and Close may be called again.
+// calls fail, and so do those that wait for an instance. When ctx ends first, its error is returned and Close may be called again.
 func (p *Pool) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
+	p.gate.refuse(p.errClosed())
 	p.closing.Lock()
 	defer p.closing.Unlock()
 	for held := range p.most {

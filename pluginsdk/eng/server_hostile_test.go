@@ -193,3 +193,31 @@ func TestResponsesAreBounded(t *testing.T) {
 	require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
 	require.ErrorContains(t, err, "max_decoded")
 }
+
+// TestServerThatSpinsWhenCancelled: a guest that is told that a call is cancelled, and does not
+// return, is stopped.
+func TestServerThatSpinsWhenCancelled(t *testing.T) {
+	t.Parallel()
+	spins := wasmtest.Get(0) + wasmtest.If + wasmtest.Forever("") + wasmtest.End
+	g, err := newHost(t).Compile(t.Context(), "spins", lying{serve: wasmtest.Const64(0), run: spins + wasmtest.Const64(0)}.bytes())
+	require.NoError(t, err)
+	i, err := g.Instantiate(t.Context())
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err = i.Invoke(ctx, &core.Method{FullName: "a.B.C", MayBlock: true}, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+	require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
+	require.NoError(t, i.Close(t.Context()), "it does not hang")
+}
+
+// TestLargeErrorKeepsItsCode: the text of an error that is over the limit is lost.
+func TestLargeErrorKeepsItsCode(t *testing.T) {
+	t.Parallel()
+	g, err := newHost(t, eng.WithMaxMessage(1000, 1000)).Compile(t.Context(), "large", lying{serve: record(-5, 1500, 1500)}.bytes())
+	require.NoError(t, err)
+	i, err := g.Instantiate(t.Context())
+	require.NoError(t, err)
+	err = i.Invoke(t.Context(), &core.Method{FullName: "a.B.C"}, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
+	require.ErrorIs(t, err, status.Of(status.NotFound))
+	require.NoError(t, i.Close(t.Context()))
+}
