@@ -34,7 +34,7 @@ func (c *check) imports(ctx context.Context, guest *eng.Guest, field string) {
 	}
 	at := c.doc.at(field + ".wasm")
 	if len(missing) > 0 {
-		c.doc.note(at, field+".wasm", "no plugin has what the guest imports: "+strings.Join(missing, ", ")+pluginsToAdd(missing))
+		c.doc.note(at, field+".wasm", "no plugin has what the guest imports: "+strings.Join(missing, ", ")+remedy(missing))
 	}
 	if err := guest.CheckImports(); err != nil {
 		for _, line := range strings.Split(err.Error(), "\n")[1:] {
@@ -52,10 +52,24 @@ func (c *check) refused(i int, g *deploymentpb.Guest, granted eng.Grants) {
 	var refused []string
 	for _, i := range c.guests[i].Imports() {
 		if !granted.MayCall(i.Service, i.Method) {
-			refused = append(refused, printable(i.Service+"."+i.Method))
+			refused = append(refused, toGrant(i))
 		}
 	}
+	slices.Sort(refused)
+	refused = slices.Compact(refused)
 	c.refuse(fmt.Sprintf("guests[%d]", i), "grants", "the guest imports what it is not granted", refused, g.GetGrants())
+}
+
+// kernelService is the service through which guests serve each other.
+const kernelService = "syscall.v1.Syscall"
+
+// toGrant returns what to grant a guest for an import: the method, or all of the kernel, of which
+// one method is of no use.
+func toGrant(i eng.Import) string {
+	if i.Service == kernelService {
+		return kernelService
+	}
+	return printable(i.Service + "." + i.Method)
 }
 
 // printable returns a name that a guest's file has: one with a line end, or with what moves
@@ -82,6 +96,20 @@ func (c *check) refuse(field, list, message string, names, has []string) {
 	}
 	field += "." + list
 	c.doc.note(c.doc.at(field), field, b.String())
+}
+
+// remedy says how to provide what is missing: with a plugin of this program, or with the kernel.
+func remedy(missing []string) string {
+	ofKernel := func(m string) bool { return strings.HasPrefix(m, kernelService+".") }
+	switch lines := pluginsToAdd(missing); {
+	case lines != "":
+		return lines
+	case slices.ContainsFunc(missing, ofKernel):
+		return "; " + kernelService + " is the kernel, through which guests serve each other: link it into the host\n" +
+			"    pluginsdk.Register(\"syscall\", syscall.ParigotInitialize) // of github.com/iansmith/parigot/examples/syscall\n" +
+			"and add\n    plugins:\n      - name: syscall"
+	}
+	return ""
 }
 
 // pluginsToAdd names the plugins in this program that have what is missing, as lines to add.

@@ -41,6 +41,24 @@ func TestCheckForgedNames(t *testing.T) {
 	}
 }
 
+// TestCheckWithoutKernel: a guest that needs the kernel gets told where that is from.
+func TestCheckWithoutKernel(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "f.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("engine: {cache_dir: .}\nguests: [{name: app, wasm: app.wasm}]\n"), 0o600))
+	module := importing("syscall.v1.Syscall", "Exit")
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "app.wasm"), module, 0o600))
+	f, err := Load(path)
+	require.NoError(t, err)
+	err = f.Check(t.Context(), WithLogger(slog.New(slog.DiscardHandler)))
+	require.ErrorContains(t, err, `no plugin has what the guest imports: syscall.v1.Syscall.Exit; syscall.v1.Syscall is the kernel, through which guests serve each other: link it into the host
+    pluginsdk.Register("syscall", syscall.ParigotInitialize) // of github.com/iansmith/parigot/examples/syscall
+and add
+    plugins:
+      - name: syscall`)
+	require.ErrorContains(t, err, "add to the guest\n    grants:\n      - syscall.v1.Syscall\n")
+}
+
 // TestNoCacheDir: that everything is compiled twice is said, with the remedy.
 func TestNoCacheDir(t *testing.T) { //nolint:paralleltest // it changes the environment
 	t.Setenv("HOME", "")

@@ -152,6 +152,9 @@ func (f *File) failed(line int, message string) error {
 // unreadable returns why a text is no YAML that people would see as it is read, and
 // where; "" when it is.
 func unreadable(text []byte) (message string, line int) {
+	if bytes.HasPrefix(text, []byte("\x00asm")) {
+		return "this is a guest, a WebAssembly module: pass a deployment file that names it as the wasm of a guest", 1
+	}
 	if len(text) > MaxSize {
 		return fmt.Sprintf("the file has more than %d bytes", MaxSize), 1
 	}

@@ -47,8 +47,9 @@ func TestNotYAML(t *testing.T) {
 		start + "    wasm: a: b\n":                          "5:5: from here on this is no YAML: mapping values are not allowed in this context",
 		start + "\twasm: a\n":                               "5:2: from here on this is no YAML: found a tab character that violates indentation",
 		start + "    wasm: a\n---\nx: \"open\ny: 1\nz: 2\n": "7:1: from here on this is no YAML: found unexpected end of stream",
-		"\"plugins": "1:1: from here on this is no YAML: found unexpected end of stream",
-		"{":         "1:1: from here on this is no YAML: did not find expected node content",
+		"\"plugins":               "1:1: from here on this is no YAML: found unexpected end of stream",
+		"\x00asm\x01\x00\x00\x00": "1:1: this is a guest, a WebAssembly module: pass a deployment file that names it as the wasm of a guest",
+		"{":                       "1:1: from here on this is no YAML: did not find expected node content",
 	} {
 		_, err := parse("f.yaml", []byte(text))
 		require.EqualError(t, err, "f.yaml:"+want, text)
