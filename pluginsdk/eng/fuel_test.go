@@ -148,7 +148,7 @@ func stops(t *testing.T, called <-chan struct{}, run func(context.Context) error
 	err := <-ended
 	t.Logf("collected after %s, stopped after %s", collected.Sub(began), time.Since(collected))
 	require.ErrorIs(t, err, status.Of(status.Cancelled))
-	require.ErrorContains(t, err, "stopped while it was running")
+	require.ErrorContains(t, err, "stopped while it was running: CANCELLED: its context was cancelled")
 }
 
 // TestEndlessLibrariesAreStopped: also at their start, and in a call.

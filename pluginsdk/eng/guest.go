@@ -115,11 +115,20 @@ func (g *Guest) Instantiate(ctx context.Context, opts ...RunOption) (_ *Instance
 		return nil, fmt.Errorf("run guest %q: %w", g.name, errClosed())
 	}
 	if err := i.launch(ctx, "_initialize"); err != nil {
-		return nil, g.explain(ctx.Err(), err)
+		return nil, i.notStarted(ctx, err)
 	}
 	i.bind()
 	started = true
 	return i, nil
+}
+
+// notStarted returns why a library did not start: what explain says, or that it exited.
+func (i *Instance) notStarted(ctx context.Context, err error) error {
+	if exit, ok := errors.AsType[*sys.ExitError](err); ok && !interrupted(i, exit) {
+		return fmt.Errorf("run guest %q: %w", i.guest.name, status.Errorf(status.Aborted,
+			"exited with %d while it started; its standard error (eng.WithStderr) says why", exit.ExitCode()))
+	}
+	return i.guest.explain(ctx.Err(), err)
 }
 
 // begin makes an instance that does not run yet. It must be ended.
@@ -264,7 +273,7 @@ func (g *Guest) explain(ended, err error) error {
 	deep, tooDeep := errors.AsType[*stackError](err)
 	switch {
 	case ended != nil:
-		err = canonical(ended)
+		err = contextEnded(ended)
 	case g.host.alive.Err() != nil:
 		err = errClosed()
 	case tooDeep:
@@ -278,6 +287,17 @@ func (g *Guest) explain(ended, err error) error {
 		err = fmt.Errorf("stopped while it was running: %w", err)
 	}
 	return fmt.Errorf("run guest %q: %w", g.name, err)
+}
+
+// contextEnded returns the error of a guest whose context has ended with err.
+func contextEnded(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return status.Error(status.Cancelled, "its context was cancelled")
+	case errors.Is(err, context.DeadlineExceeded):
+		return status.Error(status.DeadlineExceeded, "the deadline of its context passed")
+	}
+	return canonical(err)
 }
 
 // sleep is what the guest sleeps with. It ends with the context, and then ends

@@ -143,6 +143,20 @@ func TestDiskUsed(t *testing.T) {
 	require.EqualValues(t, 1<<20, used)
 }
 
+// TestLibraryExitsAtItsStart: the error has the exit code, and says where the reason is.
+func TestLibraryExitsAtItsStart(t *testing.T) {
+	t.Parallel()
+	var m wasmtest.Module
+	exit := m.Import(wasi, "proc_exit", i32, "")
+	m.Memory(1, 1)
+	m.Export("_initialize", m.Func("", "", "", wasmtest.Const(2)+wasmtest.Call(exit)))
+	library, err := newHost(t).Compile(t.Context(), "library", m.Bytes())
+	require.NoError(t, err)
+	_, err = library.Instantiate(t.Context())
+	require.ErrorIs(t, err, status.Of(status.Aborted))
+	require.EqualError(t, err, `run guest "library": ABORTED: exited with 2 while it started; its standard error (eng.WithStderr) says why`)
+}
+
 // TestRandomIsInterruptible: a guest that gets random bytes by the gigabyte is stopped.
 func TestRandomIsInterruptible(t *testing.T) {
 	t.Parallel()
@@ -156,7 +170,7 @@ func TestRandomIsInterruptible(t *testing.T) {
 	defer cancel()
 	_, err = program.Run(ctx)
 	require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
-	require.ErrorContains(t, err, "stopped while it was running")
+	require.ErrorContains(t, err, "stopped while it was running: DEADLINE_EXCEEDED: the deadline of its context passed")
 }
 
 // TestWASIAllocatesNothing: what guests do all the time costs the host no allocation.
