@@ -78,6 +78,7 @@ func TestNewRefuses(t *testing.T) {
 	parent := t.TempDir()
 	for want, args := range map[string][]string{
 		`"my-plugin" cannot be the name of a plugin`:           {"my-plugin", "--parigot", ".."},
+		`; the module path goes in --module`:                   {"example.com/shop/store", "--parigot", ".."},
 		`"Hello" cannot be the name of a plugin`:               {"Hello", "--parigot", ".."},
 		`"func" cannot be the name of a plugin: Go`:            {"func", "--parigot", ".."},
 		`"string" cannot be the name of a plugin: Go`:          {"string", "--parigot", ".."},

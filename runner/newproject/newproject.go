@@ -64,6 +64,8 @@ var (
 // Check returns what is wrong with the names, or nil.
 func (p Project) Check() error {
 	switch {
+	case strings.Contains(p.Name, "/"):
+		return fmt.Errorf("%q cannot be the name of a plugin: it is a Go package, so use one word such as \"hello\"; the module path goes in --module", p.Name)
 	case !nameForm.MatchString(p.Name):
 		return fmt.Errorf("%q cannot be the name of a plugin: it is a Go package, so use lower-case letters and digits, such as \"hello\"", p.Name)
 	case token.IsKeyword(p.Name) || types.Universe.Lookup(p.Name) != nil || slices.Contains(taken, p.Name):
