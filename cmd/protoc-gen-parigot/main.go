@@ -23,13 +23,15 @@
 // For queue/v1/queue.proto with the Go package queuev1 these files come out,
 // in the package queuev1parigot:
 //
-//   - queue/v1/queuev1parigot/queue_parigot.pb.go: the interface QueueImpl that
-//     an implementation has, the interface QueueClient that callers use, and
-//     names.
-//   - queue/v1/queuev1parigot/queue_host_parigot.pb.go: RegisterQueue, which
-//     gives an implementation to an engine, for every target but wasip1.
-//   - queue/v1/queuev1parigot/queue_guest_parigot.pb.go: NewQueueClient, which
-//     calls it, for wasip1.
+//   - queue/v1/queuev1parigot/queue_parigot.pb.go: the interface QueueServer,
+//     which plugins, guests that serve and fakes implement, names and ids, for
+//     every target.
+//   - queue/v1/queuev1parigot/queue_host_parigot.pb.go: the client QueueClient,
+//     and RegisterQueue, which gives an implementation to an engine, for every
+//     target but wasip1.
+//   - queue/v1/queuev1parigot/queue_guest_parigot.pb.go: the client QueueClient,
+//     LocateQueue, and RegisterQueue and ServeQueue for guests that serve their
+//     host or other guests, for wasip1.
 //
 // A file without services has no output.
 //

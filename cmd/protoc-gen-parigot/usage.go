@@ -31,9 +31,9 @@ With protoc:
 
 For queue/v1/queue.proto with the Go package queuev1 these files come out:
 
-  queue/v1/queuev1parigot/queue_parigot.pb.go        interfaces and names
-  queue/v1/queuev1parigot/queue_host_parigot.pb.go   for the host
-  queue/v1/queuev1parigot/queue_guest_parigot.pb.go  for guests (GOOS=wasip1)
+  queue/v1/queuev1parigot/queue_parigot.pb.go        QueueServer, names and ids, for all targets
+  queue/v1/queuev1parigot/queue_host_parigot.pb.go   the client and RegisterQueue, for the host
+  queue/v1/queuev1parigot/queue_guest_parigot.pb.go  the same, ServeQueue and LocateQueue, for guests (GOOS=wasip1)
 
 and with impl=DIR only these, to be edited; later runs add missing methods:
 

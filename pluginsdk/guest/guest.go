@@ -1,16 +1,17 @@
 // Package guest is the guest's side of Parigot: what generated clients stand on.
 // A guest is a Go program built with GOOS=wasip1 GOARCH=wasm.
 //
-// Code that calls services needs nothing of this package but [WithMetadata]:
+// Code that calls services needs of this package at most [WithMetadata] and [Borrowed]:
 //
 //	files := filev1parigot.NewFileClient()
 //	resp, err := files.Open(ctx, &filev1.OpenRequest{Path: "/parigot/app/a.txt"})
 //
 // The host gets the deadline of ctx. What comes back as err is a
-// [status.Status]; ask it with [errors.Is] and [status.Of].
+// [github.com/iansmith/parigot/pluginsdk/status.Status]; ask it with [errors.Is] and
+// [github.com/iansmith/parigot/pluginsdk/status.Of].
 //
 // A call of a method that may block stops the goroutine that makes it and no other. To go on
-// meanwhile, use [future.Go].
+// meanwhile, use [github.com/iansmith/parigot/pluginsdk/future.Go].
 // In a library, goroutines run while one of its exports does.
 package guest
 
