@@ -5,8 +5,7 @@ import "google.golang.org/protobuf/proto"
 // Description is what a plugin can say of itself before it is initialised, so that a
 // deployment can be checked without starting anything.
 type Description struct {
-	// Services are what Init will register. Impl and the methods' Bridge may be nil
-	// in them. The generated Describe functions make them.
+	// Services are what Init will register, such as File_ServiceDesc of generated code.
 	Services []Service
 	// Config is an empty message of the type that the plugin reads with
 	// [ReadConfig]; nil when it has no configuration.

@@ -3,11 +3,10 @@
 // The templates loop over a view model that package internal/gen has made, and
 // print what it says. They take no decision about names, types or imports:
 //
-//   - {{go "pluginsdk.Adapt"}} prints an identifier of a package that generated
+//   - {{go "pluginsdk.Service"}} prints an identifier of a package that generated
 //     code builds on, and makes the file import that package;
 //   - {{ident .Input.GoIdent}} does the same for an identifier of a proto file;
-//   - {{local "ctx"}} prints the name of a parameter or variable, changed when
-//     an imported package has that name;
+//   - {{link "guest.Offer"}} prints a doc link to such an identifier;
 //   - {{comment .Prose .Carried .Deprecation}} prints a doc comment: wrapped
 //     prose, then the comment of the proto file, then the deprecation;
 //     {{commentOr …}} leaves out the prose when the proto file has a comment.

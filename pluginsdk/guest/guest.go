@@ -33,12 +33,6 @@ func WithMetadata(ctx context.Context, key, value string) context.Context {
 	return metadata.With(ctx, key, value)
 }
 
-// WithAllMetadata returns a context whose calls send m and nothing else, whatever
-// ctx had. It keeps m, which must not change; nil is none.
-func WithAllMetadata(ctx context.Context, m map[string]string) context.Context {
-	return metadata.Replace(ctx, m)
-}
-
 // Metadata returns what calls with ctx send beside their requests. In a method that
 // the guest serves that is what its own caller sent, unless [WithMetadata] added to
 // it: so it is passed on. It is nil when there is none. What a caller sent is

@@ -24,7 +24,7 @@ import (
 // Describe runs the program at path, whose main function calls [Main], for as long as it
 // takes to say what its plugin is, see [pluginsdk.Describer]. The plugin is not
 // initialised. Config of the description is a message of the plugin's own type, known by
-// its descriptor only. Methods have descriptors and neither Impl nor Bridge. Of opts, those
+// its descriptor only. Methods have descriptors and no handlers. Of opts, those
 // about arguments, environment and [WithStartTimeout] count.
 //
 // The error is UNIMPLEMENTED when the plugin does not describe itself, FAILED_PRECONDITION

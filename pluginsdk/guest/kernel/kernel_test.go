@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/metadata"
 	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -180,7 +181,7 @@ func TestParentThatIsOver(t *testing.T) {
 		return nil
 	}
 	parent := &incoming{key: number(5)}
-	ctx := guest.WithAllMetadata(context.WithValue(t.Context(), callKey{}, parent), map[string]string{"a": "b"})
+	ctx := metadata.Replace(context.WithValue(t.Context(), callKey{}, parent), map[string]string{"a": "b"})
 	for call := range uint64(3) {
 		parent.over = call == 2
 		_, err := m.start(ctx, 0, bytesOf(1))
