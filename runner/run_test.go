@@ -122,6 +122,7 @@ func TestRunStops(t *testing.T) {
 	r := startRun(t, greetings+`
   - {name: caller, wasm: guest.wasm, args: [beside], grants: [syscall.v1.Syscall, greeting.v1.Greeting]}
 `, map[string]string{"greeting.wasm": greetingGuest, "guest.wasm": testGuest})
+	r.await("greeting: serves", 2)
 	r.await("a hundred answers were right", 1)
 	r.stop(signalError{syscall.SIGTERM})
 	code, log := r.ended()
