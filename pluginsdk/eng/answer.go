@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"strings"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	spb "google.golang.org/genproto/googleapis/rpc/status"
-
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/iansmith/parigot/internal/abi"
 	"github.com/iansmith/parigot/internal/codec"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -87,25 +85,13 @@ func undecodable(c *servedCall) error {
 // lastCode is the canonical code with the largest number.
 const lastCode = int32(status.Unauthenticated)
 
-// decodedStatus bounds what a guest's status takes when it is decoded.
-var decodedStatus = wirecost.Limit{Bytes: 4 << 20, Name: "the limit of a status"}
-
 // failure returns the error that a guest has answered a call with. A status that is not one
 // leaves the code.
 func failure(method string, code int32, body []byte) error {
 	if code < -lastCode {
 		return fmt.Errorf("%s: %w", method, malformed("its answer has the code %d", code))
 	}
-	p := new(spb.Status)
-	if err := decodedStatus.Unmarshal(body, p, "the status"); err != nil {
-		p = nil
-	} else if len(p.GetDetails()) > 0 && p.Details[0].MessageIs((*errdetails.ErrorInfo)(nil)) {
-		// FromProto decodes it.
-		if _, err := wirecost.Of(new(errdetails.ErrorInfo)).Cost(p.Details[0].GetValue(), decodedStatus.Bytes); err != nil {
-			p.Details = nil
-		}
-	}
-	return status.FromProto(code, p)
+	return core.ErrorOf(code, body)
 }
 
 // offered are the methods that a guest offers.
