@@ -85,7 +85,7 @@ func TestInspectGuest(t *testing.T) {
 	require.Equal(t, exitOK, code, stderr)
 	for _, want := range []string{
 		"guest.wasm: a guest of ", "from github.com/iansmith/parigot/examples/queue/guest\n",
-		"  queue.v1.Queue: CreateQueue, Length, ", "exports\n  _start, memory\n", ", and as much more as the host allows\n",
+		"  queue.v1.Queue: CreateQueue, Length, ", "exports\n  _start, memory, parigot.offers, parigot.run, parigot.serve\n", ", and as much more as the host allows\n",
 		" code\n", "  google.golang.org/protobuf/internal/impl\n", "  google.golang.org/protobuf v1.",
 		"no contract: build it with \"parigot guest build\", and it would have\n  calls    queue.v1.Queue of ",
 	} {
