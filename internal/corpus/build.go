@@ -171,8 +171,8 @@ func (t *Tree) failures(target Target, text string) []Failure {
 	return failures
 }
 
-// registerFunc matches the function that registers a service.
-var registerFunc = regexp.MustCompile(`(?m)^func Register(\w+)\(`)
+// registerFunc matches the function that registers a service with an engine.
+var registerFunc = regexp.MustCompile(`(?m)^func Register(\w+)\(ctx `)
 
 // registerAll returns the program for [Tree.Register].
 func (o *Output) registerAll() []byte {
@@ -186,7 +186,7 @@ func (o *Output) registerAll() []byte {
 	for _, name := range sortedNames(o.Content) {
 		for _, match := range registerFunc.FindAllStringSubmatch(o.Content[name], -1) {
 			p := names[path.Dir(name)]
-			fmt.Fprintf(&calls, "\tfail(%[1]s.Register%[2]s(ctx, host, %[1]s.Unimplemented%[2]sImpl{}))\n", p, match[1])
+			fmt.Fprintf(&calls, "\tfail(%[1]s.Register%[2]s(ctx, host, %[1]s.Unimplemented%[2]sServer{}))\n", p, match[1])
 			count++
 		}
 	}
