@@ -89,7 +89,7 @@ func metadataSize(metadata map[string]string) (size uint64) {
 // context that ends with the instance or with parigot.cancel. The one that the guest
 // runs with may end before: with a call of one of its exports.
 func (f *flight) depart(size uint64) *status.Status {
-	f.ctx.Context, f.stop = context.WithCancel(context.WithoutCancel(f.ctx.Context)) //nolint:fatcontext // once in a call
+	f.ctx.Context, f.stop = context.WithCancel(instance.Apart(f.ctx.Context)) //nolint:fatcontext // once in a call
 	slot, refusal := f.inst.Calls.Start(size, f.stop)
 	if refusal == "" {
 		f.slot = slot

@@ -54,12 +54,42 @@ func (c *Context) Stop() {
 
 type runKey struct{}
 
+// apart is the context of a call that goes on while its instance runs.
+type apart struct{ context.Context }
+
+// Apart returns the context of a call that goes on while its instance runs: one with the values
+// of ctx, which does not end.
+func Apart(ctx context.Context) context.Context { return apart{context.WithoutCancel(ctx)} }
+
+// departed is the run that a call has left that goes on.
+type departed struct{ run *Context }
+
+// Value implements [context.Context].
+func (a apart) Value(key any) any {
+	v := a.Context.Value(key)
+	if run, ok := v.(*Context); ok && key == (runKey{}) {
+		return departed{run}
+	}
+	return v
+}
+
+// runOf returns the run that ctx belongs to, or nil, and whether that waits for what ctx is of:
+// it does not for a call that goes on.
+func runOf(ctx context.Context) (run *Context, waits bool) {
+	switch v := ctx.Value(runKey{}).(type) {
+	case *Context:
+		return v, true
+	case departed:
+		return v.run, false
+	}
+	return nil, false
+}
+
 // Waits reports whether ctx belongs to a call in which the instance of s is, so that nobody
 // can enter it before the caller returns. Instances that call each other are seen, too.
 func (s *State) Waits(ctx context.Context) bool {
-	c, ok := ctx.Value(runKey{}).(*Context)
-	for ; ok; c, ok = c.Context.Value(runKey{}).(*Context) {
-		if c.state == s && !c.over.Load() && (!c.Shared || s.Running.InCall()) {
+	for c, waits := runOf(ctx); c != nil; c, waits = runOf(c.Context) {
+		if c.state == s && !c.over.Load() && (!c.Shared || waits && s.Running.InCall()) {
 			return true
 		}
 	}
