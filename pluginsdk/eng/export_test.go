@@ -30,3 +30,13 @@ func (i *Instance) Settled() bool {
 	defer i.gate.leave(false)
 	return i.life.Err() == nil
 }
+
+// GoesOn reports whether a call goes on in the instance.
+func (i *Instance) GoesOn() bool { return i.server.left() }
+
+// Queue returns how many wait for the instance.
+func (i *Instance) Queue() int {
+	i.gate.mu.Lock()
+	defer i.gate.mu.Unlock()
+	return len(i.gate.waiting)
+}

@@ -134,6 +134,26 @@ func TestGateRefuses(t *testing.T) {
 	})
 }
 
+// TestGateRousesAgain: who overtakes one that waits is told that somebody does.
+func TestGateRousesAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		roused := 0
+		g := &gate{free: 1, most: 10, rouse: func() { roused++ }}
+		require.NoError(t, g.enter(t.Context()))
+		passed := make(chan error, 1)
+		go func() { passed <- g.enter(t.Context()) }()
+		synctest.Wait()
+		require.Equal(t, 1, roused)
+		g.leave(false)
+		require.NoError(t, g.force(t.Context()), "it overtakes")
+		synctest.Wait()
+		require.Equal(t, 2, roused)
+		g.leave(true)
+		require.NoError(t, <-passed)
+	})
+}
+
 // TestGateOvertake: the one that overtakes is next, however long others wait.
 func TestGateOvertake(t *testing.T) {
 	t.Parallel()

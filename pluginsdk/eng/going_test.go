@@ -3,6 +3,7 @@ package eng_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -153,4 +154,34 @@ func TestTooManyCallsGoOn(t *testing.T) {
 	}
 	require.NoError(t, <-results)
 	require.NoError(t, <-results)
+}
+
+// TestCancelledCallOfABusyInstance: who queues keeps nobody from telling the guest that a call is
+// cancelled, so that the guest need not be stopped.
+func TestCancelledCallOfABusyInstance(t *testing.T) {
+	t.Parallel()
+	i := newServer(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	waited := make(chan error, 1)
+	go func() {
+		_, err := wait(ctx, i, "gate")
+		waited <- err
+	}()
+	for !i.GoesOn() {
+		runtime.Gosched()
+	}
+	var group errgroup.Group
+	for range 50 { // which takes longer than a guest may to let go of a call
+		group.Go(func() error {
+			_, err := send(t.Context(), i, slow(sendMethod), "sleep 10ms")
+			return err
+		})
+	}
+	for i.Queue() < 40 {
+		runtime.Gosched()
+	}
+	cancel()
+	require.ErrorIs(t, <-waited, status.Of(status.Cancelled))
+	require.NoError(t, group.Wait())
+	require.NoError(t, i.Close(t.Context()))
 }

@@ -114,7 +114,8 @@ func TestPoolIsShared(t *testing.T) {
 	require.NoError(t, p.Close(t.Context()))
 }
 
-// TestPoolWaits has a call wait for the only instance, and Close for the call that has it.
+// TestPoolWaits has calls wait for the only instance, and Close for the call that has it. Then
+// calls fail, those that wait already, too.
 func TestPoolWaits(t *testing.T) {
 	t.Parallel()
 	_, g := newReactor(t)
@@ -138,7 +139,15 @@ func TestPoolWaits(t *testing.T) {
 		}
 	}
 	require.ErrorIs(t, err, status.Of(status.Cancelled))
+	waited := make(chan error, 1)
+	go func() {
+		_, err := p.Call(t.Context(), "nothing")
+		waited <- err
+	}()
 	require.ErrorIs(t, p.Close(ended), status.Of(status.Cancelled))
+	require.ErrorIs(t, <-waited, status.Of(status.Unavailable))
+	_, err = p.Call(t.Context(), "nothing")
+	require.ErrorIs(t, err, status.Of(status.Unavailable))
 	stop()
 	require.ErrorIs(t, <-spun, status.Of(status.Cancelled))
 	require.NoError(t, p.Close(t.Context()))

@@ -207,6 +207,10 @@ func TestServerThatSpinsWhenCancelled(t *testing.T) {
 	defer cancel()
 	err = i.Invoke(ctx, &core.Method{FullName: "a.B.C", MayBlock: true}, new(wrapperspb.BytesValue), new(wrapperspb.BytesValue))
 	require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
+	for err = status.Of(status.NotFound); status.CodeOf(err) == status.NotFound; { // until it is told, and stopped
+		_, err = i.Call(t.Context(), "nothing")
+	}
+	require.ErrorIs(t, err, status.Of(status.Aborted))
 	require.NoError(t, i.Close(t.Context()), "it does not hang")
 }
 
