@@ -184,6 +184,8 @@ func (i *Instance) open(c *servedCall, req proto.Message) error {
 
 // handle returns a number that no call has that goes on.
 func (s *server) handle() uint32 {
+	s.mu.Lock() // contexts of calls that go on end at any time
+	defer s.mu.Unlock()
 	for {
 		s.last++
 		if _, taken := s.going[s.last]; !taken && s.last != 0 {
