@@ -163,6 +163,16 @@ func (g *gate) giveUp(w *waiter) bool {
 	return true
 }
 
+// remind calls rouse if somebody waits.
+func (g *gate) remind() {
+	g.mu.Lock()
+	waits := len(g.waiting) > 0
+	g.mu.Unlock()
+	if waits && g.rouse != nil {
+		g.rouse()
+	}
+}
+
 func (g *gate) remove(w *waiter) {
 	g.waiting = slices.DeleteFunc(g.waiting, func(x *waiter) bool { return x == w })
 }

@@ -134,7 +134,7 @@ func TestGateRefuses(t *testing.T) {
 	})
 }
 
-// TestGateRousesAgain: who overtakes one that waits is told that somebody does.
+// TestGateRousesAgain: who passes while others wait is told that somebody does.
 func TestGateRousesAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -149,8 +149,12 @@ func TestGateRousesAgain(t *testing.T) {
 		require.NoError(t, g.force(t.Context()), "it overtakes")
 		synctest.Wait()
 		require.Equal(t, 2, roused)
+		g.remind()
+		require.Equal(t, 3, roused)
 		g.leave(true)
 		require.NoError(t, <-passed)
+		g.remind()
+		require.Equal(t, 3, roused, "nobody waits")
 	})
 }
 

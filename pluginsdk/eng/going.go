@@ -181,8 +181,9 @@ func (i *Instance) resume(cancelled uint32, limit time.Duration) {
 	defer i.stop(run)
 	s := &i.server
 	s.stack[0], s.stack[1] = uint64(cancelled), uint64(limit)
-	err := i.call(run, s.run, s.stack[:2])
 	i.state.Wanted.Clear()
+	i.gate.remind() // those that came before somebody else's Clear
+	err := i.call(run, s.run, s.stack[:2])
 	if err == nil && s.stack[0] != 0 {
 		i.deliver(s.stack[0])
 	}
