@@ -12,19 +12,17 @@ import (
 
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/internal/wirecost"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
-// coded returns err as a caller may see it. This is the only place where a server's error
-// becomes one that crosses.
+// coded returns err as a caller may see it. Whatever a server of the host returns goes
+// through here.
 func coded(inst *instance.State, call string, err error) *status.Status {
-	s, ok := status.From(err)
-	if !ok {
-		return internal(inst, call, err)
-	}
-	if _, ok := s.WireCode(); !ok {
-		return internal(inst, call, fmt.Errorf("the code %d of %s cannot be sent, want a positive one: %w", s.Number(), s.Enum(), err))
+	s, why := wirestatus.Crossing(err)
+	if why != nil {
+		return internal(inst, call, why)
 	}
 	return s
 }
@@ -67,7 +65,7 @@ func EncodeFailure(s *status.Status, limit uint32, logger *slog.Logger, call str
 	code, _ = s.WireCode()
 	p := s.Proto()
 	if uint64(proto.Size(p)) > uint64(limit) {
-		p.Message, p.Details = "", p.Details[:min(len(p.Details), 1)]
+		wirestatus.Shorten(p)
 	}
 	b, err := proto.Marshal(p)
 	if err != nil || uint64(len(b)) > uint64(limit) {

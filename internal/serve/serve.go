@@ -12,10 +12,10 @@ import (
 	"sync"
 	"time"
 
-	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/internal/codec"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -112,23 +112,15 @@ func (m *Method) Run(ctx context.Context, req, dst []byte) (out []byte, err erro
 }
 
 // Coded returns err as the caller of a method is to see it. An error without a code becomes
-// INTERNAL with the id of an incident, and log gets the rest. This is the only place where an
-// error of a handler becomes one that crosses.
+// INTERNAL with the id of an incident, and log gets the rest. Whatever a handler of a guest
+// returns goes through here.
 func Coded(log io.Writer, method string, by Caller, err error) *status.Status {
-	if s, ok := status.From(err); ok {
-		if _, ok := s.WireCode(); ok {
-			return s
-		}
-		err = fmt.Errorf("the code %d of %s cannot be sent, want a positive one: %w", s.Number(), s.Enum(), err)
+	s, err := wirestatus.Crossing(err)
+	if err == nil {
+		return s
 	}
 	incident := id.New[id.IncidentKind]()
 	_, _ = fmt.Fprintf(log, "parigot: incident %s: %s, called by %s: %v\n", incident, method, by, err)
-	s, _ := status.From(status.Errorf(status.Internal, "%s: internal error, incident %s", method, incident))
+	s, _ = status.From(status.Errorf(status.Internal, "%s: internal error, incident %s", method, incident))
 	return s
-}
-
-// Short takes from a status that is too large what matters least: the code, and whose it is,
-// stay.
-func Short(p *spb.Status) {
-	p.Message, p.Details = "", p.Details[:min(len(p.Details), 1)]
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -211,7 +212,7 @@ func (i *Instance) abandon(c *servedCall) {
 	if !i.server.claim(c) {
 		return
 	}
-	c.end(c.named(i.notServed(c, canonical(c.run.Ended()))))
+	c.end(c.named(i.notServed(c, wirestatus.Coded(c.run.Ended()))))
 	if !i.interrupt() {
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/iansmith/parigot/internal/contract"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -297,7 +298,7 @@ func contextEnded(err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return status.Error(status.DeadlineExceeded, "the deadline of its context passed")
 	}
-	return canonical(err)
+	return wirestatus.Coded(err)
 }
 
 // sleep is what the guest sleeps with. It ends with the context, and then ends

@@ -12,6 +12,7 @@ import (
 
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/internal/rootfs"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -187,7 +188,7 @@ func (i *Instance) pass(ctx, until context.Context) error {
 	if i.state.Waits(ctx) {
 		return status.Error(status.FailedPrecondition, "the instance is making the call that this one belongs to, and would wait for itself")
 	}
-	return canonical(i.gate.enter(until))
+	return wirestatus.Coded(i.gate.enter(until))
 }
 
 // Close frees the instance once its call, if there is one, has returned. Calls that wait,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/iansmith/parigot/internal/abi"
 	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -26,7 +27,7 @@ func (i *Instance) Offers(ctx context.Context) ([]string, error) {
 	run := i.begin(ctx, time.Time{})
 	defer i.stop(run)
 	if err := run.Ended(); err != nil {
-		return nil, i.guest.named(canonical(err))
+		return nil, i.guest.named(wirestatus.Coded(err))
 	}
 	o, err := i.ask(run)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -101,7 +102,7 @@ func (p *Pool) Offers(ctx context.Context) ([]string, error) {
 // get takes an instance out of the pool, or starts one. Who gets it has to put it back.
 func (p *Pool) get(ctx context.Context) (i *Instance, err error) {
 	if err := p.gate.enter(ctx); err != nil {
-		return nil, p.guest.named(canonical(err))
+		return nil, p.guest.named(wirestatus.Coded(err))
 	}
 	defer func() { // deferred, as starting may end this goroutine with runtime.Goexit
 		if i == nil {
@@ -206,7 +207,7 @@ func (p *Pool) Close(ctx context.Context) error {
 			for range held {
 				p.gate.leave(false)
 			}
-			return canonical(err)
+			return wirestatus.Coded(err)
 		}
 	}
 	var errs []error
@@ -222,12 +223,4 @@ func (p *Pool) Close(ctx context.Context) error {
 
 func (p *Pool) errClosed() error {
 	return status.Errorf(status.Unavailable, "the pool of guest %q is closed", p.guest.name)
-}
-
-// canonical gives the error of a context its code.
-func canonical(err error) error {
-	if s, ok := status.From(err); ok {
-		return s
-	}
-	return err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/internal/metadata"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -76,7 +77,7 @@ func (i *Instance) Invoke(ctx context.Context, m *core.Method, req, resp proto.M
 	c.run.Enter(ctx, i.state, i.life, deadlineOf(m, i.state.Limits.Budget))
 	defer c.run.Stop()
 	if err := c.run.Ended(); err != nil {
-		return c.named(canonical(err))
+		return c.named(wirestatus.Coded(err))
 	}
 	goes, err := i.enterWith(ctx, c, req)
 	if goes {

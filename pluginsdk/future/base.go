@@ -20,6 +20,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -151,11 +152,7 @@ func (b *Base[T]) Wait(ctx context.Context) (T, error) {
 		return b.value, status.Error(status.Cancelled, "the future was cancelled")
 	case open: // ctx has ended
 	}
-	err := ctx.Err()
-	if s, ok := status.From(err); ok {
-		err = s
-	}
-	return b.value, err
+	return b.value, wirestatus.Coded(ctx.Err())
 }
 
 // Map returns the future of what fn makes of the value of b. Cancelling one of the

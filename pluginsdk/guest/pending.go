@@ -9,6 +9,7 @@ import (
 
 	"github.com/iansmith/parigot/internal/abi"
 	"github.com/iansmith/parigot/internal/codec"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -80,7 +81,7 @@ func (w *wire) finish(ctx context.Context, p *pendingCall) error {
 		w.pending[p.handle] = nil // its result will come, and nobody wants it
 		w.cancel(p.handle)
 		w.mu.Unlock()
-		return statusOf(ctx.Err())
+		return wirestatus.Coded(ctx.Err())
 	}
 	w.mu.Unlock()
 	<-p.done // it came at the same time

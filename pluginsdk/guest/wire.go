@@ -6,11 +6,11 @@ import (
 	"time"
 	"unsafe"
 
-	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/internal/abi"
 	"github.com/iansmith/parigot/internal/codec"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -76,7 +76,7 @@ func (w *wire) outcome(m *Method, receive, b *buffer, code int32, n uint32, resp
 // prepare returns the encoded header of a call with ctx, or nil when it needs none.
 func prepare(ctx context.Context) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, statusOf(err)
+		return nil, wirestatus.Coded(err)
 	}
 	h := headerOf(ctx)
 	if h == nil {
@@ -130,18 +130,10 @@ func (w *wire) receive(n uint32, b *buffer) ([]byte, error) {
 	return body, nil
 }
 
-// statusOf gives the error of a context its code.
-func statusOf(err error) error {
-	if s, ok := status.From(err); ok {
-		return s
-	}
-	return err
-}
-
 // answer returns the outcome of a call, whose response or status is in body.
 func answer(code int32, body []byte, c *codec.Owner, receive *buffer, resp proto.Message) error {
 	if code != 0 {
-		return failure(code, body)
+		return wirestatus.Decode(code, body)
 	}
 	if !fits(len(body)) { // what it is decoded to
 		return noMemory("response", len(body))
@@ -172,16 +164,6 @@ func decode(c *codec.Owner, body []byte, receive *buffer, resp proto.Message) er
 //go:noinline
 func undecodable(resp proto.Message, err error) error {
 	return status.Wrap(status.Internal, err, fmt.Sprintf("decode the response as %s", codec.NameOf(resp)))
-}
-
-// failure returns the error of a call.
-func failure(code int32, body []byte) error {
-	p := new(spb.Status)
-	if err := proto.Unmarshal(body, p); err != nil {
-		// The code is what counts.
-		p = nil
-	}
-	return status.FromProto(code, p)
 }
 
 // untilAtLeast1ns returns the time until t. A deadline that passes at this

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	goruntime "runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
+	echov1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
 )
 
 // These tests are about what a real kernel does seldom or never: examples/syscall has
@@ -41,6 +43,31 @@ func TestResults(t *testing.T) {
 		require.Len(t, resp.GetValue(), 3)
 
 		synctest.Wait() // the pump reads no more, or the bubble would not end
+	})
+}
+
+// TestMessagesOfVtprotobuf: their own methods encode and decode them, and nothing is left of
+// what the response had.
+func TestMessagesOfVtprotobuf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := newFake()
+		var sent []byte
+		k.dispatch = func(req *syscallpb.DispatchRequest) error {
+			sent = slices.Clone(req.GetParam().GetValue())
+			return nil
+		}
+		m := remote(t, k.runtime(nil), k)
+		resp := &echov1.SendResponse{Id: "old", Tags: []string{"old"}}
+		done := make(chan error)
+		// protobuf-go would refuse to encode the text.
+		go func() { done <- m.Call(t.Context(), 0, &echov1.SendRequest{Queue: "\xff"}, resp) }()
+		k.reads <- result(t, 1, &echov1.SendResponse{Tags: []string{"new"}})
+		require.NoError(t, <-done)
+		require.Equal(t, "\x0a\x01\xff", string(sent))
+		require.Empty(t, resp.GetId())
+		require.Equal(t, []string{"new"}, resp.GetTags())
+		synctest.Wait()
 	})
 }
 

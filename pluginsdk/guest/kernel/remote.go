@@ -8,10 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/iansmith/parigot/internal/codec"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -54,7 +55,7 @@ func (r *runtime) locate(ctx context.Context, name string, methods []string) (*R
 	}
 	found, err := r.find(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("locate %s: %w", name, codeOf(err))
+		return nil, fmt.Errorf("locate %s: %w", name, wirestatus.Coded(err))
 	}
 	remote := &Remote{runtime: r, name: name, service: found.GetServiceId(), names: methods}
 	remote.bind(found)
@@ -157,10 +158,11 @@ func (m *Remote) Call(ctx context.Context, method int, req, resp proto.Message) 
 // start sends a call on its way.
 func (m *Remote) start(ctx context.Context, method int, req proto.Message) (*outgoing, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, codeOf(err)
+		return nil, wirestatus.Coded(err)
 	}
-	value, err := proto.Marshal(req)
-	if err != nil {
+	c := codec.Of(req)
+	value := make([]byte, c.Size(req))
+	if err := c.Encode(value, req); err != nil {
 		return nil, status.Wrap(status.InvalidArgument, err, "encode the request")
 	}
 	mid, err := m.method(ctx, method)
@@ -230,7 +232,7 @@ func (r *runtime) finishCall(ctx context.Context, c *outgoing, resp proto.Messag
 	}
 	// What can go wrong is that the result has come: nobody reads it.
 	_, _ = r.kernel.Cancel(context.WithoutCancel(ctx), &syscallpb.CancelRequest{CallId: c.key})
-	return codeOf(ctx.Err())
+	return wirestatus.Coded(ctx.Err())
 }
 
 func (c *outgoing) decode(resp proto.Message) error {
@@ -238,16 +240,12 @@ func (c *outgoing) decode(resp proto.Message) error {
 		return syscallpb.Canonical(c.err)
 	}
 	value := c.result.GetResult().GetValue()
-	code := c.result.GetResultError()
-	if code == 0 {
-		if err := proto.Unmarshal(value, resp); err != nil {
-			return status.Wrap(status.Internal, err, fmt.Sprintf("decode the response as %s", resp.ProtoReflect().Descriptor().FullName()))
-		}
-		return nil
+	if code := c.result.GetResultError(); code != 0 {
+		return syscallpb.Canonical(wirestatus.Decode(code, value))
 	}
-	p := new(spb.Status)
-	if err := proto.Unmarshal(value, p); err != nil {
-		p = nil // the code is what counts
+	proto.Reset(resp)
+	if err := codec.Of(resp).Decode(value, resp); err != nil {
+		return status.Wrap(status.Internal, err, fmt.Sprintf("decode the response as %s", codec.NameOf(resp)))
 	}
-	return syscallpb.Canonical(status.FromProto(code, p))
+	return nil
 }

@@ -228,11 +228,3 @@ func qualified(name string) *syscallpb.FullyQualifiedService {
 	}
 	return &syscallpb.FullyQualifiedService{ServiceName: name}
 }
-
-// codeOf returns err with a code, which the errors of contexts lack.
-func codeOf(err error) error {
-	if s, ok := status.From(err); ok {
-		return s
-	}
-	return err
-}

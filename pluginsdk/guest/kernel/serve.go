@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/iansmith/parigot/internal/serve"
+	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -64,7 +65,7 @@ func (r *runtime) serve(ctx context.Context, s serve.Service, requires []string)
 		v.calls.Wait()
 	}
 	if err != nil {
-		return fmt.Errorf("serve %s: %w", s.Name, codeOf(err))
+		return fmt.Errorf("serve %s: %w", s.Name, wirestatus.Coded(err))
 	}
 	return nil
 }
@@ -275,7 +276,7 @@ func (r *runtime) answer(c *incoming, value []byte, err error) {
 	code, _ := s.WireCode()
 	p := s.Proto()
 	if err = r.sendStatus(c, p, code); err != nil {
-		serve.Short(p)
+		wirestatus.Shorten(p)
 		err = r.sendStatus(c, p, code)
 	}
 	if err != nil {
