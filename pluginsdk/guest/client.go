@@ -1,6 +1,10 @@
 package guest
 
-import "google.golang.org/protobuf/proto"
+import (
+	"sync/atomic"
+
+	"google.golang.org/protobuf/proto"
+)
 
 // ClientOption changes what a generated client does. See [Borrowed].
 type ClientOption interface{ applyClient(c *Client) }
@@ -51,7 +55,7 @@ func (b *borrowing) response(m *Method) proto.Message {
 }
 
 // lastNumber counts the methods that have a number.
-var lastNumber int
+var lastNumber atomic.Int32
 
 // place returns where the response of a call of m goes: a message, and the buffer that it
 // borrows from. Without b, and for a method that may block, it is new and owns its data.
@@ -63,8 +67,7 @@ func (b *borrowing) place(m *Method) (proto.Message, *buffer) {
 		return resp, &b.receive
 	}
 	if m.number == 0 {
-		lastNumber++
-		m.number = lastNumber
+		m.number = int(lastNumber.Add(1))
 	}
 	for len(b.responses) <= m.number {
 		b.responses = append(b.responses, nil)
