@@ -11,7 +11,7 @@ import (
 
 // NoReturnedStruct is the result of a call that succeeded with a response that
 // has no bytes.
-var NoReturnedStruct = uint64(0)
+var NoReturnedStruct = core.NoReturnedStruct
 
 // InvokeImplFromStack is the bridge of one call: it decodes the guest's request
 // into t, calls fn, encodes u into the guest's memory and leaves the result in

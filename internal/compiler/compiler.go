@@ -4,7 +4,6 @@
 package compiler
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -60,12 +59,21 @@ func Run(ctx context.Context, dir string, workers int) error {
 	}
 	cmd := exec.CommandContext(ctx, program)
 	cmd.Env = append(os.Environ(), dirVariable+"="+dir, workersVariable+"="+strconv.Itoa(workers))
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out // a trace of all goroutines at most
+	var out head
+	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%w: %.*s", err, maxOutput, out.Bytes())
+		return fmt.Errorf("%w: %q", err, out)
 	}
 	return nil
+}
+
+// head keeps the first maxOutput bytes of what is written to it.
+type head []byte
+
+// Write implements [io.Writer]. It takes everything.
+func (h *head) Write(b []byte) (int, error) {
+	*h = append(*h, b[:min(len(b), maxOutput-len(*h))]...)
+	return len(b), nil
 }
 
 // self returns the path of this program, also if its file was replaced meanwhile.

@@ -113,6 +113,27 @@ func TestBorrow(t *testing.T) {
 	require.NotSame(t, core.FromContext(watched[0]), core.FromContext(watched[1]), "a context that somebody watches is not used again")
 }
 
+// TestBorrowAndInterceptors: an interceptor may keep its context, as it has promised nothing.
+func TestBorrowAndInterceptors(t *testing.T) {
+	t.Parallel()
+	b, _, call := borrowing(t)
+	type key struct{}
+	var kept []context.Context
+	b.intercepts(func(ctx context.Context, _ *core.Call, next func(context.Context) error) error {
+		kept = append(kept, context.WithValue(ctx, key{}, len(kept)))
+		return next(ctx)
+	})
+	for range 2 {
+		code, resp := call(4096, &echov1.SendRequest{Queue: "orders"})
+		require.Zero(t, code)
+		require.Equal(t, "orders", resp.GetId())
+	}
+	for _, ctx := range kept {
+		require.Equal(t, "test.v1.Test.Send", core.NameOf(ctx))
+	}
+	require.NotSame(t, core.FromContext(kept[0]), core.FromContext(kept[1]))
+}
+
 // TestBorrowLeavesEarlierRequests: a request that cannot be borrowed, as the buffers
 // overlap, is not copied to where the one before was.
 func TestBorrowLeavesEarlierRequests(t *testing.T) {

@@ -33,8 +33,13 @@ func (c *Context) Name() string { return c.name }
 
 // NewContext returns the context of a call of the method with the given full name.
 func NewContext(ctx context.Context, name string) *Context {
-	return &Context{Context: ctx, name: name}
+	c := new(Context)
+	c.start(ctx, name)
+	return c
 }
+
+// start makes the zero value the context of a call.
+func (c *Context) start(ctx context.Context, name string) { c.Context, c.name = ctx, name }
 
 // FromContext returns the call that ctx belongs to, or nil.
 func FromContext(ctx context.Context) *Context {

@@ -128,7 +128,7 @@ func stateOf(ctx context.Context) *instance.State {
 // open takes the request of the call and gives the call its deadline. When it is
 // false, the call is over: with s, or with no status when there is no place for one.
 func (x *exchange) open(ctx context.Context, w *work) (start time.Time, s *status.Status, ok bool) {
-	x.ctx.Context, x.ctx.name = ctx, x.name //nolint:fatcontext // of this call alone, whose context is used again
+	x.ctx.start(ctx, x.name)
 	x.inst.Unpark()
 	header := x.inst.TakeHeader()
 	if _, ok := x.into(); !ok {
@@ -213,14 +213,14 @@ func (x *exchange) refuse(s *status.Status) uint64 {
 // succeed encodes u, into the caller's room when it fits.
 func (x *exchange) succeed(u message) uint64 {
 	if u.Message == nil {
-		return 0
+		return NoReturnedStruct
 	}
 	size := u.codec.Size(u.Message)
 	if s := x.overLimit(size); s != nil {
 		return x.fail(s)
 	}
 	if size == 0 {
-		return 0
+		return NoReturnedStruct
 	}
 	dst, s := x.makeRoom(uint32(size))
 	if s != nil {

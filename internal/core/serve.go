@@ -9,6 +9,9 @@ import (
 	"github.com/iansmith/parigot/internal/abi"
 )
 
+// NoReturnedStruct is the result of a call that succeeded with a response that has no bytes.
+const NoReturnedStruct = uint64(0)
+
 // Stack serves a call of a guest's import, by ABI v1 (docs/abi.md): fn is the server, t the
 // empty message that the request is decoded into, and u the response, or a [Holder] of it.
 // The result is in stack[0].
@@ -135,8 +138,8 @@ func (x *exchange) answer(w *work, code int32) uint64 {
 
 // recycle lets the messages of the call serve the next one, if nothing of it is in use.
 func (x *exchange) recycle() {
-	if x.Recycle == nil || x.ctx.isWatched() {
-		return // contexts that the server made of this one may be about still
+	if x.Recycle == nil || x.ctx.isWatched() || x.inst.Intercept != nil {
+		return // contexts made of this one may be about still; interceptors have promised nothing
 	}
 	x.reset()
 	x.Recycle(x.req.size)

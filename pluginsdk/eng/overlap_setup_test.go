@@ -32,11 +32,12 @@ type overlapImpl struct {
 	endings chan struct{} // one for each of them
 	entered chan struct{} // one for each call that waits
 	gate    chan struct{} // "gate" waits for it to be closed, "ignore" too
+	release chan struct{} // "released" waits for a token
 }
 
 func newOverlapImpl() *overlapImpl {
 	return &overlapImpl{
-		endings: make(chan struct{}, 1<<16), entered: make(chan struct{}, 1<<16), gate: make(chan struct{}),
+		endings: make(chan struct{}, 1<<16), entered: make(chan struct{}, 1<<16), gate: make(chan struct{}), release: make(chan struct{}, 16),
 	}
 }
 
@@ -91,8 +92,8 @@ func (o *overlapImpl) work(ctx context.Context, req, resp *wrapperspb.BytesValue
 	case "late":
 		time.Sleep(2 * time.Millisecond) // longer than a guest waits for a call
 		return late(arg, resp)
-	case "pending": // whatever else the machine does
-		time.Sleep(200 * time.Millisecond)
+	case "released": // by a call of the other method
+		<-o.release
 		return late(arg, resp)
 	case "budget":
 		time.Sleep(2 * time.Millisecond)
@@ -124,6 +125,9 @@ func late(how string, resp *wrapperspb.BytesValue) error {
 
 func (o *overlapImpl) plain(_ context.Context, req, resp *wrapperspb.BytesValue) error {
 	resp.Value = req.Value
+	if string(req.Value) == "release" {
+		o.release <- struct{}{}
+	}
 	return nil
 }
 

@@ -164,7 +164,7 @@ func (p *Pool) replace(i *Instance) {
 	p.mu.Unlock()
 	fresh, err := p.startBelow(ctx, p.warm)
 	if err != nil {
-		logger.WarnContext(ctx, "a pool has an instance less than it should", "guest", p.guest.name, "err", err)
+		logger.WarnContext(ctx, "a pool is one instance short", "guest", p.guest.name, "err", err)
 	}
 	if fresh != nil {
 		p.mu.Lock()

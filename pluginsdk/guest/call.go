@@ -12,8 +12,8 @@ import (
 var host = wire{take: hostTake, header: hostHeader, await: hostAwait, cancel: hostCancel, poll: &descriptor{fd: abi.Completions}}
 
 // Call calls an imported method with req and returns the response, a *T, which is what the
-// New of m must return. Generated clients call it. It sends the deadline and the metadata of ctx along. req must not change during
-// the call.
+// New of m must return. Generated clients call it. It sends the deadline and the metadata of
+// ctx along. req must not change during the call.
 //
 // A method that may block stops no goroutine but that of the call, which ends when ctx does;
 // the implementation's context ends then, too. Any other method stops all goroutines of the

@@ -282,6 +282,10 @@ func raw([]string) {
 		}
 		return uint32(result)
 	}
+	release := func() {
+		req := []byte("\x0a\x07release")
+		importPlain(unsafe.Pointer(unsafe.SliceData(req)), uint32(len(req)), unsafe.Pointer(unsafe.SliceData(req)), uint32(len(req)))
+	}
 	fmt.Println(poll(7))
 	show("nothing in flight:", await(-1, p, 4096))
 	show("no such handle:", cancel(0))
@@ -297,9 +301,11 @@ func raw([]string) {
 	show("again:", cancel(h))
 	show("empty:", await(-1, p, 4096))
 
-	first := start("pending size 100")
+	first := start("released size 100")
+	release()
 	fmt.Println(poll(1 << 30))
-	second := start("pending size 200")
+	second := start("released size 200")
+	release()
 	fmt.Println(first != h, second != first)
 	show("parked:", await(-1, p, 12))
 	fmt.Println(u32(buf) == first, u32(buf[8:]))
