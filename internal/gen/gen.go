@@ -116,6 +116,7 @@ func (g *generator) views() []*fileView {
 			continue
 		}
 		views = append(views, view)
+		g.checkGoPackages(file)
 		g.scopes.claimAll(view)
 		for _, service := range view.Services {
 			wasm.claimAll(service)

@@ -85,7 +85,7 @@ func goName(element string) string {
 		}
 		return '_'
 	}, element)
-	if !token.IsIdentifier(name) {
+	if !token.IsIdentifier(name) || name == "_" {
 		name = "_" + name
 	}
 	return name

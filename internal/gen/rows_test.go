@@ -42,7 +42,7 @@ var rows = []struct {
 	18: {"the opaque API", "opaque"},
 	19: {"no go_package", "no_go_package"},
 	20: {"a go_package without dot and slash", "short_go_package"},
-	21: {"names in go_package, and names that differ", "go_package_name TestGoPackageNamesDiffer"},
+	21: {"names in go_package, and names that differ", "go_package_name TestGoPackageNamesDiffer bad_go_package"},
 	22: {"no package", "no_package"},
 	23: {"a package of one part in a file at the root", "root_file"},
 	24: {"a deep package", "deep_package"},
