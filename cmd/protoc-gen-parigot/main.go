@@ -40,8 +40,9 @@
 // With the parameter impl=DIR the plugin writes DIR/impl_queue.go instead: the
 // start of an implementation, to be filled in by hand. Run again when the
 // service has got new methods, it adds those that are missing and changes
-// nothing else. It needs an entry of its own whose out is the working directory and
-// whose strategy is all, in a template that does not clean:
+// nothing else. With guest_impl=DIR it does the same for a guest that serves. Both
+// need an entry of their own whose out is the working directory and whose
+// strategy is all, in a template that does not clean:
 //
 //   - local: protoc-gen-parigot
 //     out: .

@@ -40,6 +40,11 @@ and with impl=DIR only these, to be edited; later runs add missing methods:
   DIR/impl_queue.go      the implementation
   DIR/plugin/main.go     the plugin as a program, and as a Go plugin
 
+and with guest_impl=DIR the same for a guest that serves:
+
+  DIR/impl_queue.go      the implementation
+  DIR/guest/main.go      the guest, a program
+
 With buf, that takes an entry of its own:
 
   - local: protoc-gen-parigot

@@ -21,7 +21,7 @@ func FuzzGenerate(f *testing.F) {
 		"comments/comments.proto", "directives/directives.proto", "options/options.proto", "proto2/old.proto",
 		"edition2023/edition.proto", "deprecated/file.proto", "lower_case/lower.proto", "same_go_name/same.proto",
 	} {
-		for _, parameter := range []string{"", "package_suffix=,paths=source_relative", "impl=x,streaming=skip"} {
+		for _, parameter := range []string{"", "package_suffix=,paths=source_relative", "impl=x,guest_impl=y,streaming=skip"} {
 			wire, err := proto.Marshal(requestFor(compile(f, "testdata", name), parameter, name))
 			require.NoError(f, err)
 			f.Add(wire)

@@ -39,7 +39,7 @@ type Workspace struct {
 
 // Generate makes the files for a request.
 //
-// Only the mode impl=DIR reads files, those of where.
+// Only the modes impl=DIR and guest_impl=DIR read files, those of where.
 //
 // The error is for a request that cannot be worked on at all: an unknown
 // parameter, descriptors that do not fit together, or a file without a Go
@@ -61,14 +61,14 @@ func Generate(request *pluginpb.CodeGeneratorRequest, where Workspace) (Result, 
 	return Result{Response: g.response(skeletons), Notes: g.notes}, nil
 }
 
-// generate adds the generated files to the plugin, or returns those of the mode
-// impl=DIR.
+// generate adds the generated files to the plugin, or returns those of the modes
+// impl=DIR and guest_impl=DIR.
 func (g *generator) generate(where Workspace) ([]*pluginpb.CodeGeneratorResponse_File, error) {
 	views := g.views()
 	if err := g.problems.err(); err != nil {
 		return nil, err
 	}
-	if g.parameters.impl != "" {
+	if len(g.parameters.impl) > 0 {
 		return g.skeletons(views, where)
 	}
 	if err := g.renderAll(views); err != nil {

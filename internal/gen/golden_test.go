@@ -31,7 +31,7 @@ const testdataPath = "github.com/iansmith/parigot/internal/gen/testdata"
 //     stands for the import path of testdata. A line "key: value" is a setting
 //     of the case, see goldenCase.
 //   - **/*.proto: what is compiled and generated.
-//   - before/*.go.txt: the files that are in the directory of impl= already.
+//   - before/*.go.txt: the files that are in the directory of impl= or guest_impl= already.
 //   - **/*.go: the files that come out, with those of protoc-gen-go.
 //   - files.txt: the names in the responses.
 //   - error.txt: the error, where there are no files.
@@ -175,7 +175,7 @@ func (c *goldenCase) addText(got map[string]string, name string, lines []string)
 // finds its own output, change nothing.
 func (c *goldenCase) run(t *testing.T, request *pluginpb.CodeGeneratorRequest, parameter string) (*pluginpb.CodeGeneratorResponse, []string, error) {
 	t.Helper()
-	dir := c.before(t, implOf(parameter))
+	dir := c.before(t, parameter)
 	result, err := gen.Generate(request, gen.Workspace{FS: dir})
 	again, errAgain := gen.Generate(request, gen.Workspace{FS: dir})
 	require.Equal(t, err, errAgain)
@@ -192,12 +192,16 @@ func (c *goldenCase) run(t *testing.T, request *pluginpb.CodeGeneratorRequest, p
 	return result.Response, result.Notes, err
 }
 
-// before returns the working directory of a run: a buf.gen.yaml that fits, and the
-// files in before as those of the impl directory.
-func (c *goldenCase) before(t *testing.T, impl string) fstest.MapFS {
+// before returns the working directory of a run: a buf.gen.yaml that fits, the files
+// in before as those of the implementation's directory, and for guests a module, so that
+// they get programs.
+func (c *goldenCase) before(t *testing.T, parameter string) fstest.MapFS {
 	t.Helper()
-	dir := make(fstest.MapFS)
-	dir["buf.gen.yaml"] = &fstest.MapFile{Data: []byte(templateFor(impl) + "    types: [" + c.name + "]\n")}
+	dir, impl := make(fstest.MapFS), implOf(parameter)
+	if strings.Contains(parameter, "guest_impl=") {
+		dir["go.mod"] = &fstest.MapFile{Data: []byte("module " + path.Join(testdataPath, c.name) + "\n")}
+	}
+	dir["buf.gen.yaml"] = &fstest.MapFile{Data: []byte(templateWith(parameter) + "    types: [" + c.name + "]\n")}
 	names, err := filepath.Glob(filepath.Join("testdata", c.name, "before", "*.txt"))
 	require.NoError(t, err)
 	for _, name := range names {
@@ -208,13 +212,19 @@ func (c *goldenCase) before(t *testing.T, impl string) fstest.MapFS {
 	return dir
 }
 
+// implOf returns the directory of impl= or guest_impl=, "." if there are both, and "" if
+// there is none.
 func implOf(parameter string) string {
+	in := ""
 	for part := range strings.SplitSeq(parameter, ",") {
-		if dir, ok := strings.CutPrefix(part, "impl="); ok {
-			return dir
+		if name, dir, _ := strings.Cut(part, "="); name == "impl" || name == "guest_impl" {
+			if in != "" {
+				return "."
+			}
+			in = dir
 		}
 	}
-	return ""
+	return in
 }
 
 // place returns where a file of a response is, below testdata.

@@ -69,7 +69,7 @@ func TestNothingIsLost(t *testing.T) {
 // at, or beside the module and does not implement the service.
 func (w *lossWorld) isLeft(name, text string) bool {
 	if !strings.HasPrefix(name, "mod/") {
-		return !strings.HasSuffix(name, "/plugin/main.go") && !strings.Contains(text, `"`+w.goPackage+`/queuev1parigot"`)
+		return !strings.HasSuffix(name, "/plugin/main.go") && !strings.HasSuffix(name, "/guest/main.go") && !strings.Contains(text, `"`+w.goPackage+`/queuev1parigot"`)
 	}
 	return strings.HasPrefix(name, "mod/vendor/") || strings.HasPrefix(name, "mod/_old/")
 }
@@ -130,7 +130,7 @@ func (w *lossWorld) write(name, text string) {
 // hand writes the files that people wrote, some of them beside the module.
 func (w *lossWorld) hand() {
 	w.write("mod/go.mod", "module ex.com/app\n")
-	folders := []string{"mod", "mod/up", "mod/internal/up", "mod/internal/upp", "mod/sub", "mod/sub/up", "mod/sub/internal/up", "mod/build/internal/up", "mod/vendor/up", "mod/_old/up", "mod/up/plugin", "mod/internal/up/plugin", "other", "other/up", "other/up/plugin", "other/internal/up"}
+	folders := []string{"mod", "mod/up", "mod/internal/up", "mod/internal/upp", "mod/sub", "mod/sub/up", "mod/sub/internal/up", "mod/build/internal/up", "mod/vendor/up", "mod/_old/up", "mod/up/plugin", "mod/internal/up/plugin", "mod/up/guest", "mod/internal/up/guest", "other", "other/up", "other/up/plugin", "other/up/guest", "other/internal/up"}
 	for n := range rapid.IntRange(0, 6).Draw(w.T, "files") {
 		folder := w.pick("folder", folders...)
 		name := w.pick("name", "impl_queue.go", "impl_queue.go", "Impl_Queue.go", "mine.go", "main.go", "queue_test.go", "README.md")
@@ -145,7 +145,7 @@ func (w *lossWorld) handwritten(n int) string {
 	case "implementation":
 		return clause + strings.TrimPrefix(written, "package queue") + mine
 	case "type":
-		return clause + "\n\ntype QueuePlugin struct{}\n" + mine
+		return clause + "\n\ntype " + w.pick("type", "QueuePlugin", "QueueImpl") + " struct{}\n" + mine
 	case "package":
 		return clause + "\n" + mine
 	case "broken":
@@ -170,7 +170,10 @@ func (w *lossWorld) compile() (string, error) {
 	dir := w.pick("working directory", "mod", "mod", "mod/sub")
 	impl := w.pick("impl", "up", "internal/up", "internal/upp", ".")
 	out := w.pick("out", ".", ".", ".", impl, "up", "internal/upp", "sub", "../up", "../other", filepath.Join(w.base, "mod/internal/up"))
-	opt := "impl=" + impl + w.pick("impl_package", "", "", ",impl_package=queue", ",impl_package=main")
+	opt := w.pick("parameter", "impl=", "impl=", "guest_impl=", "guest_impl=", "guest_impl=guests,impl=", "impl=plugins,guest_impl=") + impl
+	if strings.Count(opt, "=") == 1 {
+		opt += w.pick("impl_package", "", "", ",impl_package=queue", ",impl_package=main")
+	}
 	if w.tools["protoc"] != "" && w.flip("protoc") {
 		require.NoError(w, os.MkdirAll(filepath.Join(w.base, dir, w.below(dir, out)), 0o755))
 		return w.run(dir, w.tools["protoc"], "--plugin="+w.tools["plugin"], "--parigot_out="+out, "--parigot_opt="+opt, "-Iproto", "queue/v1/queue.proto")

@@ -23,6 +23,9 @@ const (
 	optionsOfMethod  = 4
 )
 
+// optionNative is the field number of the option native of a service.
+const optionNative = 2
+
 // extensionNumber is the field number of all options of Parigot.
 var extensionNumber = int32(optionspb.E_Method.TypeDescriptor().Number())
 

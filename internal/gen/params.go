@@ -24,7 +24,8 @@ func Parameters() []Parameter {
 		{"side=host|guest|both", "Which half to write besides the shared file (default both)."},
 		{"streaming=error|skip", "What to do with a streaming rpc: refuse it (default) or leave it out."},
 		{"impl=DIR", "Write or complete DIR/impl_<service>.go, and DIR/plugin/main.go when there is none, and nothing else; out must be the working directory."},
-		{"impl_package=NAME", "The Go package of the files in DIR, where DIR does not tell."},
+		{"guest_impl=DIR", "The same for guests that serve: DIR/impl_<service>.go, and DIR/guest/main.go with the first of them."},
+		{"impl_package=NAME", "The Go package of the files in the DIR of one of the two, where DIR does not tell."},
 		{"versions=true|false", "Whether the header names the versions of the generator and the compiler (default true)."},
 		{"annotate_code=true|false", "Whether to write a .meta file that maps symbols to the proto file (default false)."},
 		{"default_api_level=LEVEL, apilevelM<file>=LEVEL", "Accepted for symmetry with protoc-gen-go; the files fit every API level."},
@@ -44,12 +45,12 @@ type parameters struct {
 	skipStreaming bool
 	side          string
 	versions      bool
-	impl          string // empty: no skeletons
+	impl          map[string]string // directories for skeletons by the parameter of their kind
 	implPackage   string
 }
 
 func defaultParameters() *parameters {
-	return &parameters{packageSuffix: "parigot", side: sideBoth, versions: true}
+	return &parameters{packageSuffix: "parigot", side: sideBoth, versions: true, impl: make(map[string]string)}
 }
 
 // set is protogen's ParamFunc: it gets each parameter that protogen itself
@@ -68,8 +69,8 @@ func (p *parameters) set(name, value string) error {
 	case "streaming":
 		p.skipStreaming = value == "skip"
 		return oneOf(name, value, "error", "skip")
-	case "impl":
-		p.impl = value
+	case pluginImpl.parameter, guestImpl.parameter:
+		p.impl[name] = value
 		if value == "" {
 			return fmt.Errorf("bad value for parameter %q: want a directory", name)
 		}
@@ -88,10 +89,13 @@ func (p *parameters) set(name, value string) error {
 
 // check reports what is wrong with the parameters taken together.
 func (p *parameters) check() error {
-	if p.implPackage != "" && p.impl == "" {
-		return fmt.Errorf("parameter %q needs %q", "impl_package", "impl=DIR")
+	if p.implPackage != "" && len(p.impl) != 1 {
+		return fmt.Errorf("parameter %q needs either %q or %q", "impl_package", "impl=DIR", "guest_impl=DIR")
 	}
-	return nil
+	if len(p.impl) < len(implKinds) {
+		return nil
+	}
+	return checkApart(p.impl[pluginImpl.parameter], p.impl[guestImpl.parameter])
 }
 
 func oneOf(name, value string, allowed ...string) error {

@@ -15,18 +15,18 @@ func (r *skeletonRun) place(all []*skeletonView) error {
 	if r.tree == nil {
 		return r.problems.err()
 	}
-	entry, template, err := r.tree.entry(r.in)
+	entry, template, err := r.tree.entry(r.kind.parameter, r.in)
 	switch {
 	case err != nil:
 		return err
 	case entry == nil && r.plugin.Request.GetCompilerVersion() == nil: // buf sends none
-		return fmt.Errorf("impl: no template of buf around the working directory has an entry with impl=%s, so nobody can tell where the output goes: write it into buf.gen.yaml:\n  - local: protoc-gen-parigot\n    out: .\n    opt: impl=%s\n    strategy: all", r.in, r.in)
+		return fmt.Errorf("%[1]s: no template of buf around the working directory has an entry with %[1]s=%[2]s, so nobody can tell where the output goes: write it into buf.gen.yaml:\n  - local: protoc-gen-parigot\n    out: .\n    opt: %[1]s=%[2]s\n    strategy: all", r.kind.parameter, r.in)
 	case entry == nil:
 		r.unplaced = true
 	case len(entry.Types) > 0:
 		r.chosen = true
-	case len(all) > 1 && template.shared(r.in):
-		return fmt.Errorf("impl: %s gets the skeletons of all services, although other entries have impl, too: write types: [%s] there, with those that belong into %s", entry.at, strings.Join(fullNames(all), ", "), r.in)
+	case len(all) > 1 && template.shared(r.kind.parameter, r.in):
+		return fmt.Errorf("%s: %s gets the skeletons of all services, although other entries have impl or guest_impl, too: write types: [%s] there, with those that belong into %s", r.kind.parameter, entry.at, strings.Join(fullNames(all), ", "), r.in)
 	}
 	return r.problems.err()
 }
@@ -40,8 +40,8 @@ func (r *skeletonRun) refuseNeighbours() {
 	}
 	first, added := r.created[0], fullNames(r.created)
 	by, all := ownerOf(first.Desc), append(fullNames(r.found), added...)
-	r.problems.add(by.at, "%s has no implementation in %s, where %s is that of another, so nothing is written: write types: [%s] into the entry with impl=%s to have it there, or without %s to have it elsewhere; with protoc, write a type into %s, with the line\n\tvar _ %s = (*%s)(nil)",
-		by.what, r.in, other, strings.Join(all, ", "), r.in, strings.Join(added, " and "), path.Join(r.in, first.fileName), first.serverInterface(), first.Plugin)
+	r.problems.add(by.at, "%s has no implementation in %s, where %s is that of another, so nothing is written: write types: [%s] into the entry with %s=%s to have it there, or without %s to have it elsewhere; with protoc, write a type into %s, with the line\n\tvar _ %s = (*%s)(nil)",
+		by.what, r.in, other, strings.Join(all, ", "), r.kind.parameter, r.in, strings.Join(added, " and "), path.Join(r.in, first.fileName), first.serverInterface(), first.Type)
 }
 
 func fullNames(views []*skeletonView) []string {
@@ -66,9 +66,9 @@ func (r *skeletonRun) files() ([]*pluginpb.CodeGeneratorResponse_File, error) {
 			return nil, err
 		}
 		o := newFile{name: path.Join(r.in, in), content: content, read: editor.Source()}
-		if in == programFile {
+		if in == r.kind.programFile() {
 			if other := r.tree.elsewhere(o); other != nil {
-				r.note("%s, the program of the plugin, is not written, because the output may go to %s, where %s is: to have it, write it yourself:\n%s", o.name, other.below, other.file, content)
+				r.note("%s, the program of the %s, is not written, because the output may go to %s, where %s is: to have it, write it yourself:\n%s", o.name, r.kind.name, other.below, other.file, content)
 				continue
 			}
 		} else {
@@ -83,7 +83,7 @@ func (r *skeletonRun) files() ([]*pluginpb.CodeGeneratorResponse_File, error) {
 			Content: proto.String(string(content)),
 		})
 	}
-	if err := r.tree.refuseSecond(r.in, r.created); err != nil {
+	if err := r.refuseSecond(); err != nil {
 		return nil, err
 	}
 	if r.unplaced && len(files) > 0 {

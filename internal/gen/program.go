@@ -12,49 +12,63 @@ import (
 	"github.com/iansmith/parigot/internal/gen/merge"
 )
 
-// programDir is the folder, and programFile the file, of the package main that a plugin is built from.
-const (
-	programDir  = "plugin"
-	programFile = programDir + "/main.go"
-)
-
-// program adds the package main that starts the plugin in a process of its own and,
-// built as a Go plugin, exports it. What is in its folder already stays as it is.
+// program adds the package main. That of a plugin starts it in a process of its own and,
+// built as a Go plugin, exports it; that of a guest serves. What is in its folder already
+// stays as it is.
 func (r *skeletonRun) program() error {
-	dir := r.tree.working()
-	if dir == nil {
-		return nil
-	}
-	in := path.Join(r.in, programDir)
-	if there, err := fs.Glob(dir, path.Join(in, "*.go")); err != nil || len(there) > 0 {
-		return err
-	}
-	if len(r.created) == 0 && r.pkg.Declares(initialize) == "" || r.pkg.Name == "main" {
-		return nil // there is nothing that it could import
-	}
-	importPath, err := importPathOf(r.tree.fsys, path.Join(r.tree.dir, r.in))
-	if err != nil || importPath == "" {
-		return err
-	}
-	program, err := merge.Load(dir, in, "main")
+	importPath, err := r.importPath()
 	if err != nil {
 		return err
 	}
-	editor := program.New("main.go")
-	qualify := func(id protogen.GoIdent) string {
-		name := path.Base(string(id.GoImportPath))
-		if id.GoImportPath == protogen.GoImportPath(importPath) {
-			name = r.pkg.Name
-		}
-		return editor.Qualify(string(id.GoImportPath), name, id.GoName)
+	r.noteGuest(importPath != "")
+	if importPath == "" {
+		return nil
 	}
+	program, err := merge.Load(r.tree.working(), r.programDir(), "main")
+	if err != nil {
+		return err
+	}
+	r.names[importPath] = r.pkg.Name
+	var data any = importPath.Ident(initialize)
+	if r.kind == guestImpl {
+		data = newGuestProgram(r.created, importPath)
+	}
+	editor := program.New(path.Base(r.kind.programFile()), r.kind.mainConstraint, "main", "exit")
+	editor.Hide("ended", "err", "ok")
 	var text strings.Builder
-	if err := newBinding(qualify).execute(&text, "program", protogen.GoImportPath(importPath).Ident(initialize)); err != nil {
+	if err := newBinding(r.qualifier(editor)).execute(&text, r.kind.name+" program", data); err != nil {
 		return err
 	}
 	editor.Append(text.String())
-	r.editors[programFile] = editor
+	r.editors[r.kind.programFile()] = editor
 	return nil
+}
+
+// programDir is the folder of the package main.
+func (r *skeletonRun) programDir() string { return path.Join(r.in, path.Dir(r.kind.programFile())) }
+
+// importPath returns the path by which a new package main imports the implementation, ""
+// if there is to be none.
+func (r *skeletonRun) importPath() (protogen.GoImportPath, error) {
+	dir := r.tree.working()
+	if dir == nil || r.pkg.Name == "main" || !r.isToRun() {
+		return "", nil
+	}
+	if there, err := fs.Glob(dir, path.Join(r.programDir(), "*.go")); err != nil || len(there) > 0 {
+		return "", err
+	}
+	importPath, err := importPathOf(r.tree.fsys, path.Join(r.tree.dir, r.in))
+	return protogen.GoImportPath(importPath), err
+}
+
+// isToRun reports whether the package has what its program starts. The program of a guest
+// comes with the first implementations: how later ones are made, and who serves them, is
+// the author's.
+func (r *skeletonRun) isToRun() bool {
+	if r.kind == guestImpl {
+		return len(r.created) > 0 && len(r.found) == 0
+	}
+	return len(r.created) > 0 || r.pkg.Declares(initialize) != ""
 }
 
 // importPathOf returns the import path of a folder by the go.mod there or above, ""

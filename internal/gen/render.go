@@ -2,6 +2,7 @@ package gen
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -36,6 +37,14 @@ var packages = map[string]protogen.GoImportPath{
 	"status":       sdkPath + "/status",
 	"time":         "time",
 	"unsafe":       "unsafe",
+}
+
+// mainPackages are what the templates of programs may refer to as well. Generated files
+// leave their names to the packages of messages.
+var mainPackages = map[string]protogen.GoImportPath{
+	"errors": "errors",
+	"fmt":    "fmt",
+	"os":     "os",
 }
 
 // The templates of the three files of a proto file.
@@ -87,8 +96,8 @@ type methodTypes interface {
 // sdkIdent prints an identifier such as "pluginsdk.Register".
 func (b *binding) sdkIdent(name string) (string, error) {
 	pkg, ident, _ := strings.Cut(name, ".")
-	path, ok := packages[pkg]
-	if !ok {
+	path := cmp.Or(packages[pkg], mainPackages[pkg])
+	if path == "" {
 		return "", fmt.Errorf("no package is known as %q", pkg)
 	}
 	return b.ident(path.Ident(ident)), nil

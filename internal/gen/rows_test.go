@@ -99,6 +99,7 @@ var rows = []struct {
 	75: {"services named like what serves and finds others", "TestClashes native"},
 	76: {"calls between guests, and from native code to guests", "TestEveryMethodBetweenGuests TestEveryMethodFromHost"},
 	77: {"Go packages named like parameters", "go_package_names service_names TestNoImportIsHidden"},
+	78: {"guests that serve", "guest_skeleton guest_grown guest_in_main TestSkeletonServes"},
 }
 
 // TestRows: each row has its tests, and each golden directory its row, or is
@@ -117,7 +118,7 @@ func TestRows(t *testing.T) {
 			used[name] = true
 		}
 	}
-	require.Len(t, rows, 1+77)
+	require.Len(t, rows, 1+78)
 	for name := range have {
 		require.True(t, used[name] || !isGolden(name), "the golden directory %s belongs to no row", name)
 	}

@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"path"
@@ -13,24 +14,19 @@ import (
 	"github.com/iansmith/parigot/internal/gen/merge"
 )
 
-// initialize is the variable that holds a plugin.
-const initialize = "ParigotInitialize"
-
 // skeletonView is the implementation of a service that does not exist yet, as
 // the template sees it.
 type skeletonView struct {
 	*serviceView
-	Plugin             string // the type
+	Type               string
 	ServerIdent        protogen.GoIdent
 	UnimplementedIdent protogen.GoIdent
-	DescIdent          protogen.GoIdent
 	RegisterIdent      protogen.GoIdent
 	EmbedUnimplemented bool
-	InitFunc           string          // instead of the method Init, which is an rpc
-	DescribeFunc       string          // instead of the method Describe, when that or Init is an rpc
-	Initialize         []*skeletonView // what ParigotInitialize, if it goes here, starts
-	InitializeAll      bool            // and it is more than one
 	Stubs              []*stubView
+
+	Plugin     *pluginView      // nil in guests
+	ServeIdent protogen.GoIdent // in guests
 
 	fileName    string
 	packageName string // of the generated code
@@ -44,56 +40,79 @@ type stubView struct {
 	FullNameIdent          protogen.GoIdent
 }
 
-// skeletonRun is one run in the mode impl=DIR.
+// skeletonRun is one run in the mode impl=DIR or guest_impl=DIR.
 type skeletonRun struct {
 	*generator
+	kind       *implKind
 	tree       *tree
 	in         string // DIR
 	pkg        *merge.Package
-	editors    map[string]*merge.Editor // by file name
-	stubs      map[string]int           // how many methods each file gets
-	interfaces []merge.Interface        // of all services
-	unplaced   bool                     // no template tells where the output goes
-	chosen     bool                     // buf's template names the services that belong into DIR
+	names      map[protogen.GoImportPath]string // of Go packages
+	editors    map[string]*merge.Editor         // by file name
+	stubs      map[string]int                   // how many methods each file gets
+	interfaces []merge.Interface                // of all services
+	native     []string                         // full names of services that get none
+	unplaced   bool                             // no template tells where the output goes
+	chosen     bool                             // buf's template names the services that belong into DIR
 	found      []*skeletonView
 	created    []*skeletonView
 }
 
-// skeletons returns the files of the mode impl=DIR that are new, and those that got
-// more methods.
+// skeletons returns the files of the modes impl=DIR and guest_impl=DIR that are new, and
+// those that got more methods.
 func (g *generator) skeletons(views []*fileView, where Workspace) ([]*pluginpb.CodeGeneratorResponse_File, error) {
-	run := &skeletonRun{generator: g, in: path.Clean(g.parameters.impl), editors: make(map[string]*merge.Editor), stubs: make(map[string]int)}
-	if !fs.ValidPath(run.in) {
-		return nil, fmt.Errorf("impl=%s must be a directory inside the working directory, relative to it", g.parameters.impl)
-	}
-	var err error
-	if run.tree, err = readTree(where); err != nil {
+	tree, err := readTree(where)
+	if err != nil {
 		return nil, err
 	}
-	if err := run.load(); err != nil {
+	var files []*pluginpb.CodeGeneratorResponse_File
+	for _, kind := range implKinds {
+		dir, ok := g.parameters.impl[kind.parameter]
+		if !ok {
+			continue
+		}
+		run := &skeletonRun{
+			generator: g, kind: kind, tree: tree, in: path.Clean(dir),
+			editors: make(map[string]*merge.Editor), stubs: make(map[string]int), names: make(map[protogen.GoImportPath]string),
+		}
+		if !fs.ValidPath(run.in) {
+			return nil, fmt.Errorf("%s=%s must be a directory inside the working directory, relative to it", kind.parameter, dir)
+		}
+		changed, err := run.run(views)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, changed...)
+	}
+	return files, nil
+}
+
+// run returns the files of one directory.
+func (r *skeletonRun) run(views []*fileView) ([]*pluginpb.CodeGeneratorResponse_File, error) {
+	if err := r.load(); err != nil {
 		return nil, err
 	}
-	all := run.views(views)
-	if err := run.place(all); err != nil {
+	all := r.views(views)
+	if err := r.place(all); err != nil {
 		return nil, err
 	}
 	for _, view := range all {
-		run.interfaces = append(run.interfaces, view.serverInterface())
-		if err := run.add(view); err != nil {
+		r.interfaces = append(r.interfaces, view.serverInterface())
+		if err := r.add(view); err != nil {
 			return nil, err
 		}
 	}
-	run.refuseNeighbours()
-	if err := g.problems.err(); err != nil {
+	r.refuseNeighbours()
+	if err := r.problems.err(); err != nil {
 		return nil, err
 	}
-	if err := run.create(); err != nil {
+	if err := r.create(); err != nil {
 		return nil, err
 	}
-	if err := run.program(); err != nil {
+	if err := r.program(); err != nil {
 		return nil, err
 	}
-	return run.files()
+	return r.files()
 }
 
 // views returns the view of each service, having checked that no two share a
@@ -102,18 +121,32 @@ func (r *skeletonRun) views(files []*fileView) []*skeletonView {
 	var all []*skeletonView
 	types, names := make(map[string]owner), make(map[string]owner)
 	for _, file := range files {
-		for _, service := range file.Services {
-			view, by := newSkeleton(file, service), ownerOf(service.Desc)
+		for _, service := range r.served(file) {
+			view, by := r.newSkeleton(file, service), ownerOf(service.Desc)
 			all = append(all, view)
-			if first, ok := types[view.Plugin]; ok {
-				r.problems.add(by.at, "%s and %s (%s) would both be implemented by a type %s: give each an impl directory of its own", by.what, first.what, first.at, view.Plugin)
+			if first, ok := types[view.Type]; ok {
+				r.problems.add(by.at, "%s and %s (%s) would both be implemented by a type %s: give each a directory of its own", by.what, first.what, first.at, view.Type)
 			} else if first, ok := names[view.fileName]; ok {
-				r.problems.add(by.at, "%s and %s (%s) would both be implemented in %s: give each an impl directory of its own", by.what, first.what, first.at, view.fileName)
+				r.problems.add(by.at, "%s and %s (%s) would both be implemented in %s: give each a directory of its own", by.what, first.what, first.at, view.fileName)
 			}
-			types[view.Plugin], names[view.fileName] = by, by
+			types[view.Type], names[view.fileName] = by, by
 		}
 	}
+	if len(all) == 0 {
+		r.refuseNative(files)
+	}
+	r.nameImports(all)
 	return all
+}
+
+// nameImports notes the names of the Go packages that skeletons may import.
+func (r *skeletonRun) nameImports(all []*skeletonView) {
+	for _, file := range r.plugin.Files {
+		r.names[file.GoImportPath] = string(file.GoPackageName)
+	}
+	for _, view := range all {
+		r.names[view.ServerIdent.GoImportPath] = view.packageName
+	}
 }
 
 // load reads the package in the directory, and settles its name.
@@ -126,36 +159,33 @@ func (r *skeletonRun) load() error {
 		r.pkg.Name = packageNameOf(path.Base(r.in))
 	}
 	if r.pkg.Name == "" {
-		return fmt.Errorf("impl=%s does not tell the name of the Go package: set impl_package", r.parameters.impl)
+		return fmt.Errorf("%s=%s does not tell the name of the Go package: set impl_package", r.kind.parameter, r.in)
 	}
 	return nil
 }
 
-func newSkeleton(file *fileView, service *serviceView) *skeletonView {
+func (r *skeletonRun) newSkeleton(file *fileView, service *serviceView) *skeletonView {
 	view := &skeletonView{
 		serviceView:        service,
-		Plugin:             service.GoName + "Plugin",
+		Type:               service.GoName + r.kind.suffix,
 		ServerIdent:        file.ImportPath.Ident(service.ServerName),
 		UnimplementedIdent: file.ImportPath.Ident(service.UnimplementedName),
-		DescIdent:          file.ImportPath.Ident(service.DescVar),
 		RegisterIdent:      file.ImportPath.Ident(service.RegisterName),
+		ServeIdent:         file.ImportPath.Ident(service.ServeName),
 		EmbedUnimplemented: true,
 		fileName:           skeletonFile(string(service.Desc.Name())),
 		packageName:        file.PackageName,
 		messages:           string(file.GoImportPath),
 	}
 	for _, method := range service.Methods {
-		switch method.GoName {
-		case "Init":
-			view.InitFunc = "init" + view.Plugin
-			view.DescribeFunc = "describe" + view.Plugin
-		case "Describe":
-			view.DescribeFunc = "describe" + view.Plugin
-		case service.UnimplementedName:
+		if method.GoName == service.UnimplementedName {
 			// A field and a method cannot share a name. Every method is in the
 			// skeleton anyway.
 			view.EmbedUnimplemented = false
 		}
+	}
+	if r.kind == pluginImpl {
+		view.Plugin = newPlugin(view, file.ImportPath.Ident(service.DescVar))
 	}
 	return view
 }
@@ -167,35 +197,6 @@ func (v *skeletonView) serverInterface() merge.Interface {
 		Name:        v.ServerName,
 		Messages:    v.messages,
 	}
-}
-
-// initializer returns the expression that ParigotInitialize needs for the
-// plugin.
-func (v *skeletonView) initializer() string {
-	text := "&" + v.Plugin + "{}"
-	if v.InitFunc != "" {
-		text = "pluginsdk.InitFunc(" + v.InitFunc + ")"
-	}
-	if v.DescribeFunc != "" {
-		text = "pluginsdk.Described(" + text + ", " + v.DescribeFunc + ")"
-	}
-	return text
-}
-
-// InitName returns the name of the function or method that registers the plugin.
-func (v *skeletonView) InitName() string {
-	if v.InitFunc != "" {
-		return v.InitFunc
-	}
-	return "Init"
-}
-
-// RPCInTheWay returns the name of the rpc that DescribeFunc makes room for.
-func (v *skeletonView) RPCInTheWay() string {
-	if v.InitFunc != "" {
-		return "Init"
-	}
-	return "Describe"
 }
 
 func (v *skeletonView) methodNames() []string {
@@ -230,7 +231,7 @@ func (v *skeletonView) stub(method *methodView, receiver, receiverType string) *
 // add completes the implementation that the package has, or notes that it has
 // none.
 func (r *skeletonRun) add(view *skeletonView) error {
-	target, err := r.pkg.Find(view.serverInterface(), view.fileName, view.Plugin)
+	target, err := r.pkg.Find(view.serverInterface(), view.fileName, view.Type)
 	if err != nil {
 		return err
 	}
@@ -287,18 +288,15 @@ func (r *skeletonRun) refuseFields(view *skeletonView, target *merge.Target, mis
 }
 
 func (r *skeletonRun) append(view *skeletonView, target *merge.Target, editor *merge.Editor, missing []string) error {
-	wanted := make(map[string]bool, len(missing))
-	for _, name := range missing {
-		wanted[name] = true
-	}
-	editor.Hide(target.Receiver)
-	b := newBinding(r.qualifier(view, editor))
+	receiver := cmp.Or(target.Receiver, r.kind.receiver)
+	editor.Hide(receiver)
+	b := newBinding(r.qualifier(editor))
 	for _, method := range view.Methods {
-		if !wanted[method.GoName] {
+		if !slices.Contains(missing, method.GoName) {
 			continue
 		}
 		var text strings.Builder
-		if err := b.execute(&text, "stub", view.stub(method, target.Receiver, target.ReceiverType)); err != nil {
+		if err := b.execute(&text, "stub", view.stub(method, receiver, target.ReceiverType)); err != nil {
 			return err
 		}
 		editor.Append(text.String())
@@ -307,15 +305,9 @@ func (r *skeletonRun) append(view *skeletonView, target *merge.Target, editor *m
 }
 
 // qualifier returns how an edited file refers to identifiers of others.
-func (r *skeletonRun) qualifier(view *skeletonView, editor *merge.Editor) qualifier {
-	names := map[protogen.GoImportPath]string{view.ServerIdent.GoImportPath: view.packageName}
-	for _, file := range r.plugin.Files {
-		if _, ok := names[file.GoImportPath]; !ok {
-			names[file.GoImportPath] = string(file.GoPackageName)
-		}
-	}
+func (r *skeletonRun) qualifier(editor *merge.Editor) qualifier {
 	return func(id protogen.GoIdent) string {
-		name, ok := names[id.GoImportPath]
+		name, ok := r.names[id.GoImportPath]
 		if !ok {
 			name = path.Base(string(id.GoImportPath))
 		}
@@ -323,23 +315,21 @@ func (r *skeletonRun) qualifier(view *skeletonView, editor *merge.Editor) qualif
 	}
 }
 
-// create prints the new implementations. All of one run share a
-// ParigotInitialize, because a package has room for one.
+// create prints the new implementations.
 func (r *skeletonRun) create() error {
-	declared := r.pkg.Declares(initialize)
-	for i, view := range r.created {
-		if declared != "" {
-			r.note("%s declares %s: add %s to it", declared, initialize, view.initializer())
-		} else if i == 0 {
-			view.Initialize, view.InitializeAll = r.created, len(r.created) > 1
-		}
+	r.shareInitialize()
+	constraint := r.kind.constraint
+	if r.pkg.Name == "main" {
+		constraint = r.kind.mainConstraint
+	}
+	for _, view := range r.created {
 		for _, method := range view.Methods {
-			view.Stubs = append(view.Stubs, view.stub(method, "p", "*"+view.Plugin))
+			view.Stubs = append(view.Stubs, view.stub(method, r.kind.receiver, "*"+view.Type))
 		}
-		editor := r.pkg.New(view.fileName, r.reserved(initialize)...)
-		editor.Hide("p")
+		editor := r.pkg.New(view.fileName, constraint, r.reserved()...)
+		editor.Hide(r.kind.receiver)
 		var text strings.Builder
-		if err := newBinding(r.qualifier(view, editor)).execute(&text, "skeleton", view); err != nil {
+		if err := newBinding(r.qualifier(editor)).execute(&text, "skeleton", view); err != nil {
 			return err
 		}
 		editor.Append(text.String())
@@ -349,9 +339,13 @@ func (r *skeletonRun) create() error {
 }
 
 // reserved returns the names that new files declare.
-func (r *skeletonRun) reserved(names ...string) []string {
+func (r *skeletonRun) reserved() []string {
+	var names []string
 	for _, view := range r.created {
-		names = append(names, view.Plugin, "init"+view.Plugin, "describe"+view.Plugin)
+		names = append(names, view.Type)
+		if view.Plugin != nil {
+			names = append(names, initialize, "init"+view.Type, "describe"+view.Type)
+		}
 	}
 	return names
 }

@@ -16,13 +16,15 @@ import (
 )
 
 // templateFor returns a template of buf with an entry for impl=, as it should be.
-func templateFor(impl string) string {
-	return "version: v2\nplugins:\n  - local: protoc-gen-parigot\n    out: .\n    opt: impl=" + impl + "\n    strategy: all\n"
+func templateFor(impl string) string { return templateWith("impl=" + impl) }
+
+func templateWith(opt string) string {
+	return "version: v2\nplugins:\n  - local: protoc-gen-parigot\n    out: .\n    opt: " + opt + "\n    strategy: all\n"
 }
 
-// skeleton runs the mode impl=… over the files of a directory and returns the
-// files of the response by their names in that of impl=, the notes, and the error of
-// the response.
+// skeleton runs the mode impl=… or guest_impl=… over the files of a directory and returns
+// the files of the response by their names in that of the parameter, or in the working
+// directory when there are both, the notes, and the error of the response.
 func skeleton(t *testing.T, parameter string, dir map[string]string, protos map[string]string, names ...string) (map[string]string, []string, string) {
 	t.Helper()
 	files := make(fstest.MapFS)
@@ -30,7 +32,7 @@ func skeleton(t *testing.T, parameter string, dir map[string]string, protos map[
 		files[name] = &fstest.MapFile{Data: []byte(text)}
 	}
 	if files["buf.gen.yaml"] == nil && files["buf.gen.yml"] == nil {
-		files["buf.gen.yaml"] = &fstest.MapFile{Data: []byte(templateFor(implOf(parameter)))}
+		files["buf.gen.yaml"] = &fstest.MapFile{Data: []byte(templateWith(parameter))}
 	}
 	result, err := gen.Generate(requestFor(compileText(t, protos, names...), parameter, names...), gen.Workspace{FS: files})
 	require.NoError(t, err)
@@ -177,7 +179,7 @@ func TestSkeletonSecondService(t *testing.T) {
 	// Neither do several entries share all services.
 	several := map[string]string{"buf.gen.yaml": templateFor("queue") + "  - local: protoc-gen-parigot\n    out: .\n    opt: impl=topic\n    strategy: all\n"}
 	_, _, text = skeleton(t, "impl=queue", several, protos, "two.proto")
-	require.Equal(t, "impl: buf.gen.yaml:3 gets the skeletons of all services, although other entries have impl, too: write types: [queue.v1.Queue, queue.v1.Topic, queue.v1.Log] there, with those that belong into queue", text)
+	require.Equal(t, "impl: buf.gen.yaml:3 gets the skeletons of all services, although other entries have impl or guest_impl, too: write types: [queue.v1.Queue, queue.v1.Topic, queue.v1.Log] there, with those that belong into queue", text)
 }
 
 func TestSkeletonHidesNothing(t *testing.T) {

@@ -40,11 +40,11 @@ func (e *pluginEntry) UnmarshalYAML(node *yaml.Node) error {
 	return node.Decode((*plain)(e))
 }
 
-// impl returns the directory of the parameter impl, or "".
-func (e *pluginEntry) impl() string {
+// dir returns the directory of a parameter, impl or guest_impl, or "".
+func (e *pluginEntry) dir(parameter string) string {
 	for _, opt := range e.Opt {
 		for one := range strings.SplitSeq(opt, ",") {
-			if value, ok := strings.CutPrefix(strings.TrimSpace(one), "impl="); ok && value != "" {
+			if value, ok := strings.CutPrefix(strings.TrimSpace(one), parameter+"="); ok && value != "" {
 				return path.Clean(value)
 			}
 		}
@@ -52,7 +52,8 @@ func (e *pluginEntry) impl() string {
 	return ""
 }
 
-// parseTemplate returns nil for what is no template with an entry that has impl.
+// parseTemplate returns nil for what is no template with an entry that has impl or
+// guest_impl.
 func parseTemplate(name string, text []byte) (*bufTemplate, error) {
 	if !bytes.Contains(text, []byte("impl=")) || len(text) > maxTemplate {
 		return nil, nil
@@ -60,7 +61,7 @@ func parseTemplate(name string, text []byte) (*bufTemplate, error) {
 	template := &bufTemplate{name: name}
 	if err := yaml.Unmarshal(text, template); err != nil {
 		if strings.HasPrefix(path.Base(name), "buf.gen.") {
-			return nil, fmt.Errorf("impl: cannot tell what %s says of the entry with impl: %w", name, err)
+			return nil, fmt.Errorf("cannot tell what %s says of the entry with impl or guest_impl: %w", name, err)
 		}
 		return nil, nil
 	}
@@ -76,45 +77,56 @@ func parseTemplate(name string, text []byte) (*bufTemplate, error) {
 // entry returns the entry for a directory, or nil. The error says what about it can
 // make buf delete or replace what people wrote, or run the plugin so that one run
 // undoes what another did.
-func (t *bufTemplate) entry(impl string) (*pluginEntry, error) {
+func (t *bufTemplate) entry(parameter, dir string) (*pluginEntry, error) {
 	var found *pluginEntry
 	for _, e := range t.Plugins {
-		if e.impl() != impl {
+		if e.dir(parameter) != dir {
 			continue
 		}
 		found = e
 		switch {
 		case path.Clean(e.Out) != ".":
-			return nil, e.wrongOut(impl)
+			return nil, e.wrongOut(parameter, dir)
 		case e.Strategy != "all":
-			return nil, fmt.Errorf("impl: %s runs the plugin with impl=%s for each directory of proto files, where one run drops what another adds: write strategy: all in that entry", e.at, impl)
+			return nil, fmt.Errorf("%[1]s: %[2]s runs the plugin with %[1]s=%[3]s for each directory of proto files, where one run drops what another adds: write strategy: all in that entry", parameter, e.at, dir)
 		case t.Clean:
-			return nil, fmt.Errorf("impl: %s says clean: true, which deletes hand-written files: write clean: false, or give the plugin with impl a template of its own that does not clean", t.name)
+			return nil, fmt.Errorf("%[1]s: %[2]s says clean: true, which deletes hand-written files: write clean: false, or give the plugin with %[1]s a template of its own that does not clean", parameter, t.name)
 		case len(t.Inputs) > 1:
-			return nil, fmt.Errorf("impl: %s:%d has several inputs, and buf runs the plugin with impl=%s for each, where one run drops what another adds: leave inputs out, and make the directories modules of one buf.yaml", t.name, t.Inputs[0].Line, impl)
+			return nil, fmt.Errorf("%[1]s: %[2]s:%[3]d has several inputs, and buf runs the plugin with %[1]s=%[4]s for each, where one run drops what another adds: leave inputs out, and make the directories modules of one buf.yaml", parameter, t.name, t.Inputs[0].Line, dir)
 		}
 	}
 	return found, nil
 }
 
 // wrongOut is the error about an out that is not the working directory.
-func (e *pluginEntry) wrongOut(impl string) error {
+func (e *pluginEntry) wrongOut(parameter, dir string) error {
 	below := ""
-	if out := path.Clean(e.Out); out != impl && fs.ValidPath(out) {
-		below = fmt.Sprintf(", and impl=%s if the files belong there", path.Join(out, impl))
+	if out := path.Clean(e.Out); out != dir && fs.ValidPath(out) {
+		below = fmt.Sprintf(", and %s=%s if the files belong there", parameter, path.Join(out, dir))
 	}
-	return fmt.Errorf("impl: %s: write out: . instead of out: %s%s: the names of the files begin with %s already, so that they cannot land on other files", e.at, e.Out, below, impl)
+	return fmt.Errorf("%s: %s: write out: . instead of out: %s%s: the names of the files begin with %s already, so that they cannot land on other files", parameter, e.at, e.Out, below, dir)
 }
 
-// shared reports whether entries without types have other directories: then each
-// gets the skeletons of all services.
-func (t *bufTemplate) shared(impl string) bool {
+// shared reports whether other entries have directories, too: then each gets the skeletons
+// of all services, unless it has types.
+func (t *bufTemplate) shared(parameter, dir string) bool {
 	for _, e := range t.Plugins {
-		if other := e.impl(); other != "" && other != impl {
+		if e.dir(parameter) != dir && len(e.dirs()) > 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// dirs returns the directories of all kinds.
+func (e *pluginEntry) dirs() []string {
+	var dirs []string
+	for _, kind := range implKinds {
+		if dir := e.dir(kind.parameter); dir != "" {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
 }
 
 // words is one string or a list.

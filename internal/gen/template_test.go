@@ -39,7 +39,7 @@ func TestSkeletonTemplate(t *testing.T) {
 		{name: "no strategy", text: v2 + entry, err: "impl: buf.gen.yaml:3" + strategy},
 		{name: "another strategy", text: v2 + entry + "    strategy: directory\n", err: "impl: buf.gen.yaml:3" + strategy},
 		{name: "clean", text: "version: v2\nclean: true\nplugins:\n" + entry + all, err: "impl: buf.gen.yaml" + clean},
-		{name: "clean in another template", file: "impl.gen.yml", text: "version: v2\nclean: true\nplugins:\n" + entry + all, err: "impl: impl.gen.yml" + clean},
+		{name: "clean in another template", file: "other.gen.yml", text: "version: v2\nclean: true\nplugins:\n" + entry + all, err: "impl: other.gen.yml" + clean},
 		{name: "clean in a comment", text: "version: v2 # clean: true\nplugins:\n" + entry + all},
 		{name: "two inputs", text: "version: v2\ninputs:\n  - directory: a\n  - directory: b\nplugins:\n" + entry + all, err: "impl: buf.gen.yaml:3" + inputs},
 		{name: "one input", text: "version: v2\ninputs:\n  - directory: a\nplugins:\n" + entry + all},
@@ -57,8 +57,8 @@ func TestSkeletonTemplate(t *testing.T) {
 		{name: "empty", text: "", err: none},
 		{name: "no template", file: "notes.txt", text: v2 + entry + all, err: none},
 		{name: "data", file: "data.json", text: `{"plugins": "impl=queue"}`, err: none},
-		{name: "broken", text: "# impl=queue\nclean: [\n", err: "impl: cannot tell what buf.gen.yaml says of the entry with impl: yaml: line 2: did not find expected node content"},
-		{name: "an odd entry", text: v2 + "  - impl=queue\n", err: "impl: cannot tell what buf.gen.yaml says of the entry with impl: yaml: unmarshal errors:\n  line 3: cannot unmarshal !!str `impl=queue` into gen.plain"},
+		{name: "broken", text: "# impl=queue\nclean: [\n", err: "cannot tell what buf.gen.yaml says of the entry with impl or guest_impl: yaml: line 2: did not find expected node content"},
+		{name: "an odd entry", text: v2 + "  - impl=queue\n", err: "cannot tell what buf.gen.yaml says of the entry with impl or guest_impl: yaml: unmarshal errors:\n  line 3: cannot unmarshal !!str `impl=queue` into gen.plain"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -73,6 +73,12 @@ func TestSkeletonTemplate(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, tt.err, result.Response.GetError())
 			require.Equal(t, tt.err == "", len(result.Response.GetFile()) == 1)
+
+			// guest_impl goes by the same rules.
+			ofGuest := strings.NewReplacer("impl or guest_impl", "impl or guest_impl", "`impl=queue`", "`guest_i...`", "impl", "guest_impl")
+			dir := map[string]string{"buf.gen.yaml": " ", name: ofGuest.Replace(tt.text)}
+			_, _, text := skeleton(t, "guest_impl=queue", dir, queue, "queue.proto")
+			require.Equal(t, ofGuest.Replace(tt.err), text)
 
 			if tt.err == none { // protoc has no templates
 				request.CompilerVersion = &pluginpb.Version{Major: proto.Int32(3), Minor: proto.Int32(21)}
@@ -140,12 +146,12 @@ func TestSkeletonLosesNothing(t *testing.T) {
 		{
 			name: "the Go package moved", files: map[string]string{"queue/impl_queue.go": written}, proto: moved,
 			err: "queue/impl_queue.go:18 implements the QueueServer of ex.com/gen/queue/v1/queuev1parigot, but this one is in ex.com/api/queue/v1/queuev1parigot, so nothing is written: if the package moved, change\n" +
-				"\tqueue/impl_queue.go:6 to queuev1 \"ex.com/api/queue/v1\"\n\tqueue/impl_queue.go:7 to \"ex.com/api/queue/v1/queuev1parigot\"\nor set impl to another directory",
+				"\tqueue/impl_queue.go:6 to queuev1 \"ex.com/api/queue/v1\"\n\tqueue/impl_queue.go:7 to \"ex.com/api/queue/v1/queuev1parigot\"\nor choose another directory",
 		},
 		{
 			name: "the Go package moved from under a file of another name", files: map[string]string{"queue/mine.go": strings.ReplaceAll(written, "QueuePlugin", "store")}, proto: moved,
 			err: "queue/mine.go:18 implements the QueueServer of ex.com/gen/queue/v1/queuev1parigot, but this one is in ex.com/api/queue/v1/queuev1parigot, so nothing is written: if the package moved, change\n" +
-				"\tqueue/mine.go:6 to queuev1 \"ex.com/api/queue/v1\"\n\tqueue/mine.go:7 to \"ex.com/api/queue/v1/queuev1parigot\"\nor set impl to another directory",
+				"\tqueue/mine.go:6 to queuev1 \"ex.com/api/queue/v1\"\n\tqueue/mine.go:7 to \"ex.com/api/queue/v1/queuev1parigot\"\nor choose another directory",
 		},
 	}
 	for _, tt := range tests {

@@ -11,7 +11,7 @@ import (
 	"github.com/iansmith/parigot/internal/gen/merge"
 )
 
-// tree is what a run with impl=DIR can read: the module around the working
+// tree is what a run with impl=DIR or guest_impl=DIR can read: the module around the working
 // directory. A plugin does not learn where its output goes. So the names of its files
 // begin with DIR, which is right in the working directory and hits nothing in most
 // others, and the tree is searched for what they could hit all the same.
@@ -113,13 +113,13 @@ func (t *tree) readTemplate(name string) ([]byte, error) {
 	return text, err
 }
 
-// entry returns the entry of buf's templates for impl=DIR. It is nil when there is
-// none, and the error says what is wrong with one.
-func (t *tree) entry(impl string) (*pluginEntry, *bufTemplate, error) {
+// entry returns the entry of buf's templates for a directory of impl or guest_impl. It is
+// nil when there is none, and the error says what is wrong with one.
+func (t *tree) entry(parameter, dir string) (*pluginEntry, *bufTemplate, error) {
 	var found *pluginEntry
 	var in *bufTemplate
 	for _, template := range t.templates {
-		entry, err := template.entry(impl)
+		entry, err := template.entry(parameter, dir)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -131,28 +131,47 @@ func (t *tree) entry(impl string) (*pluginEntry, *bufTemplate, error) {
 }
 
 // refuseSecond reports an implementation of a service outside of the directory that
-// would get a new one: somebody may have renamed a folder, or mistyped it.
-func (t *tree) refuseSecond(impl string, created []*skeletonView) error {
-	if t == nil || len(created) == 0 {
+// would get a new one: somebody may have renamed a folder, or mistyped it. The
+// directories of other entries are neither.
+func (r *skeletonRun) refuseSecond() error {
+	if r.tree == nil || len(r.created) == 0 {
 		return nil
 	}
-	for _, name := range t.names {
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || path.Dir(name) == path.Join(t.dir, impl) {
+	known := r.knownDirs()
+	for _, name := range r.tree.names {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || known[path.Dir(name)] {
 			continue
 		}
-		text, err := fs.ReadFile(t.fsys, name)
+		text, err := fs.ReadFile(r.tree.fsys, name)
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		for _, view := range created {
+		for _, view := range r.created {
 			if line, _ := merge.Implements(text, view.serverInterface()); line != 0 {
-				return fmt.Errorf("%s:%d implements %s, and %s does not, so nothing is written: if that is the implementation, set impl to its directory; for a second one, write a type into %s yourself, with the line\n\tvar _ %s = (*%s)(nil)",
-					name, line, view.FullName, impl, path.Join(impl, view.fileName), view.serverInterface(), view.Plugin)
+				return fmt.Errorf("%s:%d implements %s, and %s does not, so nothing is written: if that is the implementation, set %s to its directory; for a second one, write a type into %s yourself, with the line\n\tvar _ %s = (*%s)(nil)",
+					name, line, view.FullName, r.in, r.kind.parameter, path.Join(r.in, view.fileName), view.serverInterface(), view.Type)
 			}
 		}
 	}
 	return nil
+}
+
+// knownDirs returns the directories of implementations that this run and the entries of
+// buf's templates name.
+func (r *skeletonRun) knownDirs() map[string]bool {
+	known := make(map[string]bool)
+	for _, dir := range r.parameters.impl {
+		known[path.Join(r.tree.dir, dir)] = true
+	}
+	for _, template := range r.tree.templates {
+		for _, entry := range template.Plugins {
+			for _, dir := range entry.dirs() {
+				known[path.Join(r.tree.dir, dir)] = true
+			}
+		}
+	}
+	return known
 }

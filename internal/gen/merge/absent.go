@@ -50,7 +50,7 @@ func (p *Package) checkMoved(i Interface) error {
 		if old == "" {
 			continue
 		}
-		return fmt.Errorf("%s implements the %s of %s, but this one is in %s, so nothing is written: if the package moved, change\n%sor set impl to another directory",
+		return fmt.Errorf("%s implements the %s of %s, but this one is in %s, so nothing is written: if the package moved, change\n%sor choose another directory",
 			at, i.Name, old, i.ImportPath, p.movedImports(i, old))
 	}
 	return nil

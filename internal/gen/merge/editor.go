@@ -27,11 +27,14 @@ type Editor struct {
 	appended strings.Builder
 }
 
-// New returns the editor of a file that the package does not have yet.
-// Declared are the names that its declarations will have at the top level.
-func (p *Package) New(name string, declared ...string) *Editor {
-	// What registers with an engine is no code for guests.
-	source := []byte("//go:build !wasip1\n\npackage " + p.Name + "\n")
+// New returns the editor of a file that the package does not have yet, with a
+// build constraint if that is not "". Declared are the names that its
+// declarations will have at the top level.
+func (p *Package) New(name, constraint string, declared ...string) *Editor {
+	if constraint != "" {
+		constraint = "//go:build " + constraint + "\n\n"
+	}
+	source := []byte(constraint + "package " + p.Name + "\n")
 	full := path.Join(p.dir, name)
 	syntax, err := parser.ParseFile(p.fset, full, source, parser.SkipObjectResolution)
 	f := &file{name: name, source: source, syntax: syntax}

@@ -1,6 +1,7 @@
 package merge_test
 
 import (
+	"cmp"
 	"go/format"
 	"path"
 	"strings"
@@ -51,7 +52,7 @@ func stub(e *merge.Editor, target *merge.Target, name string) string {
 	req := e.Qualify("ex.com/gen/file/v1", "filev1", name+"Request")
 	resp := e.Qualify("ex.com/gen/file/v1", "filev1", name+"Response")
 	errorf := e.Qualify("github.com/iansmith/parigot/pluginsdk/status", "status", "Error")
-	return "// " + name + " is missing.\nfunc (" + target.Receiver + " " + target.ReceiverType + ") " + name +
+	return "// " + name + " is missing.\nfunc (" + cmp.Or(target.Receiver, "p") + " " + target.ReceiverType + ") " + name +
 		"(ctx " + ctx + ", req *" + req + ") (*" + resp + ", error) {\n\t\treturn nil, " + errorf + "()\n}\n"
 }
 
@@ -345,7 +346,7 @@ func TestNewFile(t *testing.T) {
 	t.Parallel()
 	pkg, err := merge.Load(nil, "file", "file")
 	require.NoError(t, err)
-	editor := pkg.New("impl_file.go", "status")
+	editor := pkg.New("impl_file.go", "!wasip1", "status")
 	text := "var _ = " + editor.Qualify("github.com/iansmith/parigot/pluginsdk/status", "status", "Error") + "\n"
 	text += "var _ = " + editor.Qualify("context", "context", "Background") + "\n"
 	text += "var _ = " + editor.Qualify("ex.com/type", "type", "X") + "\n"

@@ -17,7 +17,7 @@ type Target struct {
 	Others []string
 
 	// Receiver and ReceiverType are what its methods call the receiver, such
-	// as "p" and "*FilePlugin".
+	// as "p" and "*FilePlugin". Receiver is "" when it has no method that names it.
 	Receiver, ReceiverType string
 
 	pkg    *Package
@@ -311,7 +311,6 @@ func (t *Target) embed(f *file, x ast.Expr, seen map[string]bool) {
 // chooseReceiver follows the methods that the type has, those of the anchor's
 // file first.
 func (t *Target) chooseReceiver(a anchor) {
-	t.Receiver = "p"
 	pointers, values := 0, 0
 	names := make(map[bool]string) // in the anchor's file or not → name
 	t.pkg.eachMethod(t.Type, func(f *file, m *ast.FuncDecl) {

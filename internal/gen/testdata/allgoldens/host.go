@@ -11,184 +11,190 @@ import (
 	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/gen/testdata/allgoldens/fill"
 	p0 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes"
-	p90 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/comment_bytes/bytes/bytesparigot"
 	p1 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/comments/comments/commentsparigot"
+	p97 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n0/n0parigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n1/n1parigot"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n2/n2parigot"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n3/n3parigot"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n4/n4parigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/n5/n5parigot"
 	p2 "github.com/iansmith/parigot/internal/gen/testdata/constrained_names/words"
 	p3 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/deep_package/gen/go/acmex/acmexparigot"
 	p4 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/deprecated/deprecated/deprecatedparigot"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/directives/directives/directivesparigot"
 	p5 "github.com/iansmith/parigot/internal/gen/testdata/directives/words"
 	p6 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes/notesparigot"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/doc_comments/notes/notesparigot"
 	p7 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/docs/queue/v1/queuev1parigot"
 	p8 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/edition2023/ed/edparigot"
 	p9 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/edition2024/ed/edparigot"
 	p10 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/empty_messages/empty/emptyparigot"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/empty_service/empty/emptyparigot"
 	p12 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/file_names/ab/abparigot"
 	p13 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/file_names/dot/dotparigot"
 	p14 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/file_names/space/spaceparigot"
 	p11 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
 	p16 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
 	p15 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
 	p17 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	p18 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
 	p19 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
 	p20 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
 	p21 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api/apiparigot"
 	p22 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/c/cparigot"
 	p23 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/call/callparigot"
 	p24 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/context/contextparigot"
 	p25 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/ctx/ctxparigot"
 	p26 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/d/dparigot"
 	p27 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/e/eparigot"
 	p28 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/eng/engparigot"
 	p29 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/err/errparigot"
 	p30 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/fmt/fmtparigot"
 	p31 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/future/futureparigot"
 	p32 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/guest/guestparigot"
 	p33 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/impl/implparigot"
 	p34 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/kernel/kernelparigot"
 	p35 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/m/mparigot"
 	p36 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/parigot/parigotparigot"
 	p37 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/pluginsdk/pluginsdkparigot"
 	p38 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/proto/protoparigot"
 	p39 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/remote/remoteparigot"
 	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/requires/requiresparigot"
 	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/stack/stackparigot"
 	p42 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/type/typeparigot"
 	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
 	p44 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p46 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p47 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p48 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names/namesparigot"
-	p49 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p50 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into/intoparigot"
-	p51 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p52 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p54 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p53 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p55 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p56 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p57 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p58 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p59 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p60 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p62 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p151 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p63 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
-	p64 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p153 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p65 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p154 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p66 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p155 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p67 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p156 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p68 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p157 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p69 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p158 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p70 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p159 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p71 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p160 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p161 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p72 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p73 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p162 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p74 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p163 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p75 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p76 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p164 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p77 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p165 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p78 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p166 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p79 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p167 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p80 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p168 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p81 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p169 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p82 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p170 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p83 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p171 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p84 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p172 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p173 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p89 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p174 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
+	p46 "github.com/iansmith/parigot/internal/gen/testdata/guest_grown/v1"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/guest_grown/v1/grownv1parigot"
+	p47 "github.com/iansmith/parigot/internal/gen/testdata/guest_in_main/v1"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/guest_in_main/v1/greetingv1parigot"
+	p48 "github.com/iansmith/parigot/internal/gen/testdata/guest_skeleton/v1"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/guest_skeleton/v1/guestskeletonv1parigot"
+	p50 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p51 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p52 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names/namesparigot"
+	p53 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p54 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into/intoparigot"
+	p55 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p56 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p58 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p57 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p59 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p60 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p61 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p62 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p63 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p64 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p65 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p157 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p66 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
+	p158 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
+	p67 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p159 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p68 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p160 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p69 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p161 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p70 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p162 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p71 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p163 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p72 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p164 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p73 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p165 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p74 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p166 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p167 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p75 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p76 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p168 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p77 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p169 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p78 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p79 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p170 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p80 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p171 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p81 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p172 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p82 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p173 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p83 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p174 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p84 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p175 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p85 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p176 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p86 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p177 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p87 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p178 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p179 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p180 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/future"
 	"google.golang.org/protobuf/proto"
-	p85 "google.golang.org/protobuf/types/known/anypb"
-	p61 "google.golang.org/protobuf/types/known/emptypb"
-	p87 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p86 "google.golang.org/protobuf/types/known/structpb"
+	p88 "google.golang.org/protobuf/types/known/anypb"
+	p49 "google.golang.org/protobuf/types/known/emptypb"
+	p90 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p89 "google.golang.org/protobuf/types/known/structpb"
 	p45 "google.golang.org/protobuf/types/known/timestamppb"
-	p88 "google.golang.org/protobuf/types/known/wrapperspb"
+	p91 "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Seen is called with the full name of each method that is called.
@@ -584,628 +590,696 @@ func (i impl49) Today(_ context.Context, req *p44.NowRequest) (*p44.NowResponse,
 
 type impl50 struct{ seen Seen }
 
-func (i impl50) Call(_ context.Context, req *p46.Word) (*p46.Word, error) {
-	return answer(i.seen, "header.Svc.Call", req, new(p46.Word))
+func (i impl50) Now(_ context.Context, req *p46.NowRequest) (*p46.NowResponse, error) {
+	return answer(i.seen, "guest_grown.Clock.Now", req, new(p46.NowResponse))
+}
+
+func (i impl50) Alarm(_ context.Context, req *p45.Timestamp) (*p46.NowResponse, error) {
+	return answer(i.seen, "guest_grown.Clock.Alarm", req, new(p46.NowResponse))
 }
 
 type impl51 struct{ seen Seen }
 
-func (i impl51) Send(_ context.Context, req *p47.SendRequest) (*p47.SendResponse, error) {
-	return answer(i.seen, "ids.Queue.Send", req, new(p47.SendResponse))
+func (i impl51) Today(_ context.Context, req *p46.NowRequest) (*p46.NowResponse, error) {
+	return answer(i.seen, "guest_grown.Calendar.Today", req, new(p46.NowResponse))
 }
 
 type impl52 struct{ seen Seen }
 
-func (i impl52) Get(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.Get", req, new(p48.Word))
+func (i impl52) Greet(_ context.Context, req *p47.GreetRequest) (*p47.GreetResponse, error) {
+	return answer(i.seen, "guest_in_main.Greeting.Greet", req, new(p47.GreetResponse))
 }
 
-func (i impl52) String(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.String", req, new(p48.Word))
-}
-
-func (i impl52) Error(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.Error", req, new(p48.Word))
-}
-
-func (i impl52) Close(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.Close", req, new(p48.Word))
-}
-
-func (i impl52) Next(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.Next", req, new(p48.Word))
-}
-
-func (i impl52) Len(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.Len", req, new(p48.Word))
-}
-
-func (i impl52) Reset(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.Reset", req, new(p48.Word))
-}
-
-func (i impl52) ProtoReflect(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.ProtoReflect", req, new(p48.Word))
-}
-
-func (i impl52) Unwrap(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.Unwrap", req, new(p48.Word))
-}
-
-func (i impl52) Interface(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.Interface", req, new(p48.Word))
-}
-
-func (i impl52) ProtoType(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.ProtoType", req, new(p48.Word))
-}
-
-func (i impl52) X(_ context.Context, req *p48.Word) (*p48.Word, error) {
-	return answer(i.seen, "import_names.Names.X", req, new(p48.Word))
+func (i impl52) Leave(_ context.Context, req *p47.GreetRequest) (*p47.GreetResponse, error) {
+	return answer(i.seen, "guest_in_main.Greeting.Leave", req, new(p47.GreetResponse))
 }
 
 type impl53 struct{ seen Seen }
 
-func (i impl53) Find(_ context.Context, req *p49.FindRequest) (*p49.FindResponse, error) {
-	return answer(i.seen, "import_path.Finder.Find", req, new(p49.FindResponse))
+func (i impl53) Leave(_ context.Context, req *p47.GreetRequest) (*p47.GreetResponse, error) {
+	return answer(i.seen, "guest_in_main.Farewell.Leave", req, new(p47.GreetResponse))
 }
 
 type impl54 struct{ seen Seen }
 
-func (i impl54) Send(_ context.Context, req *p50.Letter) (*p50.Letter, error) {
-	return answer(i.seen, "into_names.Mail.Send", req, new(p50.Letter))
+func (i impl54) Get(_ context.Context, req *p48.GetRequest) (*p48.GetResponse, error) {
+	return answer(i.seen, "guest_skeleton.HTTPFiles.Get", req, new(p48.GetResponse))
 }
 
-func (i impl54) SendInto(_ context.Context, req *p50.Letter) (*p50.Letter, error) {
-	return answer(i.seen, "into_names.Mail.SendInto", req, new(p50.Letter))
-}
-
-func (i impl54) SendInto_(_ context.Context, req *p50.Letter) (*p50.Letter, error) {
-	return answer(i.seen, "into_names.Mail.SendInto_", req, new(p50.Letter))
-}
-
-func (i impl54) Receive(_ context.Context, req *p50.Letter) (*p50.Letter, error) {
-	return answer(i.seen, "into_names.Mail.Receive", req, new(p50.Letter))
+func (i impl54) Purge(_ context.Context, req *p49.Empty) (*p49.Empty, error) {
+	return answer(i.seen, "guest_skeleton.HTTPFiles.Purge", req, new(p49.Empty))
 }
 
 type impl55 struct{ seen Seen }
 
-func (i impl55) BarBaz(_ context.Context, req *p51.FooBar) (*p51.FooBar, error) {
-	return answer(i.seen, "joined_names.Foo.BarBaz", req, new(p51.FooBar))
+func (i impl55) Init(_ context.Context, req *p48.GetRequest) (*p48.GetResponse, error) {
+	return answer(i.seen, "guest_skeleton.Linux.Init", req, new(p48.GetResponse))
+}
+
+func (i impl55) Describe(_ context.Context, req *p48.GetRequest) (*p48.GetResponse, error) {
+	return answer(i.seen, "guest_skeleton.Linux.Describe", req, new(p48.GetResponse))
+}
+
+func (i impl55) Started(_ context.Context, req *p48.GetRequest) (*p48.GetResponse, error) {
+	return answer(i.seen, "guest_skeleton.Linux.Started", req, new(p48.GetResponse))
+}
+
+func (i impl55) UnimplementedLinuxServer(_ context.Context, req *p48.GetRequest) (*p48.GetResponse, error) {
+	return answer(i.seen, "guest_skeleton.Linux.UnimplementedLinuxServer", req, new(p48.GetResponse))
 }
 
 type impl56 struct{ seen Seen }
 
-func (i impl56) Baz(_ context.Context, req *p51.FooBar) (*p51.FooBar, error) {
-	return answer(i.seen, "joined_names.FooBar3.Baz", req, new(p51.FooBar))
-}
-
 type impl57 struct{ seen Seen }
 
-func (i impl57) Baz(_ context.Context, req *p51.FooBar) (*p51.FooBar, error) {
-	return answer(i.seen, "joined_names.Foo_BarBaz.Baz", req, new(p51.FooBar))
+func (i impl57) Get(_ context.Context, req *p48.GetRequest) (*p48.GetResponse, error) {
+	return answer(i.seen, "guest_skeleton.Plugin.Get", req, new(p48.GetResponse))
 }
 
 type impl58 struct{ seen Seen }
 
-func (i impl58) BarBaz(_ context.Context, req *p51.FooBar) (*p51.FooBar, error) {
-	return answer(i.seen, "joined_names.HostFoo.BarBaz", req, new(p51.FooBar))
+func (i impl58) Call(_ context.Context, req *p50.Word) (*p50.Word, error) {
+	return answer(i.seen, "header.Svc.Call", req, new(p50.Word))
 }
 
 type impl59 struct{ seen Seen }
 
-func (i impl59) SayHello(_ context.Context, req *p52.HelloRequest) (*p52.HelloResponse, error) {
-	return answer(i.seen, "lower_case.greeter.say_hello", req, new(p52.HelloResponse))
+func (i impl59) Send(_ context.Context, req *p51.SendRequest) (*p51.SendResponse, error) {
+	return answer(i.seen, "ids.Queue.Send", req, new(p51.SendResponse))
 }
 
 type impl60 struct{ seen Seen }
 
-func (i impl60) Count(_ context.Context, req *p52.HelloRequest) (*p52.HelloResponse, error) {
-	return answer(i.seen, "lower_case.word_counter_v2.count", req, new(p52.HelloResponse))
+func (i impl60) Get(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.Get", req, new(p52.Word))
+}
+
+func (i impl60) String(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.String", req, new(p52.Word))
+}
+
+func (i impl60) Error(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.Error", req, new(p52.Word))
+}
+
+func (i impl60) Close(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.Close", req, new(p52.Word))
+}
+
+func (i impl60) Next(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.Next", req, new(p52.Word))
+}
+
+func (i impl60) Len(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.Len", req, new(p52.Word))
+}
+
+func (i impl60) Reset(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.Reset", req, new(p52.Word))
+}
+
+func (i impl60) ProtoReflect(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.ProtoReflect", req, new(p52.Word))
+}
+
+func (i impl60) Unwrap(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.Unwrap", req, new(p52.Word))
+}
+
+func (i impl60) Interface(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.Interface", req, new(p52.Word))
+}
+
+func (i impl60) ProtoType(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.ProtoType", req, new(p52.Word))
+}
+
+func (i impl60) X(_ context.Context, req *p52.Word) (*p52.Word, error) {
+	return answer(i.seen, "import_names.Names.X", req, new(p52.Word))
 }
 
 type impl61 struct{ seen Seen }
 
-func (i impl61) Weigh(_ context.Context, req *p54.WeighRequest) (*p53.Mass, error) {
-	return answer(i.seen, "m_dependency.Scale.Weigh", req, new(p53.Mass))
+func (i impl61) Find(_ context.Context, req *p53.FindRequest) (*p53.FindResponse, error) {
+	return answer(i.seen, "import_path.Finder.Find", req, new(p53.FindResponse))
 }
 
 type impl62 struct{ seen Seen }
 
-func (i impl62) Bar(_ context.Context, req *p55.BarRequest) (*p55.BarResponse, error) {
-	return answer(i.seen, "m_override.Foo.Bar", req, new(p55.BarResponse))
+func (i impl62) Send(_ context.Context, req *p54.Letter) (*p54.Letter, error) {
+	return answer(i.seen, "into_names.Mail.Send", req, new(p54.Letter))
+}
+
+func (i impl62) SendInto(_ context.Context, req *p54.Letter) (*p54.Letter, error) {
+	return answer(i.seen, "into_names.Mail.SendInto", req, new(p54.Letter))
+}
+
+func (i impl62) SendInto_(_ context.Context, req *p54.Letter) (*p54.Letter, error) {
+	return answer(i.seen, "into_names.Mail.SendInto_", req, new(p54.Letter))
+}
+
+func (i impl62) Receive(_ context.Context, req *p54.Letter) (*p54.Letter, error) {
+	return answer(i.seen, "into_names.Mail.Receive", req, new(p54.Letter))
 }
 
 type impl63 struct{ seen Seen }
 
-func (i impl63) Do(_ context.Context, req *p56.Request) (*p56.Response, error) {
-	return answer(i.seen, "many_packages.a.A.Do", req, new(p56.Response))
+func (i impl63) BarBaz(_ context.Context, req *p55.FooBar) (*p55.FooBar, error) {
+	return answer(i.seen, "joined_names.Foo.BarBaz", req, new(p55.FooBar))
 }
 
 type impl64 struct{ seen Seen }
 
-func (i impl64) Do(_ context.Context, req *p56.Request) (*p57.Response, error) {
-	return answer(i.seen, "many_packages.b.B.Do", req, new(p57.Response))
+func (i impl64) Baz(_ context.Context, req *p55.FooBar) (*p55.FooBar, error) {
+	return answer(i.seen, "joined_names.FooBar3.Baz", req, new(p55.FooBar))
 }
 
 type impl65 struct{ seen Seen }
 
-func (i impl65) Clients(_ context.Context, req *p58.GreeterClient) (*p58.GreeterImpl, error) {
-	return answer(i.seen, "message_names.Greeter.Clients", req, new(p58.GreeterImpl))
-}
-
-func (i impl65) Plugins(_ context.Context, req *p58.GreeterPlugin) (*p58.UnimplementedGreeterImpl, error) {
-	return answer(i.seen, "message_names.Greeter.Plugins", req, new(p58.UnimplementedGreeterImpl))
-}
-
-func (i impl65) Joined(_ context.Context, req *p58.GreeterClients) (*p58.RegisterGreeter, error) {
-	return answer(i.seen, "message_names.Greeter.Joined", req, new(p58.RegisterGreeter))
-}
-
-func (i impl65) Predeclared(_ context.Context, req *p58.Error) (*p58.String_, error) {
-	return answer(i.seen, "message_names.Greeter.Predeclared", req, new(p58.String_))
-}
-
-func (i impl65) Packages(_ context.Context, req *p58.Context) (*p58.Any, error) {
-	return answer(i.seen, "message_names.Greeter.Packages", req, new(p58.Any))
+func (i impl65) Baz(_ context.Context, req *p55.FooBar) (*p55.FooBar, error) {
+	return answer(i.seen, "joined_names.Foo_BarBaz.Baz", req, new(p55.FooBar))
 }
 
 type impl66 struct{ seen Seen }
 
-func (i impl66) Import(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Import", req, new(p59.Word))
-}
-
-func (i impl66) Type(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Type", req, new(p59.Word))
-}
-
-func (i impl66) Range(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Range", req, new(p59.Word))
-}
-
-func (i impl66) Func(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Func", req, new(p59.Word))
-}
-
-func (i impl66) Go(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Go", req, new(p59.Word))
-}
-
-func (i impl66) Select(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Select", req, new(p59.Word))
-}
-
-func (i impl66) Close(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Close", req, new(p59.Word))
-}
-
-func (i impl66) Ready(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Ready", req, new(p59.Word))
-}
-
-func (i impl66) Init(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Init", req, new(p59.Word))
-}
-
-func (i impl66) String(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.String", req, new(p59.Word))
-}
-
-func (i impl66) Error(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Error", req, new(p59.Word))
-}
-
-func (i impl66) Context(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Context", req, new(p59.Word))
-}
-
-func (i impl66) Module(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Module", req, new(p59.Word))
-}
-
-func (i impl66) Call(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Call", req, new(p59.Word))
-}
-
-func (i impl66) Impl(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Impl", req, new(p59.Word))
-}
-
-func (i impl66) New(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.New", req, new(p59.Word))
-}
-
-func (i impl66) Register(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Register", req, new(p59.Word))
-}
-
-func (i impl66) Delete(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Delete", req, new(p59.Word))
-}
-
-func (i impl66) Panic(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Panic", req, new(p59.Word))
-}
-
-func (i impl66) Recover(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Recover", req, new(p59.Word))
-}
-
-func (i impl66) Complex(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Complex", req, new(p59.Word))
-}
-
-func (i impl66) Append(_ context.Context, req *p59.Word) (*p59.Word, error) {
-	return answer(i.seen, "method_names.Words.Append", req, new(p59.Word))
+func (i impl66) BarBaz(_ context.Context, req *p55.FooBar) (*p55.FooBar, error) {
+	return answer(i.seen, "joined_names.HostFoo.BarBaz", req, new(p55.FooBar))
 }
 
 type impl67 struct{ seen Seen }
 
-func (i impl67) Nothing(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
-	return answer(i.seen, "method_table.Table.Nothing", req, new(p60.Plain))
-}
-
-func (i impl67) Look(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
-	return answer(i.seen, "method_table.Table.Look", req, new(p60.Plain))
-}
-
-func (i impl67) Put(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
-	return answer(i.seen, "method_table.Table.Put", req, new(p60.Plain))
-}
-
-func (i impl67) Unknown(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
-	return answer(i.seen, "method_table.Table.Unknown", req, new(p60.Plain))
-}
-
-func (i impl67) Old(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
-	return answer(i.seen, "method_table.Table.Old", req, new(p60.Plain))
-}
-
-func (i impl67) Wait(_ context.Context, req *p60.Plain) (*p60.Plain, error) {
-	return answer(i.seen, "method_table.Table.Wait", req, new(p60.Plain))
-}
-
-func (i impl67) RedactedRequest(_ context.Context, req *p60.Secret) (*p60.Plain, error) {
-	return answer(i.seen, "method_table.Table.RedactedRequest", req, new(p60.Plain))
-}
-
-func (i impl67) RedactedResponse(_ context.Context, req *p60.Plain) (*p60.Deep, error) {
-	return answer(i.seen, "method_table.Table.RedactedResponse", req, new(p60.Deep))
-}
-
-func (i impl67) RedactedInLoop(_ context.Context, req *p60.LoopA) (*p60.Plain, error) {
-	return answer(i.seen, "method_table.Table.RedactedInLoop", req, new(p60.Plain))
-}
-
-func (i impl67) RedactedInMap(_ context.Context, req *p60.InMap) (*p60.Plain, error) {
-	return answer(i.seen, "method_table.Table.RedactedInMap", req, new(p60.Plain))
-}
-
-func (i impl67) RedactedInOneof(_ context.Context, req *p60.InOneof) (*p60.Plain, error) {
-	return answer(i.seen, "method_table.Table.RedactedInOneof", req, new(p60.Plain))
-}
-
-func (i impl67) NotRedacted(_ context.Context, req *p60.Harmless) (*p61.Empty, error) {
-	return answer(i.seen, "method_table.Table.NotRedacted", req, new(p61.Empty))
-}
-
-func (i impl67) Everything(_ context.Context, req *p60.Secret) (*p60.LoopB, error) {
-	return answer(i.seen, "method_table.Table.Everything", req, new(p60.LoopB))
+func (i impl67) SayHello(_ context.Context, req *p56.HelloRequest) (*p56.HelloResponse, error) {
+	return answer(i.seen, "lower_case.greeter.say_hello", req, new(p56.HelloResponse))
 }
 
 type impl68 struct{ seen Seen }
 
-func (i impl68) Put(_ context.Context, req *p62.Thing) (*p62.Place, error) {
-	return answer(i.seen, "module.Box.Put", req, new(p62.Place))
+func (i impl68) Count(_ context.Context, req *p56.HelloRequest) (*p56.HelloResponse, error) {
+	return answer(i.seen, "lower_case.word_counter_v2.count", req, new(p56.HelloResponse))
 }
 
 type impl69 struct{ seen Seen }
 
-func (i impl69) Read(_ context.Context, req *p63.Block) (*p63.Block, error) {
-	return answer(i.seen, "native.Disk.Read", req, new(p63.Block))
+func (i impl69) Weigh(_ context.Context, req *p58.WeighRequest) (*p57.Mass, error) {
+	return answer(i.seen, "m_dependency.Scale.Weigh", req, new(p57.Mass))
 }
 
 type impl70 struct{ seen Seen }
 
-func (i impl70) Read(_ context.Context, req *p63.Block) (*p63.Block, error) {
-	return answer(i.seen, "native.Drive.Read", req, new(p63.Block))
+func (i impl70) Bar(_ context.Context, req *p59.BarRequest) (*p59.BarResponse, error) {
+	return answer(i.seen, "m_override.Foo.Bar", req, new(p59.BarResponse))
 }
 
 type impl71 struct{ seen Seen }
 
+func (i impl71) Do(_ context.Context, req *p60.Request) (*p60.Response, error) {
+	return answer(i.seen, "many_packages.a.A.Do", req, new(p60.Response))
+}
+
 type impl72 struct{ seen Seen }
 
-func (i impl72) Read(_ context.Context, req *p63.Block) (*p63.Block, error) {
-	return answer(i.seen, "native.ServeDisk.Read", req, new(p63.Block))
+func (i impl72) Do(_ context.Context, req *p60.Request) (*p61.Response, error) {
+	return answer(i.seen, "many_packages.b.B.Do", req, new(p61.Response))
 }
 
 type impl73 struct{ seen Seen }
 
-func (i impl73) Lay(_ context.Context, req *p64.Outer_Inner) (*p64.Outer_Inner_Innermost, error) {
-	return answer(i.seen, "nested.Nest.Lay", req, new(p64.Outer_Inner_Innermost))
+func (i impl73) Clients(_ context.Context, req *p62.GreeterClient) (*p62.GreeterImpl, error) {
+	return answer(i.seen, "message_names.Greeter.Clients", req, new(p62.GreeterImpl))
+}
+
+func (i impl73) Plugins(_ context.Context, req *p62.GreeterPlugin) (*p62.UnimplementedGreeterImpl, error) {
+	return answer(i.seen, "message_names.Greeter.Plugins", req, new(p62.UnimplementedGreeterImpl))
+}
+
+func (i impl73) Joined(_ context.Context, req *p62.GreeterClients) (*p62.RegisterGreeter, error) {
+	return answer(i.seen, "message_names.Greeter.Joined", req, new(p62.RegisterGreeter))
+}
+
+func (i impl73) Predeclared(_ context.Context, req *p62.Error) (*p62.String_, error) {
+	return answer(i.seen, "message_names.Greeter.Predeclared", req, new(p62.String_))
+}
+
+func (i impl73) Packages(_ context.Context, req *p62.Context) (*p62.Any, error) {
+	return answer(i.seen, "message_names.Greeter.Packages", req, new(p62.Any))
 }
 
 type impl74 struct{ seen Seen }
 
-func (i impl74) Call(_ context.Context, req *p65.NoPackageRequest) (*p65.NoPackageResponse, error) {
-	return answer(i.seen, "NoPackageService.Call", req, new(p65.NoPackageResponse))
+func (i impl74) Import(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Import", req, new(p63.Word))
+}
+
+func (i impl74) Type(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Type", req, new(p63.Word))
+}
+
+func (i impl74) Range(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Range", req, new(p63.Word))
+}
+
+func (i impl74) Func(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Func", req, new(p63.Word))
+}
+
+func (i impl74) Go(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Go", req, new(p63.Word))
+}
+
+func (i impl74) Select(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Select", req, new(p63.Word))
+}
+
+func (i impl74) Close(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Close", req, new(p63.Word))
+}
+
+func (i impl74) Ready(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Ready", req, new(p63.Word))
+}
+
+func (i impl74) Init(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Init", req, new(p63.Word))
+}
+
+func (i impl74) String(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.String", req, new(p63.Word))
+}
+
+func (i impl74) Error(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Error", req, new(p63.Word))
+}
+
+func (i impl74) Context(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Context", req, new(p63.Word))
+}
+
+func (i impl74) Module(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Module", req, new(p63.Word))
+}
+
+func (i impl74) Call(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Call", req, new(p63.Word))
+}
+
+func (i impl74) Impl(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Impl", req, new(p63.Word))
+}
+
+func (i impl74) New(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.New", req, new(p63.Word))
+}
+
+func (i impl74) Register(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Register", req, new(p63.Word))
+}
+
+func (i impl74) Delete(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Delete", req, new(p63.Word))
+}
+
+func (i impl74) Panic(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Panic", req, new(p63.Word))
+}
+
+func (i impl74) Recover(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Recover", req, new(p63.Word))
+}
+
+func (i impl74) Complex(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Complex", req, new(p63.Word))
+}
+
+func (i impl74) Append(_ context.Context, req *p63.Word) (*p63.Word, error) {
+	return answer(i.seen, "method_names.Words.Append", req, new(p63.Word))
 }
 
 type impl75 struct{ seen Seen }
 
-func (i impl75) Call(_ context.Context, req *p66.Word) (*p66.Word, error) {
-	return answer(i.seen, "no_source_info.Bare.Call", req, new(p66.Word))
+func (i impl75) Nothing(_ context.Context, req *p64.Plain) (*p64.Plain, error) {
+	return answer(i.seen, "method_table.Table.Nothing", req, new(p64.Plain))
+}
+
+func (i impl75) Look(_ context.Context, req *p64.Plain) (*p64.Plain, error) {
+	return answer(i.seen, "method_table.Table.Look", req, new(p64.Plain))
+}
+
+func (i impl75) Put(_ context.Context, req *p64.Plain) (*p64.Plain, error) {
+	return answer(i.seen, "method_table.Table.Put", req, new(p64.Plain))
+}
+
+func (i impl75) Unknown(_ context.Context, req *p64.Plain) (*p64.Plain, error) {
+	return answer(i.seen, "method_table.Table.Unknown", req, new(p64.Plain))
+}
+
+func (i impl75) Old(_ context.Context, req *p64.Plain) (*p64.Plain, error) {
+	return answer(i.seen, "method_table.Table.Old", req, new(p64.Plain))
+}
+
+func (i impl75) Wait(_ context.Context, req *p64.Plain) (*p64.Plain, error) {
+	return answer(i.seen, "method_table.Table.Wait", req, new(p64.Plain))
+}
+
+func (i impl75) RedactedRequest(_ context.Context, req *p64.Secret) (*p64.Plain, error) {
+	return answer(i.seen, "method_table.Table.RedactedRequest", req, new(p64.Plain))
+}
+
+func (i impl75) RedactedResponse(_ context.Context, req *p64.Plain) (*p64.Deep, error) {
+	return answer(i.seen, "method_table.Table.RedactedResponse", req, new(p64.Deep))
+}
+
+func (i impl75) RedactedInLoop(_ context.Context, req *p64.LoopA) (*p64.Plain, error) {
+	return answer(i.seen, "method_table.Table.RedactedInLoop", req, new(p64.Plain))
+}
+
+func (i impl75) RedactedInMap(_ context.Context, req *p64.InMap) (*p64.Plain, error) {
+	return answer(i.seen, "method_table.Table.RedactedInMap", req, new(p64.Plain))
+}
+
+func (i impl75) RedactedInOneof(_ context.Context, req *p64.InOneof) (*p64.Plain, error) {
+	return answer(i.seen, "method_table.Table.RedactedInOneof", req, new(p64.Plain))
+}
+
+func (i impl75) NotRedacted(_ context.Context, req *p64.Harmless) (*p49.Empty, error) {
+	return answer(i.seen, "method_table.Table.NotRedacted", req, new(p49.Empty))
+}
+
+func (i impl75) Everything(_ context.Context, req *p64.Secret) (*p64.LoopB, error) {
+	return answer(i.seen, "method_table.Table.Everything", req, new(p64.LoopB))
 }
 
 type impl76 struct{ seen Seen }
 
-func (i impl76) Open(_ context.Context, req *p67.Combination) (*p67.Content, error) {
-	return answer(i.seen, "opaque.Safe.Open", req, new(p67.Content))
+func (i impl76) Put(_ context.Context, req *p65.Thing) (*p65.Place, error) {
+	return answer(i.seen, "module.Box.Put", req, new(p65.Place))
 }
 
 type impl77 struct{ seen Seen }
 
-func (i impl77) Slow(_ context.Context, req *p68.Word) (*p68.Word, error) {
-	return answer(i.seen, "options.Tuned.Slow", req, new(p68.Word))
-}
-
-func (i impl77) Slower(_ context.Context, req *p68.Word) (*p68.Word, error) {
-	return answer(i.seen, "options.Tuned.Slower", req, new(p68.Word))
-}
-
-func (i impl77) Quick(_ context.Context, req *p68.Word) (*p68.Word, error) {
-	return answer(i.seen, "options.Tuned.Quick", req, new(p68.Word))
-}
-
-func (i impl77) Renamed(_ context.Context, req *p68.Word) (*p68.Word, error) {
-	return answer(i.seen, "options.Tuned.Renamed", req, new(p68.Word))
-}
-
-func (i impl77) Plain(_ context.Context, req *p68.Word) (*p68.Word, error) {
-	return answer(i.seen, "options.Tuned.Plain", req, new(p68.Word))
+func (i impl77) Read(_ context.Context, req *p66.Block) (*p66.Block, error) {
+	return answer(i.seen, "native.Disk.Read", req, new(p66.Block))
 }
 
 type impl78 struct{ seen Seen }
 
-func (i impl78) Call(_ context.Context, req *p69.Request) (*p69.Request, error) {
-	return answer(i.seen, "package_suffix.Suffix.Call", req, new(p69.Request))
+func (i impl78) Read(_ context.Context, req *p66.Block) (*p66.Block, error) {
+	return answer(i.seen, "native.Drive.Read", req, new(p66.Block))
 }
 
 type impl79 struct{ seen Seen }
 
-func (i impl79) Call(_ context.Context, req *p70.OldRequest) (*p70.OldResponse, error) {
-	return answer(i.seen, "proto2_case.Old.Call", req, new(p70.OldResponse))
-}
-
 type impl80 struct{ seen Seen }
 
-func (i impl80) Get(_ context.Context, req *p71.Query) (*p71.Answer, error) {
-	return answer(i.seen, "proto3_optional.Maybe.Get", req, new(p71.Answer))
+func (i impl80) Read(_ context.Context, req *p66.Block) (*p66.Block, error) {
+	return answer(i.seen, "native.ServeDisk.Read", req, new(p66.Block))
 }
 
 type impl81 struct{ seen Seen }
 
-func (i impl81) Enter(_ context.Context, req *p72.Home) (*p72.Home, error) {
-	return answer(i.seen, "public_import.Guest.Enter", req, new(p72.Home))
+func (i impl81) Lay(_ context.Context, req *p67.Outer_Inner) (*p67.Outer_Inner_Innermost, error) {
+	return answer(i.seen, "nested.Nest.Lay", req, new(p67.Outer_Inner_Innermost))
 }
 
 type impl82 struct{ seen Seen }
 
-func (i impl82) Call(_ context.Context, req *p73.Request) (*p73.Response, error) {
-	return answer(i.seen, "rootfile.Root.Call", req, new(p73.Response))
+func (i impl82) Call(_ context.Context, req *p68.NoPackageRequest) (*p68.NoPackageResponse, error) {
+	return answer(i.seen, "NoPackageService.Call", req, new(p68.NoPackageResponse))
 }
 
 type impl83 struct{ seen Seen }
 
-func (i impl83) Turn(_ context.Context, req *p74.Degrees) (*p74.Degrees, error) {
-	return answer(i.seen, "same_method.Left.Turn", req, new(p74.Degrees))
+func (i impl83) Call(_ context.Context, req *p69.Word) (*p69.Word, error) {
+	return answer(i.seen, "no_source_info.Bare.Call", req, new(p69.Word))
 }
 
 type impl84 struct{ seen Seen }
 
-func (i impl84) Turn(_ context.Context, req *p74.Degrees) (*p74.Degrees, error) {
-	return answer(i.seen, "same_method.Right.Turn", req, new(p74.Degrees))
+func (i impl84) Open(_ context.Context, req *p70.Combination) (*p70.Content, error) {
+	return answer(i.seen, "opaque.Safe.Open", req, new(p70.Content))
 }
 
 type impl85 struct{ seen Seen }
 
-func (i impl85) Call(_ context.Context, req *p75.Request) (*p75.Response, error) {
-	return answer(i.seen, "same_package.Same.Call", req, new(p75.Response))
+func (i impl85) Slow(_ context.Context, req *p71.Word) (*p71.Word, error) {
+	return answer(i.seen, "options.Tuned.Slow", req, new(p71.Word))
+}
+
+func (i impl85) Slower(_ context.Context, req *p71.Word) (*p71.Word, error) {
+	return answer(i.seen, "options.Tuned.Slower", req, new(p71.Word))
+}
+
+func (i impl85) Quick(_ context.Context, req *p71.Word) (*p71.Word, error) {
+	return answer(i.seen, "options.Tuned.Quick", req, new(p71.Word))
+}
+
+func (i impl85) Renamed(_ context.Context, req *p71.Word) (*p71.Word, error) {
+	return answer(i.seen, "options.Tuned.Renamed", req, new(p71.Word))
+}
+
+func (i impl85) Plain(_ context.Context, req *p71.Word) (*p71.Word, error) {
+	return answer(i.seen, "options.Tuned.Plain", req, new(p71.Word))
 }
 
 type impl86 struct{ seen Seen }
 
-func (i impl86) Plant(_ context.Context, req *p76.Tree) (*p76.Tree, error) {
-	return answer(i.seen, "same_type.Forest.Plant", req, new(p76.Tree))
+func (i impl86) Call(_ context.Context, req *p72.Request) (*p72.Request, error) {
+	return answer(i.seen, "package_suffix.Suffix.Call", req, new(p72.Request))
 }
 
 type impl87 struct{ seen Seen }
 
-func (i impl87) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Type.Call", req, new(p77.Word))
+func (i impl87) Call(_ context.Context, req *p73.OldRequest) (*p73.OldResponse, error) {
+	return answer(i.seen, "proto2_case.Old.Call", req, new(p73.OldResponse))
 }
 
 type impl88 struct{ seen Seen }
 
-func (i impl88) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Interface.Call", req, new(p77.Word))
+func (i impl88) Get(_ context.Context, req *p74.Query) (*p74.Answer, error) {
+	return answer(i.seen, "proto3_optional.Maybe.Get", req, new(p74.Answer))
 }
 
 type impl89 struct{ seen Seen }
 
-func (i impl89) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Map.Call", req, new(p77.Word))
+func (i impl89) Enter(_ context.Context, req *p75.Home) (*p75.Home, error) {
+	return answer(i.seen, "public_import.Guest.Enter", req, new(p75.Home))
 }
 
 type impl90 struct{ seen Seen }
 
-func (i impl90) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.A.Call", req, new(p77.Word))
+func (i impl90) Call(_ context.Context, req *p76.Request) (*p76.Response, error) {
+	return answer(i.seen, "rootfile.Root.Call", req, new(p76.Response))
 }
 
 type impl91 struct{ seen Seen }
 
-func (i impl91) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Ctx.Call", req, new(p77.Word))
+func (i impl91) Turn(_ context.Context, req *p77.Degrees) (*p77.Degrees, error) {
+	return answer(i.seen, "same_method.Left.Turn", req, new(p77.Degrees))
 }
 
 type impl92 struct{ seen Seen }
 
-func (i impl92) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Req.Call", req, new(p77.Word))
+func (i impl92) Turn(_ context.Context, req *p77.Degrees) (*p77.Degrees, error) {
+	return answer(i.seen, "same_method.Right.Turn", req, new(p77.Degrees))
 }
 
 type impl93 struct{ seen Seen }
 
-func (i impl93) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Resp.Call", req, new(p77.Word))
+func (i impl93) Call(_ context.Context, req *p78.Request) (*p78.Response, error) {
+	return answer(i.seen, "same_package.Same.Call", req, new(p78.Response))
 }
 
 type impl94 struct{ seen Seen }
 
-func (i impl94) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Err.Call", req, new(p77.Word))
+func (i impl94) Plant(_ context.Context, req *p79.Tree) (*p79.Tree, error) {
+	return answer(i.seen, "same_type.Forest.Plant", req, new(p79.Tree))
 }
 
 type impl95 struct{ seen Seen }
 
-func (i impl95) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Impl.Call", req, new(p77.Word))
+func (i impl95) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Type.Call", req, new(p80.Word))
 }
 
 type impl96 struct{ seen Seen }
 
-func (i impl96) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Client.Call", req, new(p77.Word))
+func (i impl96) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Interface.Call", req, new(p80.Word))
 }
 
 type impl97 struct{ seen Seen }
 
-func (i impl97) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Error.Call", req, new(p77.Word))
+func (i impl97) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Map.Call", req, new(p80.Word))
 }
 
 type impl98 struct{ seen Seen }
 
-func (i impl98) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Context.Call", req, new(p77.Word))
+func (i impl98) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.A.Call", req, new(p80.Word))
 }
 
 type impl99 struct{ seen Seen }
 
-func (i impl99) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Engine.Call", req, new(p77.Word))
+func (i impl99) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Ctx.Call", req, new(p80.Word))
 }
 
 type impl100 struct{ seen Seen }
 
-func (i impl100) Call(_ context.Context, req *p77.Word) (*p77.Word, error) {
-	return answer(i.seen, "service_names.Names.Call", req, new(p77.Word))
+func (i impl100) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Req.Call", req, new(p80.Word))
 }
 
 type impl101 struct{ seen Seen }
 
-func (i impl101) Get(_ context.Context, req *p78.GetRequest) (*p78.GetResponse, error) {
-	return answer(i.seen, "skeleton.HTTPFiles.Get", req, new(p78.GetResponse))
-}
-
-func (i impl101) Purge(_ context.Context, req *p61.Empty) (*p61.Empty, error) {
-	return answer(i.seen, "skeleton.HTTPFiles.Purge", req, new(p61.Empty))
+func (i impl101) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Resp.Call", req, new(p80.Word))
 }
 
 type impl102 struct{ seen Seen }
 
-func (i impl102) Boot(_ context.Context, req *p78.GetRequest) (*p78.GetResponse, error) {
-	return answer(i.seen, "skeleton.Linux.Boot", req, new(p78.GetResponse))
-}
-
-func (i impl102) UnimplementedLinuxImpl(_ context.Context, req *p78.GetRequest) (*p78.GetResponse, error) {
-	return answer(i.seen, "skeleton.Linux.UnimplementedLinuxImpl", req, new(p78.GetResponse))
+func (i impl102) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Err.Call", req, new(p80.Word))
 }
 
 type impl103 struct{ seen Seen }
 
-func (i impl103) Describe(_ context.Context, req *p78.GetRequest) (*p78.GetResponse, error) {
-	return answer(i.seen, "skeleton.Catalog.Describe", req, new(p78.GetResponse))
+func (i impl103) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Impl.Call", req, new(p80.Word))
 }
 
 type impl104 struct{ seen Seen }
 
-func (i impl104) Init(_ context.Context, req *p78.GetRequest) (*p78.GetResponse, error) {
-	return answer(i.seen, "skeleton.Test.Init", req, new(p78.GetResponse))
+func (i impl104) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Client.Call", req, new(p80.Word))
 }
 
 type impl105 struct{ seen Seen }
 
-func (i impl105) Greet(_ context.Context, req *p79.GreetRequest) (*p79.GreetResponse, error) {
-	return answer(i.seen, "source_relative.v1.Greeter.Greet", req, new(p79.GreetResponse))
+func (i impl105) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Error.Call", req, new(p80.Word))
 }
 
 type impl106 struct{ seen Seen }
 
-func (i impl106) Once(_ context.Context, req *p80.Word) (*p80.Word, error) {
-	return answer(i.seen, "streaming_skip.Some.Once", req, new(p80.Word))
+func (i impl106) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Context.Call", req, new(p80.Word))
 }
 
 type impl107 struct{ seen Seen }
 
+func (i impl107) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Engine.Call", req, new(p80.Word))
+}
+
 type impl108 struct{ seen Seen }
 
-func (i impl108) Call(_ context.Context, req *p81.OneRequest) (*p81.OneResponse, error) {
-	return answer(i.seen, "two_files.One.Call", req, new(p81.OneResponse))
+func (i impl108) Call(_ context.Context, req *p80.Word) (*p80.Word, error) {
+	return answer(i.seen, "service_names.Names.Call", req, new(p80.Word))
 }
 
 type impl109 struct{ seen Seen }
 
-func (i impl109) Call(_ context.Context, req *p81.OneResponse) (*p81.OneRequest, error) {
-	return answer(i.seen, "two_files.Two.Call", req, new(p81.OneRequest))
+func (i impl109) Get(_ context.Context, req *p81.GetRequest) (*p81.GetResponse, error) {
+	return answer(i.seen, "skeleton.HTTPFiles.Get", req, new(p81.GetResponse))
+}
+
+func (i impl109) Purge(_ context.Context, req *p49.Empty) (*p49.Empty, error) {
+	return answer(i.seen, "skeleton.HTTPFiles.Purge", req, new(p49.Empty))
 }
 
 type impl110 struct{ seen Seen }
 
-func (i impl110) Call(_ context.Context, req *p82.Request) (*p82.Response, error) {
-	return answer(i.seen, "two_versions.x.v1.X.Call", req, new(p82.Response))
+func (i impl110) Boot(_ context.Context, req *p81.GetRequest) (*p81.GetResponse, error) {
+	return answer(i.seen, "skeleton.Linux.Boot", req, new(p81.GetResponse))
+}
+
+func (i impl110) UnimplementedLinuxImpl(_ context.Context, req *p81.GetRequest) (*p81.GetResponse, error) {
+	return answer(i.seen, "skeleton.Linux.UnimplementedLinuxImpl", req, new(p81.GetResponse))
 }
 
 type impl111 struct{ seen Seen }
 
-func (i impl111) Call(_ context.Context, req *p83.Request) (*p83.Response, error) {
-	return answer(i.seen, "two_versions.x.v2.X.Call", req, new(p83.Response))
+func (i impl111) Describe(_ context.Context, req *p81.GetRequest) (*p81.GetResponse, error) {
+	return answer(i.seen, "skeleton.Catalog.Describe", req, new(p81.GetResponse))
 }
 
 type impl112 struct{ seen Seen }
 
-func (i impl112) Call(_ context.Context, req *p84.Word) (*p84.Word, error) {
-	return answer(i.seen, "unknown_options.Owned.Call", req, new(p84.Word))
+func (i impl112) Init(_ context.Context, req *p81.GetRequest) (*p81.GetResponse, error) {
+	return answer(i.seen, "skeleton.Test.Init", req, new(p81.GetResponse))
 }
 
 type impl113 struct{ seen Seen }
 
-func (i impl113) Empty(_ context.Context, req *p61.Empty) (*p61.Empty, error) {
-	return answer(i.seen, "well_known.Well.Empty", req, new(p61.Empty))
-}
-
-func (i impl113) Any(_ context.Context, req *p85.Any) (*p45.Timestamp, error) {
-	return answer(i.seen, "well_known.Well.Any", req, new(p45.Timestamp))
-}
-
-func (i impl113) Mask(_ context.Context, req *p87.FieldMask) (*p86.Struct, error) {
-	return answer(i.seen, "well_known.Well.Mask", req, new(p86.Struct))
-}
-
-func (i impl113) Wrapper(_ context.Context, req *p88.StringValue) (*p88.Int64Value, error) {
-	return answer(i.seen, "well_known.Well.Wrapper", req, new(p88.Int64Value))
+func (i impl113) Greet(_ context.Context, req *p82.GreetRequest) (*p82.GreetResponse, error) {
+	return answer(i.seen, "source_relative.v1.Greeter.Greet", req, new(p82.GreetResponse))
 }
 
 type impl114 struct{ seen Seen }
 
-func (i impl114) Ping(_ context.Context, req *p61.Empty) (*p61.Empty, error) {
-	return answer(i.seen, "wkt_listed.Ping.Ping", req, new(p61.Empty))
+func (i impl114) Once(_ context.Context, req *p83.Word) (*p83.Word, error) {
+	return answer(i.seen, "streaming_skip.Some.Once", req, new(p83.Word))
 }
 
-func (i impl114) Wrap(_ context.Context, req *p61.Empty) (*p89.Wrapped, error) {
-	return answer(i.seen, "wkt_listed.Ping.Wrap", req, new(p89.Wrapped))
+type impl115 struct{ seen Seen }
+
+type impl116 struct{ seen Seen }
+
+func (i impl116) Call(_ context.Context, req *p84.OneRequest) (*p84.OneResponse, error) {
+	return answer(i.seen, "two_files.One.Call", req, new(p84.OneResponse))
+}
+
+type impl117 struct{ seen Seen }
+
+func (i impl117) Call(_ context.Context, req *p84.OneResponse) (*p84.OneRequest, error) {
+	return answer(i.seen, "two_files.Two.Call", req, new(p84.OneRequest))
+}
+
+type impl118 struct{ seen Seen }
+
+func (i impl118) Call(_ context.Context, req *p85.Request) (*p85.Response, error) {
+	return answer(i.seen, "two_versions.x.v1.X.Call", req, new(p85.Response))
+}
+
+type impl119 struct{ seen Seen }
+
+func (i impl119) Call(_ context.Context, req *p86.Request) (*p86.Response, error) {
+	return answer(i.seen, "two_versions.x.v2.X.Call", req, new(p86.Response))
+}
+
+type impl120 struct{ seen Seen }
+
+func (i impl120) Call(_ context.Context, req *p87.Word) (*p87.Word, error) {
+	return answer(i.seen, "unknown_options.Owned.Call", req, new(p87.Word))
+}
+
+type impl121 struct{ seen Seen }
+
+func (i impl121) Empty(_ context.Context, req *p49.Empty) (*p49.Empty, error) {
+	return answer(i.seen, "well_known.Well.Empty", req, new(p49.Empty))
+}
+
+func (i impl121) Any(_ context.Context, req *p88.Any) (*p45.Timestamp, error) {
+	return answer(i.seen, "well_known.Well.Any", req, new(p45.Timestamp))
+}
+
+func (i impl121) Mask(_ context.Context, req *p90.FieldMask) (*p89.Struct, error) {
+	return answer(i.seen, "well_known.Well.Mask", req, new(p89.Struct))
+}
+
+func (i impl121) Wrapper(_ context.Context, req *p91.StringValue) (*p91.Int64Value, error) {
+	return answer(i.seen, "well_known.Well.Wrapper", req, new(p91.Int64Value))
+}
+
+type impl122 struct{ seen Seen }
+
+func (i impl122) Ping(_ context.Context, req *p49.Empty) (*p49.Empty, error) {
+	return answer(i.seen, "wkt_listed.Ping.Ping", req, new(p49.Empty))
+}
+
+func (i impl122) Wrap(_ context.Context, req *p49.Empty) (*p92.Wrapped, error) {
+	return answer(i.seen, "wkt_listed.Ping.Wrap", req, new(p92.Wrapped))
 }
 
 // Methods are the full names of all methods.
@@ -1275,6 +1349,19 @@ var Methods = []string{
 	"grown.Clock.Now",
 	"grown.Clock.Alarm",
 	"grown.Calendar.Today",
+	"guest_grown.Clock.Now",
+	"guest_grown.Clock.Alarm",
+	"guest_grown.Calendar.Today",
+	"guest_in_main.Greeting.Greet",
+	"guest_in_main.Greeting.Leave",
+	"guest_in_main.Farewell.Leave",
+	"guest_skeleton.HTTPFiles.Get",
+	"guest_skeleton.HTTPFiles.Purge",
+	"guest_skeleton.Linux.Init",
+	"guest_skeleton.Linux.Describe",
+	"guest_skeleton.Linux.Started",
+	"guest_skeleton.Linux.UnimplementedLinuxServer",
+	"guest_skeleton.Plugin.Get",
 	"header.Svc.Call",
 	"ids.Queue.Send",
 	"import_names.Names.Get",
@@ -1403,34 +1490,31 @@ var Methods = []string{
 
 // Described describe all services.
 var Described = []*core.Service{
-	&p90.Odd_ServiceDesc,
-	&p91.Talk_ServiceDesc,
-	&p92.Svc_ServiceDesc,
-	&p93.Svc_ServiceDesc,
-	&p94.Svc_ServiceDesc,
+	&p93.Odd_ServiceDesc,
+	&p94.Talk_ServiceDesc,
 	&p95.Svc_ServiceDesc,
 	&p96.Svc_ServiceDesc,
 	&p97.Svc_ServiceDesc,
-	&p98.Deep_ServiceDesc,
-	&p99.Fresh_ServiceDesc,
-	&p99.Stale_ServiceDesc,
-	&p99.Whole_ServiceDesc,
-	&p100.Run_ServiceDesc,
-	&p101.Notes_ServiceDesc,
-	&p102.Queue_ServiceDesc,
-	&p103.Editor_ServiceDesc,
-	&p104.Editor_ServiceDesc,
-	&p105.Nothing_ServiceDesc,
-	&p106.Idle_ServiceDesc,
-	&p107.Svc_ServiceDesc,
-	&p108.Svc_ServiceDesc,
-	&p109.Svc_ServiceDesc,
+	&p98.Svc_ServiceDesc,
+	&p99.Svc_ServiceDesc,
+	&p100.Svc_ServiceDesc,
+	&p101.Deep_ServiceDesc,
+	&p102.Fresh_ServiceDesc,
+	&p102.Stale_ServiceDesc,
+	&p102.Whole_ServiceDesc,
+	&p103.Run_ServiceDesc,
+	&p104.Notes_ServiceDesc,
+	&p105.Queue_ServiceDesc,
+	&p106.Editor_ServiceDesc,
+	&p107.Editor_ServiceDesc,
+	&p108.Nothing_ServiceDesc,
+	&p109.Idle_ServiceDesc,
 	&p110.Svc_ServiceDesc,
-	&p111.Caller_ServiceDesc,
-	&p112.Named_ServiceDesc,
+	&p111.Svc_ServiceDesc,
+	&p112.Svc_ServiceDesc,
 	&p113.Svc_ServiceDesc,
-	&p114.Svc_ServiceDesc,
-	&p115.Svc_ServiceDesc,
+	&p114.Caller_ServiceDesc,
+	&p115.Named_ServiceDesc,
 	&p116.Svc_ServiceDesc,
 	&p117.Svc_ServiceDesc,
 	&p118.Svc_ServiceDesc,
@@ -1451,582 +1535,627 @@ var Described = []*core.Service{
 	&p133.Svc_ServiceDesc,
 	&p134.Svc_ServiceDesc,
 	&p135.Svc_ServiceDesc,
-	&p136.Clock_ServiceDesc,
-	&p136.Calendar_ServiceDesc,
+	&p136.Svc_ServiceDesc,
 	&p137.Svc_ServiceDesc,
-	&p138.Queue_ServiceDesc,
-	&p139.Names_ServiceDesc,
-	&p140.Finder_ServiceDesc,
-	&p141.Mail_ServiceDesc,
-	&p142.Foo_ServiceDesc,
-	&p142.FooBar3_ServiceDesc,
-	&p142.Foo_BarBaz_ServiceDesc,
-	&p142.HostFoo_ServiceDesc,
-	&p143.Greeter_ServiceDesc,
-	&p143.WordCounterV2_ServiceDesc,
-	&p144.Scale_ServiceDesc,
-	&p145.Foo_ServiceDesc,
-	&p146.A_ServiceDesc,
-	&p147.B_ServiceDesc,
-	&p148.Greeter_ServiceDesc,
-	&p149.Words_ServiceDesc,
-	&p150.Table_ServiceDesc,
-	&p151.Box_ServiceDesc,
-	&p152.Disk_ServiceDesc,
-	&p152.Drive_ServiceDesc,
-	&p152.DiskServer_ServiceDesc,
-	&p152.ServeDisk_ServiceDesc,
-	&p153.Nest_ServiceDesc,
-	&p154.NoPackageService_ServiceDesc,
-	&p155.Bare_ServiceDesc,
-	&p156.Safe_ServiceDesc,
-	&p157.Tuned_ServiceDesc,
-	&p158.Suffix_ServiceDesc,
-	&p159.Old_ServiceDesc,
-	&p160.Maybe_ServiceDesc,
-	&p161.Guest_ServiceDesc,
-	&p162.Root_ServiceDesc,
-	&p163.Left_ServiceDesc,
-	&p163.Right_ServiceDesc,
-	&p75.Same_ServiceDesc,
-	&p164.Forest_ServiceDesc,
-	&p165.Type_ServiceDesc,
-	&p165.Interface_ServiceDesc,
-	&p165.Map_ServiceDesc,
-	&p165.A_ServiceDesc,
-	&p165.Ctx_ServiceDesc,
-	&p165.Req_ServiceDesc,
-	&p165.Resp_ServiceDesc,
-	&p165.Err_ServiceDesc,
-	&p165.Impl_ServiceDesc,
-	&p165.Client_ServiceDesc,
-	&p165.Error_ServiceDesc,
-	&p165.Context_ServiceDesc,
-	&p165.Engine_ServiceDesc,
-	&p165.Names_ServiceDesc,
-	&p166.HTTPFiles_ServiceDesc,
-	&p166.Linux_ServiceDesc,
-	&p166.Catalog_ServiceDesc,
-	&p166.Test_ServiceDesc,
-	&p167.Greeter_ServiceDesc,
-	&p168.Some_ServiceDesc,
-	&p168.All_ServiceDesc,
-	&p169.One_ServiceDesc,
-	&p169.Two_ServiceDesc,
-	&p170.X_ServiceDesc,
-	&p171.X_ServiceDesc,
-	&p172.Owned_ServiceDesc,
-	&p173.Well_ServiceDesc,
-	&p174.Ping_ServiceDesc,
+	&p138.Svc_ServiceDesc,
+	&p139.Clock_ServiceDesc,
+	&p139.Calendar_ServiceDesc,
+	&p140.Clock_ServiceDesc,
+	&p140.Calendar_ServiceDesc,
+	&p141.Greeting_ServiceDesc,
+	&p141.Farewell_ServiceDesc,
+	&p142.HTTPFiles_ServiceDesc,
+	&p142.Linux_ServiceDesc,
+	&p142.Empty_ServiceDesc,
+	&p142.Plugin_ServiceDesc,
+	&p143.Svc_ServiceDesc,
+	&p144.Queue_ServiceDesc,
+	&p145.Names_ServiceDesc,
+	&p146.Finder_ServiceDesc,
+	&p147.Mail_ServiceDesc,
+	&p148.Foo_ServiceDesc,
+	&p148.FooBar3_ServiceDesc,
+	&p148.Foo_BarBaz_ServiceDesc,
+	&p148.HostFoo_ServiceDesc,
+	&p149.Greeter_ServiceDesc,
+	&p149.WordCounterV2_ServiceDesc,
+	&p150.Scale_ServiceDesc,
+	&p151.Foo_ServiceDesc,
+	&p152.A_ServiceDesc,
+	&p153.B_ServiceDesc,
+	&p154.Greeter_ServiceDesc,
+	&p155.Words_ServiceDesc,
+	&p156.Table_ServiceDesc,
+	&p157.Box_ServiceDesc,
+	&p158.Disk_ServiceDesc,
+	&p158.Drive_ServiceDesc,
+	&p158.DiskServer_ServiceDesc,
+	&p158.ServeDisk_ServiceDesc,
+	&p159.Nest_ServiceDesc,
+	&p160.NoPackageService_ServiceDesc,
+	&p161.Bare_ServiceDesc,
+	&p162.Safe_ServiceDesc,
+	&p163.Tuned_ServiceDesc,
+	&p164.Suffix_ServiceDesc,
+	&p165.Old_ServiceDesc,
+	&p166.Maybe_ServiceDesc,
+	&p167.Guest_ServiceDesc,
+	&p168.Root_ServiceDesc,
+	&p169.Left_ServiceDesc,
+	&p169.Right_ServiceDesc,
+	&p78.Same_ServiceDesc,
+	&p170.Forest_ServiceDesc,
+	&p171.Type_ServiceDesc,
+	&p171.Interface_ServiceDesc,
+	&p171.Map_ServiceDesc,
+	&p171.A_ServiceDesc,
+	&p171.Ctx_ServiceDesc,
+	&p171.Req_ServiceDesc,
+	&p171.Resp_ServiceDesc,
+	&p171.Err_ServiceDesc,
+	&p171.Impl_ServiceDesc,
+	&p171.Client_ServiceDesc,
+	&p171.Error_ServiceDesc,
+	&p171.Context_ServiceDesc,
+	&p171.Engine_ServiceDesc,
+	&p171.Names_ServiceDesc,
+	&p172.HTTPFiles_ServiceDesc,
+	&p172.Linux_ServiceDesc,
+	&p172.Catalog_ServiceDesc,
+	&p172.Test_ServiceDesc,
+	&p173.Greeter_ServiceDesc,
+	&p174.Some_ServiceDesc,
+	&p174.All_ServiceDesc,
+	&p175.One_ServiceDesc,
+	&p175.Two_ServiceDesc,
+	&p176.X_ServiceDesc,
+	&p177.X_ServiceDesc,
+	&p178.Owned_ServiceDesc,
+	&p179.Well_ServiceDesc,
+	&p180.Ping_ServiceDesc,
 }
 
 // Register registers an implementation of every service.
 func Register(ctx context.Context, e eng.Engine, seen Seen, opts ...pluginsdk.ServiceOption) error {
 	return errors.Join(
-		p90.RegisterOdd(ctx, e, impl0{seen}, opts...),
-		p91.RegisterTalk(ctx, e, impl1{seen}, opts...),
-		p92.RegisterSvc(ctx, e, impl2{seen}, opts...),
-		p93.RegisterSvc(ctx, e, impl3{seen}, opts...),
-		p94.RegisterSvc(ctx, e, impl4{seen}, opts...),
-		p95.RegisterSvc(ctx, e, impl5{seen}, opts...),
-		p96.RegisterSvc(ctx, e, impl6{seen}, opts...),
-		p97.RegisterSvc(ctx, e, impl7{seen}, opts...),
-		p98.RegisterDeep(ctx, e, impl8{seen}, opts...),
-		p99.RegisterFresh(ctx, e, impl9{seen}, opts...),
-		p99.RegisterStale(ctx, e, impl10{seen}, opts...),
-		p99.RegisterWhole(ctx, e, impl11{seen}, opts...),
-		p100.RegisterRun(ctx, e, impl12{seen}, opts...),
-		p101.RegisterNotes(ctx, e, impl13{seen}, opts...),
-		p102.RegisterQueue(ctx, e, impl14{seen}, opts...),
-		p103.RegisterEditor(ctx, e, impl15{seen}, opts...),
-		p104.RegisterEditor(ctx, e, impl16{seen}, opts...),
-		p105.RegisterNothing(ctx, e, impl17{seen}, opts...),
-		p106.RegisterIdle(ctx, e, impl18{seen}, opts...),
-		p107.RegisterSvc(ctx, e, impl19{seen}, opts...),
-		p108.RegisterSvc(ctx, e, impl20{seen}, opts...),
-		p109.RegisterSvc(ctx, e, impl21{seen}, opts...),
-		p110.RegisterSvc(ctx, e, impl22{seen}, opts...),
-		p111.RegisterCaller(ctx, e, impl23{seen}, opts...),
-		p112.RegisterNamed(ctx, e, impl24{seen}, opts...),
-		p113.RegisterSvc(ctx, e, impl25{seen}, opts...),
-		p114.RegisterSvc(ctx, e, impl26{seen}, opts...),
-		p115.RegisterSvc(ctx, e, impl27{seen}, opts...),
-		p116.RegisterSvc(ctx, e, impl28{seen}, opts...),
-		p117.RegisterSvc(ctx, e, impl29{seen}, opts...),
-		p118.RegisterSvc(ctx, e, impl30{seen}, opts...),
-		p119.RegisterSvc(ctx, e, impl31{seen}, opts...),
-		p120.RegisterSvc(ctx, e, impl32{seen}, opts...),
-		p121.RegisterSvc(ctx, e, impl33{seen}, opts...),
-		p122.RegisterSvc(ctx, e, impl34{seen}, opts...),
-		p123.RegisterSvc(ctx, e, impl35{seen}, opts...),
-		p124.RegisterSvc(ctx, e, impl36{seen}, opts...),
-		p125.RegisterSvc(ctx, e, impl37{seen}, opts...),
-		p126.RegisterSvc(ctx, e, impl38{seen}, opts...),
-		p127.RegisterSvc(ctx, e, impl39{seen}, opts...),
-		p128.RegisterSvc(ctx, e, impl40{seen}, opts...),
-		p129.RegisterSvc(ctx, e, impl41{seen}, opts...),
-		p130.RegisterSvc(ctx, e, impl42{seen}, opts...),
-		p131.RegisterSvc(ctx, e, impl43{seen}, opts...),
-		p132.RegisterSvc(ctx, e, impl44{seen}, opts...),
-		p133.RegisterSvc(ctx, e, impl45{seen}, opts...),
-		p134.RegisterSvc(ctx, e, impl46{seen}, opts...),
-		p135.RegisterSvc(ctx, e, impl47{seen}, opts...),
-		p136.RegisterClock(ctx, e, impl48{seen}, opts...),
-		p136.RegisterCalendar(ctx, e, impl49{seen}, opts...),
-		p137.RegisterSvc(ctx, e, impl50{seen}, opts...),
-		p138.RegisterQueue(ctx, e, impl51{seen}, opts...),
-		p139.RegisterNames(ctx, e, impl52{seen}, opts...),
-		p140.RegisterFinder(ctx, e, impl53{seen}, opts...),
-		p141.RegisterMail(ctx, e, impl54{seen}, opts...),
-		p142.RegisterFoo(ctx, e, impl55{seen}, opts...),
-		p142.RegisterFooBar3(ctx, e, impl56{seen}, opts...),
-		p142.RegisterFoo_BarBaz(ctx, e, impl57{seen}, opts...),
-		p142.RegisterHostFoo(ctx, e, impl58{seen}, opts...),
-		p143.RegisterGreeter(ctx, e, impl59{seen}, opts...),
-		p143.RegisterWordCounterV2(ctx, e, impl60{seen}, opts...),
-		p144.RegisterScale(ctx, e, impl61{seen}, opts...),
-		p145.RegisterFoo(ctx, e, impl62{seen}, opts...),
-		p146.RegisterA(ctx, e, impl63{seen}, opts...),
-		p147.RegisterB(ctx, e, impl64{seen}, opts...),
-		p148.RegisterGreeter(ctx, e, impl65{seen}, opts...),
-		p149.RegisterWords(ctx, e, impl66{seen}, opts...),
-		p150.RegisterTable(ctx, e, impl67{seen}, opts...),
-		p151.RegisterBox(ctx, e, impl68{seen}, opts...),
-		p152.RegisterDisk(ctx, e, impl69{seen}, opts...),
-		p152.RegisterDrive(ctx, e, impl70{seen}, opts...),
-		p152.RegisterDiskServer(ctx, e, impl71{seen}, opts...),
-		p152.RegisterServeDisk(ctx, e, impl72{seen}, opts...),
-		p153.RegisterNest(ctx, e, impl73{seen}, opts...),
-		p154.RegisterNoPackageService(ctx, e, impl74{seen}, opts...),
-		p155.RegisterBare(ctx, e, impl75{seen}, opts...),
-		p156.RegisterSafe(ctx, e, impl76{seen}, opts...),
-		p157.RegisterTuned(ctx, e, impl77{seen}, opts...),
-		p158.RegisterSuffix(ctx, e, impl78{seen}, opts...),
-		p159.RegisterOld(ctx, e, impl79{seen}, opts...),
-		p160.RegisterMaybe(ctx, e, impl80{seen}, opts...),
-		p161.RegisterGuest(ctx, e, impl81{seen}, opts...),
-		p162.RegisterRoot(ctx, e, impl82{seen}, opts...),
-		p163.RegisterLeft(ctx, e, impl83{seen}, opts...),
-		p163.RegisterRight(ctx, e, impl84{seen}, opts...),
-		p75.RegisterSame(ctx, e, impl85{seen}, opts...),
-		p164.RegisterForest(ctx, e, impl86{seen}, opts...),
-		p165.RegisterType(ctx, e, impl87{seen}, opts...),
-		p165.RegisterInterface(ctx, e, impl88{seen}, opts...),
-		p165.RegisterMap(ctx, e, impl89{seen}, opts...),
-		p165.RegisterA(ctx, e, impl90{seen}, opts...),
-		p165.RegisterCtx(ctx, e, impl91{seen}, opts...),
-		p165.RegisterReq(ctx, e, impl92{seen}, opts...),
-		p165.RegisterResp(ctx, e, impl93{seen}, opts...),
-		p165.RegisterErr(ctx, e, impl94{seen}, opts...),
-		p165.RegisterImpl(ctx, e, impl95{seen}, opts...),
-		p165.RegisterClient(ctx, e, impl96{seen}, opts...),
-		p165.RegisterError(ctx, e, impl97{seen}, opts...),
-		p165.RegisterContext(ctx, e, impl98{seen}, opts...),
-		p165.RegisterEngine(ctx, e, impl99{seen}, opts...),
-		p165.RegisterNames(ctx, e, impl100{seen}, opts...),
-		p166.RegisterHTTPFiles(ctx, e, impl101{seen}, opts...),
-		p166.RegisterLinux(ctx, e, impl102{seen}, opts...),
-		p166.RegisterCatalog(ctx, e, impl103{seen}, opts...),
-		p166.RegisterTest(ctx, e, impl104{seen}, opts...),
-		p167.RegisterGreeter(ctx, e, impl105{seen}, opts...),
-		p168.RegisterSome(ctx, e, impl106{seen}, opts...),
-		p168.RegisterAll(ctx, e, impl107{seen}, opts...),
-		p169.RegisterOne(ctx, e, impl108{seen}, opts...),
-		p169.RegisterTwo(ctx, e, impl109{seen}, opts...),
-		p170.RegisterX(ctx, e, impl110{seen}, opts...),
-		p171.RegisterX(ctx, e, impl111{seen}, opts...),
-		p172.RegisterOwned(ctx, e, impl112{seen}, opts...),
-		p173.RegisterWell(ctx, e, impl113{seen}, opts...),
-		p174.RegisterPing(ctx, e, impl114{seen}, opts...),
+		p93.RegisterOdd(ctx, e, impl0{seen}, opts...),
+		p94.RegisterTalk(ctx, e, impl1{seen}, opts...),
+		p95.RegisterSvc(ctx, e, impl2{seen}, opts...),
+		p96.RegisterSvc(ctx, e, impl3{seen}, opts...),
+		p97.RegisterSvc(ctx, e, impl4{seen}, opts...),
+		p98.RegisterSvc(ctx, e, impl5{seen}, opts...),
+		p99.RegisterSvc(ctx, e, impl6{seen}, opts...),
+		p100.RegisterSvc(ctx, e, impl7{seen}, opts...),
+		p101.RegisterDeep(ctx, e, impl8{seen}, opts...),
+		p102.RegisterFresh(ctx, e, impl9{seen}, opts...),
+		p102.RegisterStale(ctx, e, impl10{seen}, opts...),
+		p102.RegisterWhole(ctx, e, impl11{seen}, opts...),
+		p103.RegisterRun(ctx, e, impl12{seen}, opts...),
+		p104.RegisterNotes(ctx, e, impl13{seen}, opts...),
+		p105.RegisterQueue(ctx, e, impl14{seen}, opts...),
+		p106.RegisterEditor(ctx, e, impl15{seen}, opts...),
+		p107.RegisterEditor(ctx, e, impl16{seen}, opts...),
+		p108.RegisterNothing(ctx, e, impl17{seen}, opts...),
+		p109.RegisterIdle(ctx, e, impl18{seen}, opts...),
+		p110.RegisterSvc(ctx, e, impl19{seen}, opts...),
+		p111.RegisterSvc(ctx, e, impl20{seen}, opts...),
+		p112.RegisterSvc(ctx, e, impl21{seen}, opts...),
+		p113.RegisterSvc(ctx, e, impl22{seen}, opts...),
+		p114.RegisterCaller(ctx, e, impl23{seen}, opts...),
+		p115.RegisterNamed(ctx, e, impl24{seen}, opts...),
+		p116.RegisterSvc(ctx, e, impl25{seen}, opts...),
+		p117.RegisterSvc(ctx, e, impl26{seen}, opts...),
+		p118.RegisterSvc(ctx, e, impl27{seen}, opts...),
+		p119.RegisterSvc(ctx, e, impl28{seen}, opts...),
+		p120.RegisterSvc(ctx, e, impl29{seen}, opts...),
+		p121.RegisterSvc(ctx, e, impl30{seen}, opts...),
+		p122.RegisterSvc(ctx, e, impl31{seen}, opts...),
+		p123.RegisterSvc(ctx, e, impl32{seen}, opts...),
+		p124.RegisterSvc(ctx, e, impl33{seen}, opts...),
+		p125.RegisterSvc(ctx, e, impl34{seen}, opts...),
+		p126.RegisterSvc(ctx, e, impl35{seen}, opts...),
+		p127.RegisterSvc(ctx, e, impl36{seen}, opts...),
+		p128.RegisterSvc(ctx, e, impl37{seen}, opts...),
+		p129.RegisterSvc(ctx, e, impl38{seen}, opts...),
+		p130.RegisterSvc(ctx, e, impl39{seen}, opts...),
+		p131.RegisterSvc(ctx, e, impl40{seen}, opts...),
+		p132.RegisterSvc(ctx, e, impl41{seen}, opts...),
+		p133.RegisterSvc(ctx, e, impl42{seen}, opts...),
+		p134.RegisterSvc(ctx, e, impl43{seen}, opts...),
+		p135.RegisterSvc(ctx, e, impl44{seen}, opts...),
+		p136.RegisterSvc(ctx, e, impl45{seen}, opts...),
+		p137.RegisterSvc(ctx, e, impl46{seen}, opts...),
+		p138.RegisterSvc(ctx, e, impl47{seen}, opts...),
+		p139.RegisterClock(ctx, e, impl48{seen}, opts...),
+		p139.RegisterCalendar(ctx, e, impl49{seen}, opts...),
+		p140.RegisterClock(ctx, e, impl50{seen}, opts...),
+		p140.RegisterCalendar(ctx, e, impl51{seen}, opts...),
+		p141.RegisterGreeting(ctx, e, impl52{seen}, opts...),
+		p141.RegisterFarewell(ctx, e, impl53{seen}, opts...),
+		p142.RegisterHTTPFiles(ctx, e, impl54{seen}, opts...),
+		p142.RegisterLinux(ctx, e, impl55{seen}, opts...),
+		p142.RegisterEmpty(ctx, e, impl56{seen}, opts...),
+		p142.RegisterPlugin(ctx, e, impl57{seen}, opts...),
+		p143.RegisterSvc(ctx, e, impl58{seen}, opts...),
+		p144.RegisterQueue(ctx, e, impl59{seen}, opts...),
+		p145.RegisterNames(ctx, e, impl60{seen}, opts...),
+		p146.RegisterFinder(ctx, e, impl61{seen}, opts...),
+		p147.RegisterMail(ctx, e, impl62{seen}, opts...),
+		p148.RegisterFoo(ctx, e, impl63{seen}, opts...),
+		p148.RegisterFooBar3(ctx, e, impl64{seen}, opts...),
+		p148.RegisterFoo_BarBaz(ctx, e, impl65{seen}, opts...),
+		p148.RegisterHostFoo(ctx, e, impl66{seen}, opts...),
+		p149.RegisterGreeter(ctx, e, impl67{seen}, opts...),
+		p149.RegisterWordCounterV2(ctx, e, impl68{seen}, opts...),
+		p150.RegisterScale(ctx, e, impl69{seen}, opts...),
+		p151.RegisterFoo(ctx, e, impl70{seen}, opts...),
+		p152.RegisterA(ctx, e, impl71{seen}, opts...),
+		p153.RegisterB(ctx, e, impl72{seen}, opts...),
+		p154.RegisterGreeter(ctx, e, impl73{seen}, opts...),
+		p155.RegisterWords(ctx, e, impl74{seen}, opts...),
+		p156.RegisterTable(ctx, e, impl75{seen}, opts...),
+		p157.RegisterBox(ctx, e, impl76{seen}, opts...),
+		p158.RegisterDisk(ctx, e, impl77{seen}, opts...),
+		p158.RegisterDrive(ctx, e, impl78{seen}, opts...),
+		p158.RegisterDiskServer(ctx, e, impl79{seen}, opts...),
+		p158.RegisterServeDisk(ctx, e, impl80{seen}, opts...),
+		p159.RegisterNest(ctx, e, impl81{seen}, opts...),
+		p160.RegisterNoPackageService(ctx, e, impl82{seen}, opts...),
+		p161.RegisterBare(ctx, e, impl83{seen}, opts...),
+		p162.RegisterSafe(ctx, e, impl84{seen}, opts...),
+		p163.RegisterTuned(ctx, e, impl85{seen}, opts...),
+		p164.RegisterSuffix(ctx, e, impl86{seen}, opts...),
+		p165.RegisterOld(ctx, e, impl87{seen}, opts...),
+		p166.RegisterMaybe(ctx, e, impl88{seen}, opts...),
+		p167.RegisterGuest(ctx, e, impl89{seen}, opts...),
+		p168.RegisterRoot(ctx, e, impl90{seen}, opts...),
+		p169.RegisterLeft(ctx, e, impl91{seen}, opts...),
+		p169.RegisterRight(ctx, e, impl92{seen}, opts...),
+		p78.RegisterSame(ctx, e, impl93{seen}, opts...),
+		p170.RegisterForest(ctx, e, impl94{seen}, opts...),
+		p171.RegisterType(ctx, e, impl95{seen}, opts...),
+		p171.RegisterInterface(ctx, e, impl96{seen}, opts...),
+		p171.RegisterMap(ctx, e, impl97{seen}, opts...),
+		p171.RegisterA(ctx, e, impl98{seen}, opts...),
+		p171.RegisterCtx(ctx, e, impl99{seen}, opts...),
+		p171.RegisterReq(ctx, e, impl100{seen}, opts...),
+		p171.RegisterResp(ctx, e, impl101{seen}, opts...),
+		p171.RegisterErr(ctx, e, impl102{seen}, opts...),
+		p171.RegisterImpl(ctx, e, impl103{seen}, opts...),
+		p171.RegisterClient(ctx, e, impl104{seen}, opts...),
+		p171.RegisterError(ctx, e, impl105{seen}, opts...),
+		p171.RegisterContext(ctx, e, impl106{seen}, opts...),
+		p171.RegisterEngine(ctx, e, impl107{seen}, opts...),
+		p171.RegisterNames(ctx, e, impl108{seen}, opts...),
+		p172.RegisterHTTPFiles(ctx, e, impl109{seen}, opts...),
+		p172.RegisterLinux(ctx, e, impl110{seen}, opts...),
+		p172.RegisterCatalog(ctx, e, impl111{seen}, opts...),
+		p172.RegisterTest(ctx, e, impl112{seen}, opts...),
+		p173.RegisterGreeter(ctx, e, impl113{seen}, opts...),
+		p174.RegisterSome(ctx, e, impl114{seen}, opts...),
+		p174.RegisterAll(ctx, e, impl115{seen}, opts...),
+		p175.RegisterOne(ctx, e, impl116{seen}, opts...),
+		p175.RegisterTwo(ctx, e, impl117{seen}, opts...),
+		p176.RegisterX(ctx, e, impl118{seen}, opts...),
+		p177.RegisterX(ctx, e, impl119{seen}, opts...),
+		p178.RegisterOwned(ctx, e, impl120{seen}, opts...),
+		p179.RegisterWell(ctx, e, impl121{seen}, opts...),
+		p180.RegisterPing(ctx, e, impl122{seen}, opts...),
 	)
 }
 
 // CallLocal calls every method through its local client, twice.
 func CallLocal(ctx context.Context, seen Seen) error {
 	return errors.Join(
-		check(ctx, p90.NewLocalOddClient(impl0{seen}).Call, new(p0.Word)),
-		check(ctx, p91.NewLocalTalkClient(impl1{seen}).Say, new(p1.Word)),
-		check(ctx, p91.NewLocalTalkClient(impl1{seen}).Whisper, new(p1.Word)),
-		check(ctx, p91.NewLocalTalkClient(impl1{seen}).Shout, new(p1.Word)),
-		check(ctx, p91.NewLocalTalkClient(impl1{seen}).Mumble, new(p1.Word)),
-		check(ctx, p91.NewLocalTalkClient(impl1{seen}).Speak, new(p1.Word)),
-		check(ctx, p92.NewLocalSvcClient(impl2{seen}).Call, new(p2.Word)),
-		check(ctx, p93.NewLocalSvcClient(impl3{seen}).Call, new(p2.Word)),
-		check(ctx, p94.NewLocalSvcClient(impl4{seen}).Call, new(p2.Word)),
-		check(ctx, p95.NewLocalSvcClient(impl5{seen}).Call, new(p2.Word)),
-		check(ctx, p96.NewLocalSvcClient(impl6{seen}).Call, new(p2.Word)),
-		check(ctx, p97.NewLocalSvcClient(impl7{seen}).Call, new(p2.Word)),
-		check(ctx, p98.NewLocalDeepClient(impl8{seen}).Dive, new(p3.DiveRequest)),
-		check(ctx, p99.NewLocalFreshClient(impl9{seen}).Keep, new(p4.Word)),
-		check(ctx, p99.NewLocalFreshClient(impl9{seen}).Drop, new(p4.Word)),
-		check(ctx, p99.NewLocalStaleClient(impl10{seen}).Call, new(p4.Word)),
-		check(ctx, p99.NewLocalWholeClient(impl11{seen}).Call, new(p4.Word)),
-		check(ctx, p100.NewLocalRunClient(impl12{seen}).Call, new(p5.Word)),
-		check(ctx, p100.NewLocalRunClient(impl12{seen}).Block, new(p5.Word)),
-		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Get, new(p6.Note)),
-		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Old, new(p6.Note)),
-		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Put, new(p6.Note)),
-		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Block, new(p6.Note)),
-		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Odd, new(p6.Note)),
-		check(ctx, p101.NewLocalNotesClient(impl13{seen}).Middle, new(p6.Note)),
-		check(ctx, p102.NewLocalQueueClient(impl14{seen}).Send, new(p7.SendRequest)),
-		check(ctx, p102.NewLocalQueueClient(impl14{seen}).Receive, new(p7.ReceiveRequest)),
-		check(ctx, p102.NewLocalQueueClient(impl14{seen}).Length, new(p7.LengthRequest)),
-		check(ctx, p103.NewLocalEditorClient(impl15{seen}).Edit, new(p8.EditRequest)),
-		check(ctx, p104.NewLocalEditorClient(impl16{seen}).Edit, new(p9.EditRequest)),
-		check(ctx, p105.NewLocalNothingClient(impl17{seen}).Happens, new(p10.HappensRequest)),
-		check(ctx, p107.NewLocalSvcClient(impl19{seen}).Call, new(p11.Word)),
-		check(ctx, p108.NewLocalSvcClient(impl20{seen}).Call, new(p12.Word)),
-		check(ctx, p109.NewLocalSvcClient(impl21{seen}).Call, new(p13.Word)),
-		check(ctx, p110.NewLocalSvcClient(impl22{seen}).Call, new(p14.Word)),
-		check(ctx, p111.NewLocalCallerClient(impl23{seen}).Versions, new(p16.In)),
-		check(ctx, p111.NewLocalCallerClient(impl23{seen}).Locals, new(p18.In)),
-		check(ctx, p111.NewLocalCallerClient(impl23{seen}).Packages, new(p18.In)),
-		check(ctx, p112.NewLocalNamedClient(impl24{seen}).Go, new(p20.Thing)),
-		check(ctx, p113.NewLocalSvcClient(impl25{seen}).Call, new(p21.Word)),
-		check(ctx, p114.NewLocalSvcClient(impl26{seen}).Call, new(p22.Word)),
-		check(ctx, p115.NewLocalSvcClient(impl27{seen}).Call, new(p23.Word)),
-		check(ctx, p116.NewLocalSvcClient(impl28{seen}).Call, new(p24.Word)),
-		check(ctx, p117.NewLocalSvcClient(impl29{seen}).Call, new(p25.Word)),
-		check(ctx, p118.NewLocalSvcClient(impl30{seen}).Call, new(p26.Word)),
-		check(ctx, p119.NewLocalSvcClient(impl31{seen}).Call, new(p27.Word)),
-		check(ctx, p120.NewLocalSvcClient(impl32{seen}).Call, new(p28.Word)),
-		check(ctx, p121.NewLocalSvcClient(impl33{seen}).Call, new(p29.Word)),
-		check(ctx, p122.NewLocalSvcClient(impl34{seen}).Call, new(p30.Word)),
-		check(ctx, p123.NewLocalSvcClient(impl35{seen}).Call, new(p31.Word)),
-		check(ctx, p124.NewLocalSvcClient(impl36{seen}).Call, new(p32.Word)),
-		check(ctx, p125.NewLocalSvcClient(impl37{seen}).Call, new(p33.Word)),
-		check(ctx, p126.NewLocalSvcClient(impl38{seen}).Call, new(p34.Word)),
-		check(ctx, p127.NewLocalSvcClient(impl39{seen}).Call, new(p35.Word)),
-		check(ctx, p128.NewLocalSvcClient(impl40{seen}).Call, new(p36.Word)),
-		check(ctx, p129.NewLocalSvcClient(impl41{seen}).Call, new(p37.Word)),
-		check(ctx, p130.NewLocalSvcClient(impl42{seen}).Call, new(p38.Word)),
-		check(ctx, p131.NewLocalSvcClient(impl43{seen}).Call, new(p39.Word)),
-		check(ctx, p132.NewLocalSvcClient(impl44{seen}).Call, new(p40.Word)),
-		check(ctx, p133.NewLocalSvcClient(impl45{seen}).Call, new(p41.Word)),
-		check(ctx, p134.NewLocalSvcClient(impl46{seen}).Call, new(p42.Word)),
-		check(ctx, p135.NewLocalSvcClient(impl47{seen}).Call, new(p43.Word)),
-		check(ctx, p136.NewLocalClockClient(impl48{seen}).Now, new(p44.NowRequest)),
-		check(ctx, p136.NewLocalClockClient(impl48{seen}).Alarm, new(p45.Timestamp)),
-		check(ctx, p136.NewLocalCalendarClient(impl49{seen}).Today, new(p44.NowRequest)),
-		check(ctx, p137.NewLocalSvcClient(impl50{seen}).Call, new(p46.Word)),
-		check(ctx, p138.NewLocalQueueClient(impl51{seen}).Send, new(p47.SendRequest)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Get, new(p48.Word)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).String, new(p48.Word)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Error, new(p48.Word)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Close, new(p48.Word)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Next, new(p48.Word)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Len, new(p48.Word)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Reset, new(p48.Word)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).ProtoReflect, new(p48.Word)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Unwrap, new(p48.Word)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).Interface, new(p48.Word)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).ProtoType, new(p48.Word)),
-		check(ctx, p139.NewLocalNamesClient(impl52{seen}).X, new(p48.Word)),
-		check(ctx, p140.NewLocalFinderClient(impl53{seen}).Find, new(p49.FindRequest)),
-		check(ctx, p141.NewLocalMailClient(impl54{seen}).Send, new(p50.Letter)),
-		check(ctx, p141.NewLocalMailClient(impl54{seen}).SendInto, new(p50.Letter)),
-		check(ctx, p141.NewLocalMailClient(impl54{seen}).SendInto_, new(p50.Letter)),
-		check(ctx, p141.NewLocalMailClient(impl54{seen}).Receive, new(p50.Letter)),
-		check(ctx, p142.NewLocalFooClient(impl55{seen}).BarBaz, new(p51.FooBar)),
-		check(ctx, p142.NewLocalFooBar3Client(impl56{seen}).Baz, new(p51.FooBar)),
-		check(ctx, p142.NewLocalFoo_BarBazClient(impl57{seen}).Baz, new(p51.FooBar)),
-		check(ctx, p142.NewLocalHostFooClient(impl58{seen}).BarBaz, new(p51.FooBar)),
-		check(ctx, p143.NewLocalGreeterClient(impl59{seen}).SayHello, new(p52.HelloRequest)),
-		check(ctx, p143.NewLocalWordCounterV2Client(impl60{seen}).Count, new(p52.HelloRequest)),
-		check(ctx, p144.NewLocalScaleClient(impl61{seen}).Weigh, new(p54.WeighRequest)),
-		check(ctx, p145.NewLocalFooClient(impl62{seen}).Bar, new(p55.BarRequest)),
-		check(ctx, p146.NewLocalAClient(impl63{seen}).Do, new(p56.Request)),
-		check(ctx, p147.NewLocalBClient(impl64{seen}).Do, new(p56.Request)),
-		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Clients, new(p58.GreeterClient)),
-		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Plugins, new(p58.GreeterPlugin)),
-		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Joined, new(p58.GreeterClients)),
-		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Predeclared, new(p58.Error)),
-		check(ctx, p148.NewLocalGreeterClient(impl65{seen}).Packages, new(p58.Context)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Import, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Type, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Range, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Func, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Go, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Select, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Close, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Ready, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Init, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).String, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Error, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Context, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Module, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Call, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Impl, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).New, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Register, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Delete, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Panic, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Recover, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Complex, new(p59.Word)),
-		check(ctx, p149.NewLocalWordsClient(impl66{seen}).Append, new(p59.Word)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Nothing, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Look, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Put, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Unknown, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Old, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Wait, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedRequest, new(p60.Secret)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedResponse, new(p60.Plain)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInLoop, new(p60.LoopA)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInMap, new(p60.InMap)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).RedactedInOneof, new(p60.InOneof)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).NotRedacted, new(p60.Harmless)),
-		check(ctx, p150.NewLocalTableClient(impl67{seen}).Everything, new(p60.Secret)),
-		check(ctx, p151.NewLocalBoxClient(impl68{seen}).Put, new(p62.Thing)),
-		check(ctx, p152.NewLocalDiskClient(impl69{seen}).Read, new(p63.Block)),
-		check(ctx, p152.NewLocalDriveClient(impl70{seen}).Read, new(p63.Block)),
-		check(ctx, p152.NewLocalServeDiskClient(impl72{seen}).Read, new(p63.Block)),
-		check(ctx, p153.NewLocalNestClient(impl73{seen}).Lay, new(p64.Outer_Inner)),
-		check(ctx, p154.NewLocalNoPackageServiceClient(impl74{seen}).Call, new(p65.NoPackageRequest)),
-		check(ctx, p155.NewLocalBareClient(impl75{seen}).Call, new(p66.Word)),
-		check(ctx, p156.NewLocalSafeClient(impl76{seen}).Open, new(p67.Combination)),
-		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Slow, new(p68.Word)),
-		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Slower, new(p68.Word)),
-		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Quick, new(p68.Word)),
-		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Renamed, new(p68.Word)),
-		check(ctx, p157.NewLocalTunedClient(impl77{seen}).Plain, new(p68.Word)),
-		check(ctx, p158.NewLocalSuffixClient(impl78{seen}).Call, new(p69.Request)),
-		check(ctx, p159.NewLocalOldClient(impl79{seen}).Call, new(p70.OldRequest)),
-		check(ctx, p160.NewLocalMaybeClient(impl80{seen}).Get, new(p71.Query)),
-		check(ctx, p161.NewLocalGuestClient(impl81{seen}).Enter, new(p72.Home)),
-		check(ctx, p162.NewLocalRootClient(impl82{seen}).Call, new(p73.Request)),
-		check(ctx, p163.NewLocalLeftClient(impl83{seen}).Turn, new(p74.Degrees)),
-		check(ctx, p163.NewLocalRightClient(impl84{seen}).Turn, new(p74.Degrees)),
-		check(ctx, p75.NewLocalSameClient(impl85{seen}).Call, new(p75.Request)),
-		check(ctx, p164.NewLocalForestClient(impl86{seen}).Plant, new(p76.Tree)),
-		check(ctx, p165.NewLocalTypeClient(impl87{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalInterfaceClient(impl88{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalMapClient(impl89{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalAClient(impl90{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalCtxClient(impl91{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalReqClient(impl92{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalRespClient(impl93{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalErrClient(impl94{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalImplClient(impl95{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalClientClient(impl96{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalErrorClient(impl97{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalContextClient(impl98{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalEngineClient(impl99{seen}).Call, new(p77.Word)),
-		check(ctx, p165.NewLocalNamesClient(impl100{seen}).Call, new(p77.Word)),
-		check(ctx, p166.NewLocalHTTPFilesClient(impl101{seen}).Get, new(p78.GetRequest)),
-		check(ctx, p166.NewLocalHTTPFilesClient(impl101{seen}).Purge, new(p61.Empty)),
-		check(ctx, p166.NewLocalLinuxClient(impl102{seen}).Boot, new(p78.GetRequest)),
-		check(ctx, p166.NewLocalLinuxClient(impl102{seen}).UnimplementedLinuxImpl, new(p78.GetRequest)),
-		check(ctx, p166.NewLocalCatalogClient(impl103{seen}).Describe, new(p78.GetRequest)),
-		check(ctx, p166.NewLocalTestClient(impl104{seen}).Init, new(p78.GetRequest)),
-		check(ctx, p167.NewLocalGreeterClient(impl105{seen}).Greet, new(p79.GreetRequest)),
-		check(ctx, p168.NewLocalSomeClient(impl106{seen}).Once, new(p80.Word)),
-		check(ctx, p169.NewLocalOneClient(impl108{seen}).Call, new(p81.OneRequest)),
-		check(ctx, p169.NewLocalTwoClient(impl109{seen}).Call, new(p81.OneResponse)),
-		check(ctx, p170.NewLocalXClient(impl110{seen}).Call, new(p82.Request)),
-		check(ctx, p171.NewLocalXClient(impl111{seen}).Call, new(p83.Request)),
-		check(ctx, p172.NewLocalOwnedClient(impl112{seen}).Call, new(p84.Word)),
-		check(ctx, p173.NewLocalWellClient(impl113{seen}).Empty, new(p61.Empty)),
-		check(ctx, p173.NewLocalWellClient(impl113{seen}).Any, new(p85.Any)),
-		check(ctx, p173.NewLocalWellClient(impl113{seen}).Mask, new(p87.FieldMask)),
-		check(ctx, p173.NewLocalWellClient(impl113{seen}).Wrapper, new(p88.StringValue)),
-		check(ctx, p174.NewLocalPingClient(impl114{seen}).Ping, new(p61.Empty)),
-		check(ctx, p174.NewLocalPingClient(impl114{seen}).Wrap, new(p61.Empty)),
+		check(ctx, p93.NewLocalOddClient(impl0{seen}).Call, new(p0.Word)),
+		check(ctx, p94.NewLocalTalkClient(impl1{seen}).Say, new(p1.Word)),
+		check(ctx, p94.NewLocalTalkClient(impl1{seen}).Whisper, new(p1.Word)),
+		check(ctx, p94.NewLocalTalkClient(impl1{seen}).Shout, new(p1.Word)),
+		check(ctx, p94.NewLocalTalkClient(impl1{seen}).Mumble, new(p1.Word)),
+		check(ctx, p94.NewLocalTalkClient(impl1{seen}).Speak, new(p1.Word)),
+		check(ctx, p95.NewLocalSvcClient(impl2{seen}).Call, new(p2.Word)),
+		check(ctx, p96.NewLocalSvcClient(impl3{seen}).Call, new(p2.Word)),
+		check(ctx, p97.NewLocalSvcClient(impl4{seen}).Call, new(p2.Word)),
+		check(ctx, p98.NewLocalSvcClient(impl5{seen}).Call, new(p2.Word)),
+		check(ctx, p99.NewLocalSvcClient(impl6{seen}).Call, new(p2.Word)),
+		check(ctx, p100.NewLocalSvcClient(impl7{seen}).Call, new(p2.Word)),
+		check(ctx, p101.NewLocalDeepClient(impl8{seen}).Dive, new(p3.DiveRequest)),
+		check(ctx, p102.NewLocalFreshClient(impl9{seen}).Keep, new(p4.Word)),
+		check(ctx, p102.NewLocalFreshClient(impl9{seen}).Drop, new(p4.Word)),
+		check(ctx, p102.NewLocalStaleClient(impl10{seen}).Call, new(p4.Word)),
+		check(ctx, p102.NewLocalWholeClient(impl11{seen}).Call, new(p4.Word)),
+		check(ctx, p103.NewLocalRunClient(impl12{seen}).Call, new(p5.Word)),
+		check(ctx, p103.NewLocalRunClient(impl12{seen}).Block, new(p5.Word)),
+		check(ctx, p104.NewLocalNotesClient(impl13{seen}).Get, new(p6.Note)),
+		check(ctx, p104.NewLocalNotesClient(impl13{seen}).Old, new(p6.Note)),
+		check(ctx, p104.NewLocalNotesClient(impl13{seen}).Put, new(p6.Note)),
+		check(ctx, p104.NewLocalNotesClient(impl13{seen}).Block, new(p6.Note)),
+		check(ctx, p104.NewLocalNotesClient(impl13{seen}).Odd, new(p6.Note)),
+		check(ctx, p104.NewLocalNotesClient(impl13{seen}).Middle, new(p6.Note)),
+		check(ctx, p105.NewLocalQueueClient(impl14{seen}).Send, new(p7.SendRequest)),
+		check(ctx, p105.NewLocalQueueClient(impl14{seen}).Receive, new(p7.ReceiveRequest)),
+		check(ctx, p105.NewLocalQueueClient(impl14{seen}).Length, new(p7.LengthRequest)),
+		check(ctx, p106.NewLocalEditorClient(impl15{seen}).Edit, new(p8.EditRequest)),
+		check(ctx, p107.NewLocalEditorClient(impl16{seen}).Edit, new(p9.EditRequest)),
+		check(ctx, p108.NewLocalNothingClient(impl17{seen}).Happens, new(p10.HappensRequest)),
+		check(ctx, p110.NewLocalSvcClient(impl19{seen}).Call, new(p11.Word)),
+		check(ctx, p111.NewLocalSvcClient(impl20{seen}).Call, new(p12.Word)),
+		check(ctx, p112.NewLocalSvcClient(impl21{seen}).Call, new(p13.Word)),
+		check(ctx, p113.NewLocalSvcClient(impl22{seen}).Call, new(p14.Word)),
+		check(ctx, p114.NewLocalCallerClient(impl23{seen}).Versions, new(p16.In)),
+		check(ctx, p114.NewLocalCallerClient(impl23{seen}).Locals, new(p18.In)),
+		check(ctx, p114.NewLocalCallerClient(impl23{seen}).Packages, new(p18.In)),
+		check(ctx, p115.NewLocalNamedClient(impl24{seen}).Go, new(p20.Thing)),
+		check(ctx, p116.NewLocalSvcClient(impl25{seen}).Call, new(p21.Word)),
+		check(ctx, p117.NewLocalSvcClient(impl26{seen}).Call, new(p22.Word)),
+		check(ctx, p118.NewLocalSvcClient(impl27{seen}).Call, new(p23.Word)),
+		check(ctx, p119.NewLocalSvcClient(impl28{seen}).Call, new(p24.Word)),
+		check(ctx, p120.NewLocalSvcClient(impl29{seen}).Call, new(p25.Word)),
+		check(ctx, p121.NewLocalSvcClient(impl30{seen}).Call, new(p26.Word)),
+		check(ctx, p122.NewLocalSvcClient(impl31{seen}).Call, new(p27.Word)),
+		check(ctx, p123.NewLocalSvcClient(impl32{seen}).Call, new(p28.Word)),
+		check(ctx, p124.NewLocalSvcClient(impl33{seen}).Call, new(p29.Word)),
+		check(ctx, p125.NewLocalSvcClient(impl34{seen}).Call, new(p30.Word)),
+		check(ctx, p126.NewLocalSvcClient(impl35{seen}).Call, new(p31.Word)),
+		check(ctx, p127.NewLocalSvcClient(impl36{seen}).Call, new(p32.Word)),
+		check(ctx, p128.NewLocalSvcClient(impl37{seen}).Call, new(p33.Word)),
+		check(ctx, p129.NewLocalSvcClient(impl38{seen}).Call, new(p34.Word)),
+		check(ctx, p130.NewLocalSvcClient(impl39{seen}).Call, new(p35.Word)),
+		check(ctx, p131.NewLocalSvcClient(impl40{seen}).Call, new(p36.Word)),
+		check(ctx, p132.NewLocalSvcClient(impl41{seen}).Call, new(p37.Word)),
+		check(ctx, p133.NewLocalSvcClient(impl42{seen}).Call, new(p38.Word)),
+		check(ctx, p134.NewLocalSvcClient(impl43{seen}).Call, new(p39.Word)),
+		check(ctx, p135.NewLocalSvcClient(impl44{seen}).Call, new(p40.Word)),
+		check(ctx, p136.NewLocalSvcClient(impl45{seen}).Call, new(p41.Word)),
+		check(ctx, p137.NewLocalSvcClient(impl46{seen}).Call, new(p42.Word)),
+		check(ctx, p138.NewLocalSvcClient(impl47{seen}).Call, new(p43.Word)),
+		check(ctx, p139.NewLocalClockClient(impl48{seen}).Now, new(p44.NowRequest)),
+		check(ctx, p139.NewLocalClockClient(impl48{seen}).Alarm, new(p45.Timestamp)),
+		check(ctx, p139.NewLocalCalendarClient(impl49{seen}).Today, new(p44.NowRequest)),
+		check(ctx, p140.NewLocalClockClient(impl50{seen}).Now, new(p46.NowRequest)),
+		check(ctx, p140.NewLocalClockClient(impl50{seen}).Alarm, new(p45.Timestamp)),
+		check(ctx, p140.NewLocalCalendarClient(impl51{seen}).Today, new(p46.NowRequest)),
+		check(ctx, p141.NewLocalGreetingClient(impl52{seen}).Greet, new(p47.GreetRequest)),
+		check(ctx, p141.NewLocalGreetingClient(impl52{seen}).Leave, new(p47.GreetRequest)),
+		check(ctx, p141.NewLocalFarewellClient(impl53{seen}).Leave, new(p47.GreetRequest)),
+		check(ctx, p142.NewLocalHTTPFilesClient(impl54{seen}).Get, new(p48.GetRequest)),
+		check(ctx, p142.NewLocalHTTPFilesClient(impl54{seen}).Purge, new(p49.Empty)),
+		check(ctx, p142.NewLocalLinuxClient(impl55{seen}).Init, new(p48.GetRequest)),
+		check(ctx, p142.NewLocalLinuxClient(impl55{seen}).Describe, new(p48.GetRequest)),
+		check(ctx, p142.NewLocalLinuxClient(impl55{seen}).Started, new(p48.GetRequest)),
+		check(ctx, p142.NewLocalLinuxClient(impl55{seen}).UnimplementedLinuxServer, new(p48.GetRequest)),
+		check(ctx, p142.NewLocalPluginClient(impl57{seen}).Get, new(p48.GetRequest)),
+		check(ctx, p143.NewLocalSvcClient(impl58{seen}).Call, new(p50.Word)),
+		check(ctx, p144.NewLocalQueueClient(impl59{seen}).Send, new(p51.SendRequest)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).Get, new(p52.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).String, new(p52.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).Error, new(p52.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).Close, new(p52.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).Next, new(p52.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).Len, new(p52.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).Reset, new(p52.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).ProtoReflect, new(p52.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).Unwrap, new(p52.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).Interface, new(p52.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).ProtoType, new(p52.Word)),
+		check(ctx, p145.NewLocalNamesClient(impl60{seen}).X, new(p52.Word)),
+		check(ctx, p146.NewLocalFinderClient(impl61{seen}).Find, new(p53.FindRequest)),
+		check(ctx, p147.NewLocalMailClient(impl62{seen}).Send, new(p54.Letter)),
+		check(ctx, p147.NewLocalMailClient(impl62{seen}).SendInto, new(p54.Letter)),
+		check(ctx, p147.NewLocalMailClient(impl62{seen}).SendInto_, new(p54.Letter)),
+		check(ctx, p147.NewLocalMailClient(impl62{seen}).Receive, new(p54.Letter)),
+		check(ctx, p148.NewLocalFooClient(impl63{seen}).BarBaz, new(p55.FooBar)),
+		check(ctx, p148.NewLocalFooBar3Client(impl64{seen}).Baz, new(p55.FooBar)),
+		check(ctx, p148.NewLocalFoo_BarBazClient(impl65{seen}).Baz, new(p55.FooBar)),
+		check(ctx, p148.NewLocalHostFooClient(impl66{seen}).BarBaz, new(p55.FooBar)),
+		check(ctx, p149.NewLocalGreeterClient(impl67{seen}).SayHello, new(p56.HelloRequest)),
+		check(ctx, p149.NewLocalWordCounterV2Client(impl68{seen}).Count, new(p56.HelloRequest)),
+		check(ctx, p150.NewLocalScaleClient(impl69{seen}).Weigh, new(p58.WeighRequest)),
+		check(ctx, p151.NewLocalFooClient(impl70{seen}).Bar, new(p59.BarRequest)),
+		check(ctx, p152.NewLocalAClient(impl71{seen}).Do, new(p60.Request)),
+		check(ctx, p153.NewLocalBClient(impl72{seen}).Do, new(p60.Request)),
+		check(ctx, p154.NewLocalGreeterClient(impl73{seen}).Clients, new(p62.GreeterClient)),
+		check(ctx, p154.NewLocalGreeterClient(impl73{seen}).Plugins, new(p62.GreeterPlugin)),
+		check(ctx, p154.NewLocalGreeterClient(impl73{seen}).Joined, new(p62.GreeterClients)),
+		check(ctx, p154.NewLocalGreeterClient(impl73{seen}).Predeclared, new(p62.Error)),
+		check(ctx, p154.NewLocalGreeterClient(impl73{seen}).Packages, new(p62.Context)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Import, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Type, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Range, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Func, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Go, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Select, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Close, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Ready, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Init, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).String, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Error, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Context, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Module, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Call, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Impl, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).New, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Register, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Delete, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Panic, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Recover, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Complex, new(p63.Word)),
+		check(ctx, p155.NewLocalWordsClient(impl74{seen}).Append, new(p63.Word)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).Nothing, new(p64.Plain)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).Look, new(p64.Plain)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).Put, new(p64.Plain)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).Unknown, new(p64.Plain)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).Old, new(p64.Plain)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).Wait, new(p64.Plain)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).RedactedRequest, new(p64.Secret)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).RedactedResponse, new(p64.Plain)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).RedactedInLoop, new(p64.LoopA)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).RedactedInMap, new(p64.InMap)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).RedactedInOneof, new(p64.InOneof)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).NotRedacted, new(p64.Harmless)),
+		check(ctx, p156.NewLocalTableClient(impl75{seen}).Everything, new(p64.Secret)),
+		check(ctx, p157.NewLocalBoxClient(impl76{seen}).Put, new(p65.Thing)),
+		check(ctx, p158.NewLocalDiskClient(impl77{seen}).Read, new(p66.Block)),
+		check(ctx, p158.NewLocalDriveClient(impl78{seen}).Read, new(p66.Block)),
+		check(ctx, p158.NewLocalServeDiskClient(impl80{seen}).Read, new(p66.Block)),
+		check(ctx, p159.NewLocalNestClient(impl81{seen}).Lay, new(p67.Outer_Inner)),
+		check(ctx, p160.NewLocalNoPackageServiceClient(impl82{seen}).Call, new(p68.NoPackageRequest)),
+		check(ctx, p161.NewLocalBareClient(impl83{seen}).Call, new(p69.Word)),
+		check(ctx, p162.NewLocalSafeClient(impl84{seen}).Open, new(p70.Combination)),
+		check(ctx, p163.NewLocalTunedClient(impl85{seen}).Slow, new(p71.Word)),
+		check(ctx, p163.NewLocalTunedClient(impl85{seen}).Slower, new(p71.Word)),
+		check(ctx, p163.NewLocalTunedClient(impl85{seen}).Quick, new(p71.Word)),
+		check(ctx, p163.NewLocalTunedClient(impl85{seen}).Renamed, new(p71.Word)),
+		check(ctx, p163.NewLocalTunedClient(impl85{seen}).Plain, new(p71.Word)),
+		check(ctx, p164.NewLocalSuffixClient(impl86{seen}).Call, new(p72.Request)),
+		check(ctx, p165.NewLocalOldClient(impl87{seen}).Call, new(p73.OldRequest)),
+		check(ctx, p166.NewLocalMaybeClient(impl88{seen}).Get, new(p74.Query)),
+		check(ctx, p167.NewLocalGuestClient(impl89{seen}).Enter, new(p75.Home)),
+		check(ctx, p168.NewLocalRootClient(impl90{seen}).Call, new(p76.Request)),
+		check(ctx, p169.NewLocalLeftClient(impl91{seen}).Turn, new(p77.Degrees)),
+		check(ctx, p169.NewLocalRightClient(impl92{seen}).Turn, new(p77.Degrees)),
+		check(ctx, p78.NewLocalSameClient(impl93{seen}).Call, new(p78.Request)),
+		check(ctx, p170.NewLocalForestClient(impl94{seen}).Plant, new(p79.Tree)),
+		check(ctx, p171.NewLocalTypeClient(impl95{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalInterfaceClient(impl96{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalMapClient(impl97{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalAClient(impl98{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalCtxClient(impl99{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalReqClient(impl100{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalRespClient(impl101{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalErrClient(impl102{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalImplClient(impl103{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalClientClient(impl104{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalErrorClient(impl105{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalContextClient(impl106{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalEngineClient(impl107{seen}).Call, new(p80.Word)),
+		check(ctx, p171.NewLocalNamesClient(impl108{seen}).Call, new(p80.Word)),
+		check(ctx, p172.NewLocalHTTPFilesClient(impl109{seen}).Get, new(p81.GetRequest)),
+		check(ctx, p172.NewLocalHTTPFilesClient(impl109{seen}).Purge, new(p49.Empty)),
+		check(ctx, p172.NewLocalLinuxClient(impl110{seen}).Boot, new(p81.GetRequest)),
+		check(ctx, p172.NewLocalLinuxClient(impl110{seen}).UnimplementedLinuxImpl, new(p81.GetRequest)),
+		check(ctx, p172.NewLocalCatalogClient(impl111{seen}).Describe, new(p81.GetRequest)),
+		check(ctx, p172.NewLocalTestClient(impl112{seen}).Init, new(p81.GetRequest)),
+		check(ctx, p173.NewLocalGreeterClient(impl113{seen}).Greet, new(p82.GreetRequest)),
+		check(ctx, p174.NewLocalSomeClient(impl114{seen}).Once, new(p83.Word)),
+		check(ctx, p175.NewLocalOneClient(impl116{seen}).Call, new(p84.OneRequest)),
+		check(ctx, p175.NewLocalTwoClient(impl117{seen}).Call, new(p84.OneResponse)),
+		check(ctx, p176.NewLocalXClient(impl118{seen}).Call, new(p85.Request)),
+		check(ctx, p177.NewLocalXClient(impl119{seen}).Call, new(p86.Request)),
+		check(ctx, p178.NewLocalOwnedClient(impl120{seen}).Call, new(p87.Word)),
+		check(ctx, p179.NewLocalWellClient(impl121{seen}).Empty, new(p49.Empty)),
+		check(ctx, p179.NewLocalWellClient(impl121{seen}).Any, new(p88.Any)),
+		check(ctx, p179.NewLocalWellClient(impl121{seen}).Mask, new(p90.FieldMask)),
+		check(ctx, p179.NewLocalWellClient(impl121{seen}).Wrapper, new(p91.StringValue)),
+		check(ctx, p180.NewLocalPingClient(impl122{seen}).Ping, new(p49.Empty)),
+		check(ctx, p180.NewLocalPingClient(impl122{seen}).Wrap, new(p49.Empty)),
 	)
 }
 
 // Call calls every method through conn, twice.
 func Call(ctx context.Context, conn core.Conn) error {
 	return errors.Join(
-		check(ctx, p90.NewOddClient(conn).Call, new(p0.Word)),
-		check(ctx, p91.NewTalkClient(conn).Say, new(p1.Word)),
-		check(ctx, p91.NewTalkClient(conn).Whisper, new(p1.Word)),
-		check(ctx, p91.NewTalkClient(conn).Shout, new(p1.Word)),
-		check(ctx, p91.NewTalkClient(conn).Mumble, new(p1.Word)),
-		check(ctx, p91.NewTalkClient(conn).Speak, new(p1.Word)),
-		check(ctx, p92.NewSvcClient(conn).Call, new(p2.Word)),
-		check(ctx, p93.NewSvcClient(conn).Call, new(p2.Word)),
-		check(ctx, p94.NewSvcClient(conn).Call, new(p2.Word)),
+		check(ctx, p93.NewOddClient(conn).Call, new(p0.Word)),
+		check(ctx, p94.NewTalkClient(conn).Say, new(p1.Word)),
+		check(ctx, p94.NewTalkClient(conn).Whisper, new(p1.Word)),
+		check(ctx, p94.NewTalkClient(conn).Shout, new(p1.Word)),
+		check(ctx, p94.NewTalkClient(conn).Mumble, new(p1.Word)),
+		check(ctx, p94.NewTalkClient(conn).Speak, new(p1.Word)),
 		check(ctx, p95.NewSvcClient(conn).Call, new(p2.Word)),
 		check(ctx, p96.NewSvcClient(conn).Call, new(p2.Word)),
 		check(ctx, p97.NewSvcClient(conn).Call, new(p2.Word)),
-		check(ctx, p98.NewDeepClient(conn).Dive, new(p3.DiveRequest)),
-		check(ctx, p99.NewFreshClient(conn).Keep, new(p4.Word)),
-		check(ctx, p99.NewFreshClient(conn).Drop, new(p4.Word)),
-		check(ctx, p99.NewStaleClient(conn).Call, new(p4.Word)),
-		check(ctx, p99.NewWholeClient(conn).Call, new(p4.Word)),
-		check(ctx, p100.NewRunClient(conn).Call, new(p5.Word)),
-		check(ctx, p100.NewRunClient(conn).Block, new(p5.Word)),
-		check(ctx, p101.NewNotesClient(conn).Get, new(p6.Note)),
-		check(ctx, p101.NewNotesClient(conn).Old, new(p6.Note)),
-		check(ctx, p101.NewNotesClient(conn).Put, new(p6.Note)),
-		check(ctx, p101.NewNotesClient(conn).Block, new(p6.Note)),
-		check(ctx, p101.NewNotesClient(conn).Odd, new(p6.Note)),
-		check(ctx, p101.NewNotesClient(conn).Middle, new(p6.Note)),
-		check(ctx, p102.NewQueueClient(conn).Send, new(p7.SendRequest)),
-		check(ctx, p102.NewQueueClient(conn).Receive, new(p7.ReceiveRequest)),
-		check(ctx, p102.NewQueueClient(conn).Length, new(p7.LengthRequest)),
-		check(ctx, p103.NewEditorClient(conn).Edit, new(p8.EditRequest)),
-		check(ctx, p104.NewEditorClient(conn).Edit, new(p9.EditRequest)),
-		check(ctx, p105.NewNothingClient(conn).Happens, new(p10.HappensRequest)),
-		check(ctx, p107.NewSvcClient(conn).Call, new(p11.Word)),
-		check(ctx, p108.NewSvcClient(conn).Call, new(p12.Word)),
-		check(ctx, p109.NewSvcClient(conn).Call, new(p13.Word)),
-		check(ctx, p110.NewSvcClient(conn).Call, new(p14.Word)),
-		check(ctx, p111.NewCallerClient(conn).Versions, new(p16.In)),
-		check(ctx, p111.NewCallerClient(conn).Locals, new(p18.In)),
-		check(ctx, p111.NewCallerClient(conn).Packages, new(p18.In)),
-		check(ctx, p112.NewNamedClient(conn).Go, new(p20.Thing)),
-		check(ctx, p113.NewSvcClient(conn).Call, new(p21.Word)),
-		check(ctx, p114.NewSvcClient(conn).Call, new(p22.Word)),
-		check(ctx, p115.NewSvcClient(conn).Call, new(p23.Word)),
-		check(ctx, p116.NewSvcClient(conn).Call, new(p24.Word)),
-		check(ctx, p117.NewSvcClient(conn).Call, new(p25.Word)),
-		check(ctx, p118.NewSvcClient(conn).Call, new(p26.Word)),
-		check(ctx, p119.NewSvcClient(conn).Call, new(p27.Word)),
-		check(ctx, p120.NewSvcClient(conn).Call, new(p28.Word)),
-		check(ctx, p121.NewSvcClient(conn).Call, new(p29.Word)),
-		check(ctx, p122.NewSvcClient(conn).Call, new(p30.Word)),
-		check(ctx, p123.NewSvcClient(conn).Call, new(p31.Word)),
-		check(ctx, p124.NewSvcClient(conn).Call, new(p32.Word)),
-		check(ctx, p125.NewSvcClient(conn).Call, new(p33.Word)),
-		check(ctx, p126.NewSvcClient(conn).Call, new(p34.Word)),
-		check(ctx, p127.NewSvcClient(conn).Call, new(p35.Word)),
-		check(ctx, p128.NewSvcClient(conn).Call, new(p36.Word)),
-		check(ctx, p129.NewSvcClient(conn).Call, new(p37.Word)),
-		check(ctx, p130.NewSvcClient(conn).Call, new(p38.Word)),
-		check(ctx, p131.NewSvcClient(conn).Call, new(p39.Word)),
-		check(ctx, p132.NewSvcClient(conn).Call, new(p40.Word)),
-		check(ctx, p133.NewSvcClient(conn).Call, new(p41.Word)),
-		check(ctx, p134.NewSvcClient(conn).Call, new(p42.Word)),
-		check(ctx, p135.NewSvcClient(conn).Call, new(p43.Word)),
-		check(ctx, p136.NewClockClient(conn).Now, new(p44.NowRequest)),
-		check(ctx, p136.NewClockClient(conn).Alarm, new(p45.Timestamp)),
-		check(ctx, p136.NewCalendarClient(conn).Today, new(p44.NowRequest)),
-		check(ctx, p137.NewSvcClient(conn).Call, new(p46.Word)),
-		check(ctx, p138.NewQueueClient(conn).Send, new(p47.SendRequest)),
-		check(ctx, p139.NewNamesClient(conn).Get, new(p48.Word)),
-		check(ctx, p139.NewNamesClient(conn).String, new(p48.Word)),
-		check(ctx, p139.NewNamesClient(conn).Error, new(p48.Word)),
-		check(ctx, p139.NewNamesClient(conn).Close, new(p48.Word)),
-		check(ctx, p139.NewNamesClient(conn).Next, new(p48.Word)),
-		check(ctx, p139.NewNamesClient(conn).Len, new(p48.Word)),
-		check(ctx, p139.NewNamesClient(conn).Reset, new(p48.Word)),
-		check(ctx, p139.NewNamesClient(conn).ProtoReflect, new(p48.Word)),
-		check(ctx, p139.NewNamesClient(conn).Unwrap, new(p48.Word)),
-		check(ctx, p139.NewNamesClient(conn).Interface, new(p48.Word)),
-		check(ctx, p139.NewNamesClient(conn).ProtoType, new(p48.Word)),
-		check(ctx, p139.NewNamesClient(conn).X, new(p48.Word)),
-		check(ctx, p140.NewFinderClient(conn).Find, new(p49.FindRequest)),
-		check(ctx, p141.NewMailClient(conn).Send, new(p50.Letter)),
-		check(ctx, p141.NewMailClient(conn).SendInto, new(p50.Letter)),
-		check(ctx, p141.NewMailClient(conn).SendInto_, new(p50.Letter)),
-		check(ctx, p141.NewMailClient(conn).Receive, new(p50.Letter)),
-		check(ctx, p142.NewFooClient(conn).BarBaz, new(p51.FooBar)),
-		check(ctx, p142.NewFooBar3Client(conn).Baz, new(p51.FooBar)),
-		check(ctx, p142.NewFoo_BarBazClient(conn).Baz, new(p51.FooBar)),
-		check(ctx, p142.NewHostFooClient(conn).BarBaz, new(p51.FooBar)),
-		check(ctx, p143.NewGreeterClient(conn).SayHello, new(p52.HelloRequest)),
-		check(ctx, p143.NewWordCounterV2Client(conn).Count, new(p52.HelloRequest)),
-		check(ctx, p144.NewScaleClient(conn).Weigh, new(p54.WeighRequest)),
-		check(ctx, p145.NewFooClient(conn).Bar, new(p55.BarRequest)),
-		check(ctx, p146.NewAClient(conn).Do, new(p56.Request)),
-		check(ctx, p147.NewBClient(conn).Do, new(p56.Request)),
-		check(ctx, p148.NewGreeterClient(conn).Clients, new(p58.GreeterClient)),
-		check(ctx, p148.NewGreeterClient(conn).Plugins, new(p58.GreeterPlugin)),
-		check(ctx, p148.NewGreeterClient(conn).Joined, new(p58.GreeterClients)),
-		check(ctx, p148.NewGreeterClient(conn).Predeclared, new(p58.Error)),
-		check(ctx, p148.NewGreeterClient(conn).Packages, new(p58.Context)),
-		check(ctx, p149.NewWordsClient(conn).Import, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Type, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Range, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Func, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Go, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Select, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Close, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Ready, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Init, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).String, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Error, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Context, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Module, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Call, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Impl, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).New, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Register, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Delete, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Panic, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Recover, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Complex, new(p59.Word)),
-		check(ctx, p149.NewWordsClient(conn).Append, new(p59.Word)),
-		check(ctx, p150.NewTableClient(conn).Nothing, new(p60.Plain)),
-		check(ctx, p150.NewTableClient(conn).Look, new(p60.Plain)),
-		check(ctx, p150.NewTableClient(conn).Put, new(p60.Plain)),
-		check(ctx, p150.NewTableClient(conn).Unknown, new(p60.Plain)),
-		check(ctx, p150.NewTableClient(conn).Old, new(p60.Plain)),
-		check(ctx, p150.NewTableClient(conn).Wait, new(p60.Plain)),
-		check(ctx, p150.NewTableClient(conn).RedactedRequest, new(p60.Secret)),
-		check(ctx, p150.NewTableClient(conn).RedactedResponse, new(p60.Plain)),
-		check(ctx, p150.NewTableClient(conn).RedactedInLoop, new(p60.LoopA)),
-		check(ctx, p150.NewTableClient(conn).RedactedInMap, new(p60.InMap)),
-		check(ctx, p150.NewTableClient(conn).RedactedInOneof, new(p60.InOneof)),
-		check(ctx, p150.NewTableClient(conn).NotRedacted, new(p60.Harmless)),
-		check(ctx, p150.NewTableClient(conn).Everything, new(p60.Secret)),
-		check(ctx, p151.NewBoxClient(conn).Put, new(p62.Thing)),
-		check(ctx, p152.NewDiskClient(conn).Read, new(p63.Block)),
-		check(ctx, p152.NewDriveClient(conn).Read, new(p63.Block)),
-		check(ctx, p152.NewServeDiskClient(conn).Read, new(p63.Block)),
-		check(ctx, p153.NewNestClient(conn).Lay, new(p64.Outer_Inner)),
-		check(ctx, p154.NewNoPackageServiceClient(conn).Call, new(p65.NoPackageRequest)),
-		check(ctx, p155.NewBareClient(conn).Call, new(p66.Word)),
-		check(ctx, p156.NewSafeClient(conn).Open, new(p67.Combination)),
-		check(ctx, p157.NewTunedClient(conn).Slow, new(p68.Word)),
-		check(ctx, p157.NewTunedClient(conn).Slower, new(p68.Word)),
-		check(ctx, p157.NewTunedClient(conn).Quick, new(p68.Word)),
-		check(ctx, p157.NewTunedClient(conn).Renamed, new(p68.Word)),
-		check(ctx, p157.NewTunedClient(conn).Plain, new(p68.Word)),
-		check(ctx, p158.NewSuffixClient(conn).Call, new(p69.Request)),
-		check(ctx, p159.NewOldClient(conn).Call, new(p70.OldRequest)),
-		check(ctx, p160.NewMaybeClient(conn).Get, new(p71.Query)),
-		check(ctx, p161.NewGuestClient(conn).Enter, new(p72.Home)),
-		check(ctx, p162.NewRootClient(conn).Call, new(p73.Request)),
-		check(ctx, p163.NewLeftClient(conn).Turn, new(p74.Degrees)),
-		check(ctx, p163.NewRightClient(conn).Turn, new(p74.Degrees)),
-		check(ctx, p75.NewSameClient(conn).Call, new(p75.Request)),
-		check(ctx, p164.NewForestClient(conn).Plant, new(p76.Tree)),
-		check(ctx, p165.NewTypeClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewInterfaceClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewMapClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewAClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewCtxClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewReqClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewRespClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewErrClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewImplClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewClientClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewErrorClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewContextClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewEngineClient(conn).Call, new(p77.Word)),
-		check(ctx, p165.NewNamesClient(conn).Call, new(p77.Word)),
-		check(ctx, p166.NewHTTPFilesClient(conn).Get, new(p78.GetRequest)),
-		check(ctx, p166.NewHTTPFilesClient(conn).Purge, new(p61.Empty)),
-		check(ctx, p166.NewLinuxClient(conn).Boot, new(p78.GetRequest)),
-		check(ctx, p166.NewLinuxClient(conn).UnimplementedLinuxImpl, new(p78.GetRequest)),
-		check(ctx, p166.NewCatalogClient(conn).Describe, new(p78.GetRequest)),
-		check(ctx, p166.NewTestClient(conn).Init, new(p78.GetRequest)),
-		check(ctx, p167.NewGreeterClient(conn).Greet, new(p79.GreetRequest)),
-		check(ctx, p168.NewSomeClient(conn).Once, new(p80.Word)),
-		check(ctx, p169.NewOneClient(conn).Call, new(p81.OneRequest)),
-		check(ctx, p169.NewTwoClient(conn).Call, new(p81.OneResponse)),
-		check(ctx, p170.NewXClient(conn).Call, new(p82.Request)),
-		check(ctx, p171.NewXClient(conn).Call, new(p83.Request)),
-		check(ctx, p172.NewOwnedClient(conn).Call, new(p84.Word)),
-		check(ctx, p173.NewWellClient(conn).Empty, new(p61.Empty)),
-		check(ctx, p173.NewWellClient(conn).Any, new(p85.Any)),
-		check(ctx, p173.NewWellClient(conn).Mask, new(p87.FieldMask)),
-		check(ctx, p173.NewWellClient(conn).Wrapper, new(p88.StringValue)),
-		check(ctx, p174.NewPingClient(conn).Ping, new(p61.Empty)),
-		check(ctx, p174.NewPingClient(conn).Wrap, new(p61.Empty)),
+		check(ctx, p98.NewSvcClient(conn).Call, new(p2.Word)),
+		check(ctx, p99.NewSvcClient(conn).Call, new(p2.Word)),
+		check(ctx, p100.NewSvcClient(conn).Call, new(p2.Word)),
+		check(ctx, p101.NewDeepClient(conn).Dive, new(p3.DiveRequest)),
+		check(ctx, p102.NewFreshClient(conn).Keep, new(p4.Word)),
+		check(ctx, p102.NewFreshClient(conn).Drop, new(p4.Word)),
+		check(ctx, p102.NewStaleClient(conn).Call, new(p4.Word)),
+		check(ctx, p102.NewWholeClient(conn).Call, new(p4.Word)),
+		check(ctx, p103.NewRunClient(conn).Call, new(p5.Word)),
+		check(ctx, p103.NewRunClient(conn).Block, new(p5.Word)),
+		check(ctx, p104.NewNotesClient(conn).Get, new(p6.Note)),
+		check(ctx, p104.NewNotesClient(conn).Old, new(p6.Note)),
+		check(ctx, p104.NewNotesClient(conn).Put, new(p6.Note)),
+		check(ctx, p104.NewNotesClient(conn).Block, new(p6.Note)),
+		check(ctx, p104.NewNotesClient(conn).Odd, new(p6.Note)),
+		check(ctx, p104.NewNotesClient(conn).Middle, new(p6.Note)),
+		check(ctx, p105.NewQueueClient(conn).Send, new(p7.SendRequest)),
+		check(ctx, p105.NewQueueClient(conn).Receive, new(p7.ReceiveRequest)),
+		check(ctx, p105.NewQueueClient(conn).Length, new(p7.LengthRequest)),
+		check(ctx, p106.NewEditorClient(conn).Edit, new(p8.EditRequest)),
+		check(ctx, p107.NewEditorClient(conn).Edit, new(p9.EditRequest)),
+		check(ctx, p108.NewNothingClient(conn).Happens, new(p10.HappensRequest)),
+		check(ctx, p110.NewSvcClient(conn).Call, new(p11.Word)),
+		check(ctx, p111.NewSvcClient(conn).Call, new(p12.Word)),
+		check(ctx, p112.NewSvcClient(conn).Call, new(p13.Word)),
+		check(ctx, p113.NewSvcClient(conn).Call, new(p14.Word)),
+		check(ctx, p114.NewCallerClient(conn).Versions, new(p16.In)),
+		check(ctx, p114.NewCallerClient(conn).Locals, new(p18.In)),
+		check(ctx, p114.NewCallerClient(conn).Packages, new(p18.In)),
+		check(ctx, p115.NewNamedClient(conn).Go, new(p20.Thing)),
+		check(ctx, p116.NewSvcClient(conn).Call, new(p21.Word)),
+		check(ctx, p117.NewSvcClient(conn).Call, new(p22.Word)),
+		check(ctx, p118.NewSvcClient(conn).Call, new(p23.Word)),
+		check(ctx, p119.NewSvcClient(conn).Call, new(p24.Word)),
+		check(ctx, p120.NewSvcClient(conn).Call, new(p25.Word)),
+		check(ctx, p121.NewSvcClient(conn).Call, new(p26.Word)),
+		check(ctx, p122.NewSvcClient(conn).Call, new(p27.Word)),
+		check(ctx, p123.NewSvcClient(conn).Call, new(p28.Word)),
+		check(ctx, p124.NewSvcClient(conn).Call, new(p29.Word)),
+		check(ctx, p125.NewSvcClient(conn).Call, new(p30.Word)),
+		check(ctx, p126.NewSvcClient(conn).Call, new(p31.Word)),
+		check(ctx, p127.NewSvcClient(conn).Call, new(p32.Word)),
+		check(ctx, p128.NewSvcClient(conn).Call, new(p33.Word)),
+		check(ctx, p129.NewSvcClient(conn).Call, new(p34.Word)),
+		check(ctx, p130.NewSvcClient(conn).Call, new(p35.Word)),
+		check(ctx, p131.NewSvcClient(conn).Call, new(p36.Word)),
+		check(ctx, p132.NewSvcClient(conn).Call, new(p37.Word)),
+		check(ctx, p133.NewSvcClient(conn).Call, new(p38.Word)),
+		check(ctx, p134.NewSvcClient(conn).Call, new(p39.Word)),
+		check(ctx, p135.NewSvcClient(conn).Call, new(p40.Word)),
+		check(ctx, p136.NewSvcClient(conn).Call, new(p41.Word)),
+		check(ctx, p137.NewSvcClient(conn).Call, new(p42.Word)),
+		check(ctx, p138.NewSvcClient(conn).Call, new(p43.Word)),
+		check(ctx, p139.NewClockClient(conn).Now, new(p44.NowRequest)),
+		check(ctx, p139.NewClockClient(conn).Alarm, new(p45.Timestamp)),
+		check(ctx, p139.NewCalendarClient(conn).Today, new(p44.NowRequest)),
+		check(ctx, p140.NewClockClient(conn).Now, new(p46.NowRequest)),
+		check(ctx, p140.NewClockClient(conn).Alarm, new(p45.Timestamp)),
+		check(ctx, p140.NewCalendarClient(conn).Today, new(p46.NowRequest)),
+		check(ctx, p141.NewGreetingClient(conn).Greet, new(p47.GreetRequest)),
+		check(ctx, p141.NewGreetingClient(conn).Leave, new(p47.GreetRequest)),
+		check(ctx, p141.NewFarewellClient(conn).Leave, new(p47.GreetRequest)),
+		check(ctx, p142.NewHTTPFilesClient(conn).Get, new(p48.GetRequest)),
+		check(ctx, p142.NewHTTPFilesClient(conn).Purge, new(p49.Empty)),
+		check(ctx, p142.NewLinuxClient(conn).Init, new(p48.GetRequest)),
+		check(ctx, p142.NewLinuxClient(conn).Describe, new(p48.GetRequest)),
+		check(ctx, p142.NewLinuxClient(conn).Started, new(p48.GetRequest)),
+		check(ctx, p142.NewLinuxClient(conn).UnimplementedLinuxServer, new(p48.GetRequest)),
+		check(ctx, p142.NewPluginClient(conn).Get, new(p48.GetRequest)),
+		check(ctx, p143.NewSvcClient(conn).Call, new(p50.Word)),
+		check(ctx, p144.NewQueueClient(conn).Send, new(p51.SendRequest)),
+		check(ctx, p145.NewNamesClient(conn).Get, new(p52.Word)),
+		check(ctx, p145.NewNamesClient(conn).String, new(p52.Word)),
+		check(ctx, p145.NewNamesClient(conn).Error, new(p52.Word)),
+		check(ctx, p145.NewNamesClient(conn).Close, new(p52.Word)),
+		check(ctx, p145.NewNamesClient(conn).Next, new(p52.Word)),
+		check(ctx, p145.NewNamesClient(conn).Len, new(p52.Word)),
+		check(ctx, p145.NewNamesClient(conn).Reset, new(p52.Word)),
+		check(ctx, p145.NewNamesClient(conn).ProtoReflect, new(p52.Word)),
+		check(ctx, p145.NewNamesClient(conn).Unwrap, new(p52.Word)),
+		check(ctx, p145.NewNamesClient(conn).Interface, new(p52.Word)),
+		check(ctx, p145.NewNamesClient(conn).ProtoType, new(p52.Word)),
+		check(ctx, p145.NewNamesClient(conn).X, new(p52.Word)),
+		check(ctx, p146.NewFinderClient(conn).Find, new(p53.FindRequest)),
+		check(ctx, p147.NewMailClient(conn).Send, new(p54.Letter)),
+		check(ctx, p147.NewMailClient(conn).SendInto, new(p54.Letter)),
+		check(ctx, p147.NewMailClient(conn).SendInto_, new(p54.Letter)),
+		check(ctx, p147.NewMailClient(conn).Receive, new(p54.Letter)),
+		check(ctx, p148.NewFooClient(conn).BarBaz, new(p55.FooBar)),
+		check(ctx, p148.NewFooBar3Client(conn).Baz, new(p55.FooBar)),
+		check(ctx, p148.NewFoo_BarBazClient(conn).Baz, new(p55.FooBar)),
+		check(ctx, p148.NewHostFooClient(conn).BarBaz, new(p55.FooBar)),
+		check(ctx, p149.NewGreeterClient(conn).SayHello, new(p56.HelloRequest)),
+		check(ctx, p149.NewWordCounterV2Client(conn).Count, new(p56.HelloRequest)),
+		check(ctx, p150.NewScaleClient(conn).Weigh, new(p58.WeighRequest)),
+		check(ctx, p151.NewFooClient(conn).Bar, new(p59.BarRequest)),
+		check(ctx, p152.NewAClient(conn).Do, new(p60.Request)),
+		check(ctx, p153.NewBClient(conn).Do, new(p60.Request)),
+		check(ctx, p154.NewGreeterClient(conn).Clients, new(p62.GreeterClient)),
+		check(ctx, p154.NewGreeterClient(conn).Plugins, new(p62.GreeterPlugin)),
+		check(ctx, p154.NewGreeterClient(conn).Joined, new(p62.GreeterClients)),
+		check(ctx, p154.NewGreeterClient(conn).Predeclared, new(p62.Error)),
+		check(ctx, p154.NewGreeterClient(conn).Packages, new(p62.Context)),
+		check(ctx, p155.NewWordsClient(conn).Import, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Type, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Range, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Func, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Go, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Select, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Close, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Ready, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Init, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).String, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Error, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Context, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Module, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Call, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Impl, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).New, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Register, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Delete, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Panic, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Recover, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Complex, new(p63.Word)),
+		check(ctx, p155.NewWordsClient(conn).Append, new(p63.Word)),
+		check(ctx, p156.NewTableClient(conn).Nothing, new(p64.Plain)),
+		check(ctx, p156.NewTableClient(conn).Look, new(p64.Plain)),
+		check(ctx, p156.NewTableClient(conn).Put, new(p64.Plain)),
+		check(ctx, p156.NewTableClient(conn).Unknown, new(p64.Plain)),
+		check(ctx, p156.NewTableClient(conn).Old, new(p64.Plain)),
+		check(ctx, p156.NewTableClient(conn).Wait, new(p64.Plain)),
+		check(ctx, p156.NewTableClient(conn).RedactedRequest, new(p64.Secret)),
+		check(ctx, p156.NewTableClient(conn).RedactedResponse, new(p64.Plain)),
+		check(ctx, p156.NewTableClient(conn).RedactedInLoop, new(p64.LoopA)),
+		check(ctx, p156.NewTableClient(conn).RedactedInMap, new(p64.InMap)),
+		check(ctx, p156.NewTableClient(conn).RedactedInOneof, new(p64.InOneof)),
+		check(ctx, p156.NewTableClient(conn).NotRedacted, new(p64.Harmless)),
+		check(ctx, p156.NewTableClient(conn).Everything, new(p64.Secret)),
+		check(ctx, p157.NewBoxClient(conn).Put, new(p65.Thing)),
+		check(ctx, p158.NewDiskClient(conn).Read, new(p66.Block)),
+		check(ctx, p158.NewDriveClient(conn).Read, new(p66.Block)),
+		check(ctx, p158.NewServeDiskClient(conn).Read, new(p66.Block)),
+		check(ctx, p159.NewNestClient(conn).Lay, new(p67.Outer_Inner)),
+		check(ctx, p160.NewNoPackageServiceClient(conn).Call, new(p68.NoPackageRequest)),
+		check(ctx, p161.NewBareClient(conn).Call, new(p69.Word)),
+		check(ctx, p162.NewSafeClient(conn).Open, new(p70.Combination)),
+		check(ctx, p163.NewTunedClient(conn).Slow, new(p71.Word)),
+		check(ctx, p163.NewTunedClient(conn).Slower, new(p71.Word)),
+		check(ctx, p163.NewTunedClient(conn).Quick, new(p71.Word)),
+		check(ctx, p163.NewTunedClient(conn).Renamed, new(p71.Word)),
+		check(ctx, p163.NewTunedClient(conn).Plain, new(p71.Word)),
+		check(ctx, p164.NewSuffixClient(conn).Call, new(p72.Request)),
+		check(ctx, p165.NewOldClient(conn).Call, new(p73.OldRequest)),
+		check(ctx, p166.NewMaybeClient(conn).Get, new(p74.Query)),
+		check(ctx, p167.NewGuestClient(conn).Enter, new(p75.Home)),
+		check(ctx, p168.NewRootClient(conn).Call, new(p76.Request)),
+		check(ctx, p169.NewLeftClient(conn).Turn, new(p77.Degrees)),
+		check(ctx, p169.NewRightClient(conn).Turn, new(p77.Degrees)),
+		check(ctx, p78.NewSameClient(conn).Call, new(p78.Request)),
+		check(ctx, p170.NewForestClient(conn).Plant, new(p79.Tree)),
+		check(ctx, p171.NewTypeClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewInterfaceClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewMapClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewAClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewCtxClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewReqClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewRespClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewErrClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewImplClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewClientClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewErrorClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewContextClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewEngineClient(conn).Call, new(p80.Word)),
+		check(ctx, p171.NewNamesClient(conn).Call, new(p80.Word)),
+		check(ctx, p172.NewHTTPFilesClient(conn).Get, new(p81.GetRequest)),
+		check(ctx, p172.NewHTTPFilesClient(conn).Purge, new(p49.Empty)),
+		check(ctx, p172.NewLinuxClient(conn).Boot, new(p81.GetRequest)),
+		check(ctx, p172.NewLinuxClient(conn).UnimplementedLinuxImpl, new(p81.GetRequest)),
+		check(ctx, p172.NewCatalogClient(conn).Describe, new(p81.GetRequest)),
+		check(ctx, p172.NewTestClient(conn).Init, new(p81.GetRequest)),
+		check(ctx, p173.NewGreeterClient(conn).Greet, new(p82.GreetRequest)),
+		check(ctx, p174.NewSomeClient(conn).Once, new(p83.Word)),
+		check(ctx, p175.NewOneClient(conn).Call, new(p84.OneRequest)),
+		check(ctx, p175.NewTwoClient(conn).Call, new(p84.OneResponse)),
+		check(ctx, p176.NewXClient(conn).Call, new(p85.Request)),
+		check(ctx, p177.NewXClient(conn).Call, new(p86.Request)),
+		check(ctx, p178.NewOwnedClient(conn).Call, new(p87.Word)),
+		check(ctx, p179.NewWellClient(conn).Empty, new(p49.Empty)),
+		check(ctx, p179.NewWellClient(conn).Any, new(p88.Any)),
+		check(ctx, p179.NewWellClient(conn).Mask, new(p90.FieldMask)),
+		check(ctx, p179.NewWellClient(conn).Wrapper, new(p91.StringValue)),
+		check(ctx, p180.NewPingClient(conn).Ping, new(p49.Empty)),
+		check(ctx, p180.NewPingClient(conn).Wrap, new(p49.Empty)),
 	)
 }

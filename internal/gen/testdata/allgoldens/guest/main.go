@@ -48,11 +48,11 @@ import (
 	p30 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper"
 	p29 "github.com/iansmith/parigot/internal/gen/testdata/file_names/upper/upperparigot"
 	p38 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/a/v1"
-	p169 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
+	p175 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/b/v1"
 	p37 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/call/callparigot"
-	p170 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
+	p176 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/ctx"
 	p39 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/req"
-	p171 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
+	p177 "github.com/iansmith/parigot/internal/gen/testdata/foreign_messages/status"
 	p41 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name"
 	p40 "github.com/iansmith/parigot/internal/gen/testdata/go_package_name/dir-name/namedparigot"
 	p43 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/api"
@@ -103,93 +103,99 @@ import (
 	p86 "github.com/iansmith/parigot/internal/gen/testdata/go_package_names/unsafe/unsafeparigot"
 	p89 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1"
 	p88 "github.com/iansmith/parigot/internal/gen/testdata/grown/v1/grownv1parigot"
-	p92 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
-	p91 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
-	p94 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
-	p93 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
-	p96 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
-	p95 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names/namesparigot"
-	p98 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
-	p97 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
-	p100 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into"
-	p99 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into/intoparigot"
-	p102 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
-	p101 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
-	p104 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
-	p103 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
-	p106 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
-	p105 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
-	p172 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
-	p108 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
-	p107 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
-	p110 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
-	p109 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
-	p173 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
-	p111 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
-	p113 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
-	p112 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
-	p115 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
-	p114 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
-	p117 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
-	p116 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
-	p119 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
-	p118 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
-	p121 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
-	p120 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
-	p123 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
-	p122 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
-	p125 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
-	p124 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
-	p127 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
-	p126 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
-	p129 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
-	p128 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
-	p131 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
-	p130 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
-	p133 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
-	p132 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
-	p135 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
-	p134 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
-	p137 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
-	p136 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
-	p138 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
-	p139 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
-	p141 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
-	p140 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
-	p143 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
-	p142 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
-	p144 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
-	p146 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
-	p145 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
-	p148 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
-	p147 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
-	p150 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
-	p149 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
-	p153 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
-	p152 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
-	p155 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
-	p154 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
-	p157 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
-	p156 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
-	p159 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
-	p158 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
-	p161 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
-	p160 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
-	p163 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
-	p162 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
-	p164 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
-	p175 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
-	p168 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
+	p92 "github.com/iansmith/parigot/internal/gen/testdata/guest_grown/v1"
+	p91 "github.com/iansmith/parigot/internal/gen/testdata/guest_grown/v1/grownv1parigot"
+	p94 "github.com/iansmith/parigot/internal/gen/testdata/guest_in_main/v1"
+	p93 "github.com/iansmith/parigot/internal/gen/testdata/guest_in_main/v1/greetingv1parigot"
+	p96 "github.com/iansmith/parigot/internal/gen/testdata/guest_skeleton/v1"
+	p95 "github.com/iansmith/parigot/internal/gen/testdata/guest_skeleton/v1/guestskeletonv1parigot"
+	p99 "github.com/iansmith/parigot/internal/gen/testdata/header/header"
+	p98 "github.com/iansmith/parigot/internal/gen/testdata/header/header/headerparigot"
+	p101 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids"
+	p100 "github.com/iansmith/parigot/internal/gen/testdata/ids/ids/idsparigot"
+	p103 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names"
+	p102 "github.com/iansmith/parigot/internal/gen/testdata/import_names/names/namesparigot"
+	p105 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere"
+	p104 "github.com/iansmith/parigot/internal/gen/testdata/import_path/elsewhere/elsewhereparigot"
+	p107 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into"
+	p106 "github.com/iansmith/parigot/internal/gen/testdata/into_names/into/intoparigot"
+	p109 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined"
+	p108 "github.com/iansmith/parigot/internal/gen/testdata/joined_names/joined/joinedparigot"
+	p111 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower"
+	p110 "github.com/iansmith/parigot/internal/gen/testdata/lower_case/lower/lowerparigot"
+	p113 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale"
+	p112 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/scale/scaleparigot"
+	p178 "github.com/iansmith/parigot/internal/gen/testdata/m_dependency/unit"
+	p115 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo"
+	p114 "github.com/iansmith/parigot/internal/gen/testdata/m_override/foo/foopbparigot"
+	p117 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a"
+	p116 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/a/aparigot"
+	p179 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b"
+	p118 "github.com/iansmith/parigot/internal/gen/testdata/many_packages/b/bparigot"
+	p120 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names"
+	p119 "github.com/iansmith/parigot/internal/gen/testdata/message_names/names/namesparigot"
+	p122 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words"
+	p121 "github.com/iansmith/parigot/internal/gen/testdata/method_names/words/wordsparigot"
+	p124 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table"
+	p123 "github.com/iansmith/parigot/internal/gen/testdata/method_table/table/tableparigot"
+	p126 "github.com/iansmith/parigot/internal/gen/testdata/module/box"
+	p125 "github.com/iansmith/parigot/internal/gen/testdata/module/box/boxparigot"
+	p128 "github.com/iansmith/parigot/internal/gen/testdata/native/disk"
+	p127 "github.com/iansmith/parigot/internal/gen/testdata/native/disk/diskparigot"
+	p130 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested"
+	p129 "github.com/iansmith/parigot/internal/gen/testdata/nested/nested/nestedparigot"
+	p132 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage"
+	p131 "github.com/iansmith/parigot/internal/gen/testdata/no_package/nopackage/nopackageparigot"
+	p134 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare"
+	p133 "github.com/iansmith/parigot/internal/gen/testdata/no_source_info/bare/bareparigot"
+	p136 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque"
+	p135 "github.com/iansmith/parigot/internal/gen/testdata/opaque/opaque/opaqueparigot"
+	p138 "github.com/iansmith/parigot/internal/gen/testdata/options/options"
+	p137 "github.com/iansmith/parigot/internal/gen/testdata/options/options/optionsparigot"
+	p140 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix"
+	p139 "github.com/iansmith/parigot/internal/gen/testdata/package_suffix/suffix/suffixrpc"
+	p142 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old"
+	p141 "github.com/iansmith/parigot/internal/gen/testdata/proto2/old/oldparigot"
+	p144 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt"
+	p143 "github.com/iansmith/parigot/internal/gen/testdata/proto3_optional/opt/optparigot"
+	p145 "github.com/iansmith/parigot/internal/gen/testdata/public_import/guest/guestparigot"
+	p146 "github.com/iansmith/parigot/internal/gen/testdata/public_import/home"
+	p148 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile"
+	p147 "github.com/iansmith/parigot/internal/gen/testdata/root_file/rootfile/rootfileparigot"
+	p150 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same"
+	p149 "github.com/iansmith/parigot/internal/gen/testdata/same_method/same/sameparigot"
+	p151 "github.com/iansmith/parigot/internal/gen/testdata/same_package/same"
+	p153 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree"
+	p152 "github.com/iansmith/parigot/internal/gen/testdata/same_type/tree/treeparigot"
+	p155 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names"
+	p154 "github.com/iansmith/parigot/internal/gen/testdata/service_names/names/namesparigot"
+	p157 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1"
+	p156 "github.com/iansmith/parigot/internal/gen/testdata/skeleton/v1/skeletonv1parigot"
+	p159 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1"
+	p158 "github.com/iansmith/parigot/internal/gen/testdata/source_relative/v1/greeterv1parigot"
+	p161 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch"
+	p160 "github.com/iansmith/parigot/internal/gen/testdata/streaming_skip/watch/watchparigot"
+	p163 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two"
+	p162 "github.com/iansmith/parigot/internal/gen/testdata/two_files/two/twoparigot"
+	p165 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1"
+	p164 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v1/xv1parigot"
+	p167 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2"
+	p166 "github.com/iansmith/parigot/internal/gen/testdata/two_versions/x/v2/xv2parigot"
+	p169 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown"
+	p168 "github.com/iansmith/parigot/internal/gen/testdata/unknown_options/unknown/unknownparigot"
+	p170 "github.com/iansmith/parigot/internal/gen/testdata/well_known/well/wellparigot"
+	p181 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping"
+	p174 "github.com/iansmith/parigot/internal/gen/testdata/wkt_listed/ping/pingparigot"
 	"github.com/iansmith/parigot/pluginsdk/future"
 	p1 "github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/guest/kernel"
 	"google.golang.org/protobuf/proto"
-	p165 "google.golang.org/protobuf/types/known/anypb"
-	p151 "google.golang.org/protobuf/types/known/emptypb"
-	p166 "google.golang.org/protobuf/types/known/fieldmaskpb"
-	p174 "google.golang.org/protobuf/types/known/structpb"
+	p171 "google.golang.org/protobuf/types/known/anypb"
+	p97 "google.golang.org/protobuf/types/known/emptypb"
+	p172 "google.golang.org/protobuf/types/known/fieldmaskpb"
+	p180 "google.golang.org/protobuf/types/known/structpb"
 	p90 "google.golang.org/protobuf/types/known/timestamppb"
-	p167 "google.golang.org/protobuf/types/known/wrapperspb"
+	p173 "google.golang.org/protobuf/types/known/wrapperspb"
 	"os"
 )
 
@@ -374,256 +380,283 @@ func callHost() {
 	check("grown.Clock.Alarm", p88.NewClockClient(p1.Borrowed()).Alarm, new(p90.Timestamp))
 	check("grown.Calendar.Today", p88.NewCalendarClient().Today, new(p89.NowRequest))
 	check("grown.Calendar.Today", p88.NewCalendarClient(p1.Borrowed()).Today, new(p89.NowRequest))
-	check("header.Svc.Call", p91.NewSvcClient().Call, new(p92.Word))
-	check("header.Svc.Call", p91.NewSvcClient(p1.Borrowed()).Call, new(p92.Word))
-	check("ids.Queue.Send", p93.NewQueueClient().Send, new(p94.SendRequest))
-	check("ids.Queue.Send", p93.NewQueueClient(p1.Borrowed()).Send, new(p94.SendRequest))
-	check("import_names.Names.Get", p95.NewNamesClient().Get, new(p96.Word))
-	check("import_names.Names.Get", p95.NewNamesClient(p1.Borrowed()).Get, new(p96.Word))
-	check("import_names.Names.String", p95.NewNamesClient().String, new(p96.Word))
-	check("import_names.Names.String", p95.NewNamesClient(p1.Borrowed()).String, new(p96.Word))
-	check("import_names.Names.Error", p95.NewNamesClient().Error, new(p96.Word))
-	check("import_names.Names.Error", p95.NewNamesClient(p1.Borrowed()).Error, new(p96.Word))
-	check("import_names.Names.Close", p95.NewNamesClient().Close, new(p96.Word))
-	check("import_names.Names.Close", p95.NewNamesClient(p1.Borrowed()).Close, new(p96.Word))
-	check("import_names.Names.Next", p95.NewNamesClient().Next, new(p96.Word))
-	check("import_names.Names.Next", p95.NewNamesClient(p1.Borrowed()).Next, new(p96.Word))
-	check("import_names.Names.Len", p95.NewNamesClient().Len, new(p96.Word))
-	check("import_names.Names.Len", p95.NewNamesClient(p1.Borrowed()).Len, new(p96.Word))
-	check("import_names.Names.Reset", p95.NewNamesClient().Reset, new(p96.Word))
-	check("import_names.Names.Reset", p95.NewNamesClient(p1.Borrowed()).Reset, new(p96.Word))
-	check("import_names.Names.ProtoReflect", p95.NewNamesClient().ProtoReflect, new(p96.Word))
-	check("import_names.Names.ProtoReflect", p95.NewNamesClient(p1.Borrowed()).ProtoReflect, new(p96.Word))
-	check("import_names.Names.Unwrap", p95.NewNamesClient().Unwrap, new(p96.Word))
-	check("import_names.Names.Unwrap", p95.NewNamesClient(p1.Borrowed()).Unwrap, new(p96.Word))
-	check("import_names.Names.Interface", p95.NewNamesClient().Interface, new(p96.Word))
-	check("import_names.Names.Interface", p95.NewNamesClient(p1.Borrowed()).Interface, new(p96.Word))
-	check("import_names.Names.ProtoType", p95.NewNamesClient().ProtoType, new(p96.Word))
-	check("import_names.Names.ProtoType", p95.NewNamesClient(p1.Borrowed()).ProtoType, new(p96.Word))
-	check("import_names.Names.X", p95.NewNamesClient().X, new(p96.Word))
-	check("import_names.Names.X", p95.NewNamesClient(p1.Borrowed()).X, new(p96.Word))
-	check("import_path.Finder.Find", p97.NewFinderClient().Find, new(p98.FindRequest))
-	check("import_path.Finder.Find", p97.NewFinderClient(p1.Borrowed()).Find, new(p98.FindRequest))
-	check("into_names.Mail.Send", p99.NewMailClient().Send, new(p100.Letter))
-	check("into_names.Mail.Send", p99.NewMailClient(p1.Borrowed()).Send, new(p100.Letter))
-	check("into_names.Mail.SendInto", p99.NewMailClient().SendInto, new(p100.Letter))
-	check("into_names.Mail.SendInto", p99.NewMailClient(p1.Borrowed()).SendInto, new(p100.Letter))
-	check("into_names.Mail.SendInto_", p99.NewMailClient().SendInto_, new(p100.Letter))
-	check("into_names.Mail.SendInto_", p99.NewMailClient(p1.Borrowed()).SendInto_, new(p100.Letter))
-	check("into_names.Mail.Receive", p99.NewMailClient().Receive, new(p100.Letter))
-	check("into_names.Mail.Receive", p99.NewMailClient(p1.Borrowed()).Receive, new(p100.Letter))
-	check("joined_names.Foo.BarBaz", p101.NewFooClient().BarBaz, new(p102.FooBar))
-	check("joined_names.Foo.BarBaz", p101.NewFooClient(p1.Borrowed()).BarBaz, new(p102.FooBar))
-	check("joined_names.FooBar3.Baz", p101.NewFooBar3Client().Baz, new(p102.FooBar))
-	check("joined_names.FooBar3.Baz", p101.NewFooBar3Client(p1.Borrowed()).Baz, new(p102.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", p101.NewFoo_BarBazClient().Baz, new(p102.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", p101.NewFoo_BarBazClient(p1.Borrowed()).Baz, new(p102.FooBar))
-	check("joined_names.HostFoo.BarBaz", p101.NewHostFooClient().BarBaz, new(p102.FooBar))
-	check("joined_names.HostFoo.BarBaz", p101.NewHostFooClient(p1.Borrowed()).BarBaz, new(p102.FooBar))
-	check("lower_case.greeter.say_hello", p103.NewGreeterClient().SayHello, new(p104.HelloRequest))
-	check("lower_case.greeter.say_hello", p103.NewGreeterClient(p1.Borrowed()).SayHello, new(p104.HelloRequest))
-	check("lower_case.word_counter_v2.count", p103.NewWordCounterV2Client().Count, new(p104.HelloRequest))
-	check("lower_case.word_counter_v2.count", p103.NewWordCounterV2Client(p1.Borrowed()).Count, new(p104.HelloRequest))
-	check("m_dependency.Scale.Weigh", p105.NewScaleClient().Weigh, new(p106.WeighRequest))
-	check("m_dependency.Scale.Weigh", p105.NewScaleClient(p1.Borrowed()).Weigh, new(p106.WeighRequest))
-	check("m_override.Foo.Bar", p107.NewFooClient().Bar, new(p108.BarRequest))
-	check("m_override.Foo.Bar", p107.NewFooClient(p1.Borrowed()).Bar, new(p108.BarRequest))
-	check("many_packages.a.A.Do", p109.NewAClient().Do, new(p110.Request))
-	check("many_packages.a.A.Do", p109.NewAClient(p1.Borrowed()).Do, new(p110.Request))
-	check("many_packages.b.B.Do", p111.NewBClient().Do, new(p110.Request))
-	check("many_packages.b.B.Do", p111.NewBClient(p1.Borrowed()).Do, new(p110.Request))
-	check("message_names.Greeter.Clients", p112.NewGreeterClient().Clients, new(p113.GreeterClient))
-	check("message_names.Greeter.Clients", p112.NewGreeterClient(p1.Borrowed()).Clients, new(p113.GreeterClient))
-	check("message_names.Greeter.Plugins", p112.NewGreeterClient().Plugins, new(p113.GreeterPlugin))
-	check("message_names.Greeter.Plugins", p112.NewGreeterClient(p1.Borrowed()).Plugins, new(p113.GreeterPlugin))
-	check("message_names.Greeter.Joined", p112.NewGreeterClient().Joined, new(p113.GreeterClients))
-	check("message_names.Greeter.Joined", p112.NewGreeterClient(p1.Borrowed()).Joined, new(p113.GreeterClients))
-	check("message_names.Greeter.Predeclared", p112.NewGreeterClient().Predeclared, new(p113.Error))
-	check("message_names.Greeter.Predeclared", p112.NewGreeterClient(p1.Borrowed()).Predeclared, new(p113.Error))
-	check("message_names.Greeter.Packages", p112.NewGreeterClient().Packages, new(p113.Context))
-	check("message_names.Greeter.Packages", p112.NewGreeterClient(p1.Borrowed()).Packages, new(p113.Context))
-	check("method_names.Words.Import", p114.NewWordsClient().Import, new(p115.Word))
-	check("method_names.Words.Import", p114.NewWordsClient(p1.Borrowed()).Import, new(p115.Word))
-	check("method_names.Words.Type", p114.NewWordsClient().Type, new(p115.Word))
-	check("method_names.Words.Type", p114.NewWordsClient(p1.Borrowed()).Type, new(p115.Word))
-	check("method_names.Words.Range", p114.NewWordsClient().Range, new(p115.Word))
-	check("method_names.Words.Range", p114.NewWordsClient(p1.Borrowed()).Range, new(p115.Word))
-	check("method_names.Words.Func", p114.NewWordsClient().Func, new(p115.Word))
-	check("method_names.Words.Func", p114.NewWordsClient(p1.Borrowed()).Func, new(p115.Word))
-	check("method_names.Words.Go", p114.NewWordsClient().Go, new(p115.Word))
-	check("method_names.Words.Go", p114.NewWordsClient(p1.Borrowed()).Go, new(p115.Word))
-	check("method_names.Words.Select", p114.NewWordsClient().Select, new(p115.Word))
-	check("method_names.Words.Select", p114.NewWordsClient(p1.Borrowed()).Select, new(p115.Word))
-	check("method_names.Words.Close", p114.NewWordsClient().Close, new(p115.Word))
-	check("method_names.Words.Close", p114.NewWordsClient(p1.Borrowed()).Close, new(p115.Word))
-	check("method_names.Words.Ready", p114.NewWordsClient().Ready, new(p115.Word))
-	check("method_names.Words.Ready", p114.NewWordsClient(p1.Borrowed()).Ready, new(p115.Word))
-	check("method_names.Words.Init", p114.NewWordsClient().Init, new(p115.Word))
-	check("method_names.Words.Init", p114.NewWordsClient(p1.Borrowed()).Init, new(p115.Word))
-	check("method_names.Words.String", p114.NewWordsClient().String, new(p115.Word))
-	check("method_names.Words.String", p114.NewWordsClient(p1.Borrowed()).String, new(p115.Word))
-	check("method_names.Words.Error", p114.NewWordsClient().Error, new(p115.Word))
-	check("method_names.Words.Error", p114.NewWordsClient(p1.Borrowed()).Error, new(p115.Word))
-	check("method_names.Words.Context", p114.NewWordsClient().Context, new(p115.Word))
-	check("method_names.Words.Context", p114.NewWordsClient(p1.Borrowed()).Context, new(p115.Word))
-	check("method_names.Words.Module", p114.NewWordsClient().Module, new(p115.Word))
-	check("method_names.Words.Module", p114.NewWordsClient(p1.Borrowed()).Module, new(p115.Word))
-	check("method_names.Words.Call", p114.NewWordsClient().Call, new(p115.Word))
-	check("method_names.Words.Call", p114.NewWordsClient(p1.Borrowed()).Call, new(p115.Word))
-	check("method_names.Words.Impl", p114.NewWordsClient().Impl, new(p115.Word))
-	check("method_names.Words.Impl", p114.NewWordsClient(p1.Borrowed()).Impl, new(p115.Word))
-	check("method_names.Words.New", p114.NewWordsClient().New, new(p115.Word))
-	check("method_names.Words.New", p114.NewWordsClient(p1.Borrowed()).New, new(p115.Word))
-	check("method_names.Words.Register", p114.NewWordsClient().Register, new(p115.Word))
-	check("method_names.Words.Register", p114.NewWordsClient(p1.Borrowed()).Register, new(p115.Word))
-	check("method_names.Words.Delete", p114.NewWordsClient().Delete, new(p115.Word))
-	check("method_names.Words.Delete", p114.NewWordsClient(p1.Borrowed()).Delete, new(p115.Word))
-	check("method_names.Words.Panic", p114.NewWordsClient().Panic, new(p115.Word))
-	check("method_names.Words.Panic", p114.NewWordsClient(p1.Borrowed()).Panic, new(p115.Word))
-	check("method_names.Words.Recover", p114.NewWordsClient().Recover, new(p115.Word))
-	check("method_names.Words.Recover", p114.NewWordsClient(p1.Borrowed()).Recover, new(p115.Word))
-	check("method_names.Words.Complex", p114.NewWordsClient().Complex, new(p115.Word))
-	check("method_names.Words.Complex", p114.NewWordsClient(p1.Borrowed()).Complex, new(p115.Word))
-	check("method_names.Words.Append", p114.NewWordsClient().Append, new(p115.Word))
-	check("method_names.Words.Append", p114.NewWordsClient(p1.Borrowed()).Append, new(p115.Word))
-	check("method_table.Table.Nothing", p116.NewTableClient().Nothing, new(p117.Plain))
-	check("method_table.Table.Nothing", p116.NewTableClient(p1.Borrowed()).Nothing, new(p117.Plain))
-	check("method_table.Table.Look", p116.NewTableClient().Look, new(p117.Plain))
-	check("method_table.Table.Look", p116.NewTableClient(p1.Borrowed()).Look, new(p117.Plain))
-	check("method_table.Table.Put", p116.NewTableClient().Put, new(p117.Plain))
-	check("method_table.Table.Put", p116.NewTableClient(p1.Borrowed()).Put, new(p117.Plain))
-	check("method_table.Table.Unknown", p116.NewTableClient().Unknown, new(p117.Plain))
-	check("method_table.Table.Unknown", p116.NewTableClient(p1.Borrowed()).Unknown, new(p117.Plain))
-	check("method_table.Table.Old", p116.NewTableClient().Old, new(p117.Plain))
-	check("method_table.Table.Old", p116.NewTableClient(p1.Borrowed()).Old, new(p117.Plain))
-	check("method_table.Table.Wait", p116.NewTableClient().Wait, new(p117.Plain))
-	check("method_table.Table.Wait", p116.NewTableClient(p1.Borrowed()).Wait, new(p117.Plain))
-	check("method_table.Table.RedactedRequest", p116.NewTableClient().RedactedRequest, new(p117.Secret))
-	check("method_table.Table.RedactedRequest", p116.NewTableClient(p1.Borrowed()).RedactedRequest, new(p117.Secret))
-	check("method_table.Table.RedactedResponse", p116.NewTableClient().RedactedResponse, new(p117.Plain))
-	check("method_table.Table.RedactedResponse", p116.NewTableClient(p1.Borrowed()).RedactedResponse, new(p117.Plain))
-	check("method_table.Table.RedactedInLoop", p116.NewTableClient().RedactedInLoop, new(p117.LoopA))
-	check("method_table.Table.RedactedInLoop", p116.NewTableClient(p1.Borrowed()).RedactedInLoop, new(p117.LoopA))
-	check("method_table.Table.RedactedInMap", p116.NewTableClient().RedactedInMap, new(p117.InMap))
-	check("method_table.Table.RedactedInMap", p116.NewTableClient(p1.Borrowed()).RedactedInMap, new(p117.InMap))
-	check("method_table.Table.RedactedInOneof", p116.NewTableClient().RedactedInOneof, new(p117.InOneof))
-	check("method_table.Table.RedactedInOneof", p116.NewTableClient(p1.Borrowed()).RedactedInOneof, new(p117.InOneof))
-	check("method_table.Table.NotRedacted", p116.NewTableClient().NotRedacted, new(p117.Harmless))
-	check("method_table.Table.NotRedacted", p116.NewTableClient(p1.Borrowed()).NotRedacted, new(p117.Harmless))
-	check("method_table.Table.Everything", p116.NewTableClient().Everything, new(p117.Secret))
-	check("method_table.Table.Everything", p116.NewTableClient(p1.Borrowed()).Everything, new(p117.Secret))
-	check("module.Box.Put", p118.NewBoxClient().Put, new(p119.Thing))
-	check("module.Box.Put", p118.NewBoxClient(p1.Borrowed()).Put, new(p119.Thing))
-	check("native.Disk.Read", p120.NewDiskClient().Read, new(p121.Block))
-	check("native.Disk.Read", p120.NewDiskClient(p1.Borrowed()).Read, new(p121.Block))
-	check("native.Drive.Read", p120.NewDriveClient().Read, new(p121.Block))
-	check("native.Drive.Read", p120.NewDriveClient(p1.Borrowed()).Read, new(p121.Block))
-	_ = p120.NewDiskServerClient()
-	check("native.ServeDisk.Read", p120.NewServeDiskClient().Read, new(p121.Block))
-	check("native.ServeDisk.Read", p120.NewServeDiskClient(p1.Borrowed()).Read, new(p121.Block))
-	check("nested.Nest.Lay", p122.NewNestClient().Lay, new(p123.Outer_Inner))
-	check("nested.Nest.Lay", p122.NewNestClient(p1.Borrowed()).Lay, new(p123.Outer_Inner))
-	check("NoPackageService.Call", p124.NewNoPackageServiceClient().Call, new(p125.NoPackageRequest))
-	check("NoPackageService.Call", p124.NewNoPackageServiceClient(p1.Borrowed()).Call, new(p125.NoPackageRequest))
-	check("no_source_info.Bare.Call", p126.NewBareClient().Call, new(p127.Word))
-	check("no_source_info.Bare.Call", p126.NewBareClient(p1.Borrowed()).Call, new(p127.Word))
-	check("opaque.Safe.Open", p128.NewSafeClient().Open, new(p129.Combination))
-	check("opaque.Safe.Open", p128.NewSafeClient(p1.Borrowed()).Open, new(p129.Combination))
-	check("options.Tuned.Slow", p130.NewTunedClient().Slow, new(p131.Word))
-	check("options.Tuned.Slow", p130.NewTunedClient(p1.Borrowed()).Slow, new(p131.Word))
-	check("options.Tuned.Slower", p130.NewTunedClient().Slower, new(p131.Word))
-	check("options.Tuned.Slower", p130.NewTunedClient(p1.Borrowed()).Slower, new(p131.Word))
-	check("options.Tuned.Quick", p130.NewTunedClient().Quick, new(p131.Word))
-	check("options.Tuned.Quick", p130.NewTunedClient(p1.Borrowed()).Quick, new(p131.Word))
-	check("options.Tuned.Renamed", p130.NewTunedClient().Renamed, new(p131.Word))
-	check("options.Tuned.Renamed", p130.NewTunedClient(p1.Borrowed()).Renamed, new(p131.Word))
-	check("options.Tuned.Plain", p130.NewTunedClient().Plain, new(p131.Word))
-	check("options.Tuned.Plain", p130.NewTunedClient(p1.Borrowed()).Plain, new(p131.Word))
-	check("package_suffix.Suffix.Call", p132.NewSuffixClient().Call, new(p133.Request))
-	check("package_suffix.Suffix.Call", p132.NewSuffixClient(p1.Borrowed()).Call, new(p133.Request))
-	check("proto2_case.Old.Call", p134.NewOldClient().Call, new(p135.OldRequest))
-	check("proto2_case.Old.Call", p134.NewOldClient(p1.Borrowed()).Call, new(p135.OldRequest))
-	check("proto3_optional.Maybe.Get", p136.NewMaybeClient().Get, new(p137.Query))
-	check("proto3_optional.Maybe.Get", p136.NewMaybeClient(p1.Borrowed()).Get, new(p137.Query))
-	check("public_import.Guest.Enter", p138.NewGuestClient().Enter, new(p139.Home))
-	check("public_import.Guest.Enter", p138.NewGuestClient(p1.Borrowed()).Enter, new(p139.Home))
-	check("rootfile.Root.Call", p140.NewRootClient().Call, new(p141.Request))
-	check("rootfile.Root.Call", p140.NewRootClient(p1.Borrowed()).Call, new(p141.Request))
-	check("same_method.Left.Turn", p142.NewLeftClient().Turn, new(p143.Degrees))
-	check("same_method.Left.Turn", p142.NewLeftClient(p1.Borrowed()).Turn, new(p143.Degrees))
-	check("same_method.Right.Turn", p142.NewRightClient().Turn, new(p143.Degrees))
-	check("same_method.Right.Turn", p142.NewRightClient(p1.Borrowed()).Turn, new(p143.Degrees))
-	check("same_package.Same.Call", p144.NewSameClient().Call, new(p144.Request))
-	check("same_package.Same.Call", p144.NewSameClient(p1.Borrowed()).Call, new(p144.Request))
-	check("same_type.Forest.Plant", p145.NewForestClient().Plant, new(p146.Tree))
-	check("same_type.Forest.Plant", p145.NewForestClient(p1.Borrowed()).Plant, new(p146.Tree))
-	check("service_names.Type.Call", p147.NewTypeClient().Call, new(p148.Word))
-	check("service_names.Type.Call", p147.NewTypeClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Interface.Call", p147.NewInterfaceClient().Call, new(p148.Word))
-	check("service_names.Interface.Call", p147.NewInterfaceClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Map.Call", p147.NewMapClient().Call, new(p148.Word))
-	check("service_names.Map.Call", p147.NewMapClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.A.Call", p147.NewAClient().Call, new(p148.Word))
-	check("service_names.A.Call", p147.NewAClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Ctx.Call", p147.NewCtxClient().Call, new(p148.Word))
-	check("service_names.Ctx.Call", p147.NewCtxClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Req.Call", p147.NewReqClient().Call, new(p148.Word))
-	check("service_names.Req.Call", p147.NewReqClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Resp.Call", p147.NewRespClient().Call, new(p148.Word))
-	check("service_names.Resp.Call", p147.NewRespClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Err.Call", p147.NewErrClient().Call, new(p148.Word))
-	check("service_names.Err.Call", p147.NewErrClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Impl.Call", p147.NewImplClient().Call, new(p148.Word))
-	check("service_names.Impl.Call", p147.NewImplClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Client.Call", p147.NewClientClient().Call, new(p148.Word))
-	check("service_names.Client.Call", p147.NewClientClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Error.Call", p147.NewErrorClient().Call, new(p148.Word))
-	check("service_names.Error.Call", p147.NewErrorClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Context.Call", p147.NewContextClient().Call, new(p148.Word))
-	check("service_names.Context.Call", p147.NewContextClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Engine.Call", p147.NewEngineClient().Call, new(p148.Word))
-	check("service_names.Engine.Call", p147.NewEngineClient(p1.Borrowed()).Call, new(p148.Word))
-	check("service_names.Names.Call", p147.NewNamesClient().Call, new(p148.Word))
-	check("service_names.Names.Call", p147.NewNamesClient(p1.Borrowed()).Call, new(p148.Word))
-	check("skeleton.HTTPFiles.Get", p149.NewHTTPFilesClient().Get, new(p150.GetRequest))
-	check("skeleton.HTTPFiles.Get", p149.NewHTTPFilesClient(p1.Borrowed()).Get, new(p150.GetRequest))
-	check("skeleton.HTTPFiles.Purge", p149.NewHTTPFilesClient().Purge, new(p151.Empty))
-	check("skeleton.HTTPFiles.Purge", p149.NewHTTPFilesClient(p1.Borrowed()).Purge, new(p151.Empty))
-	check("skeleton.Linux.Boot", p149.NewLinuxClient().Boot, new(p150.GetRequest))
-	check("skeleton.Linux.Boot", p149.NewLinuxClient(p1.Borrowed()).Boot, new(p150.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p149.NewLinuxClient().UnimplementedLinuxImpl, new(p150.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", p149.NewLinuxClient(p1.Borrowed()).UnimplementedLinuxImpl, new(p150.GetRequest))
-	check("skeleton.Catalog.Describe", p149.NewCatalogClient().Describe, new(p150.GetRequest))
-	check("skeleton.Catalog.Describe", p149.NewCatalogClient(p1.Borrowed()).Describe, new(p150.GetRequest))
-	check("skeleton.Test.Init", p149.NewTestClient().Init, new(p150.GetRequest))
-	check("skeleton.Test.Init", p149.NewTestClient(p1.Borrowed()).Init, new(p150.GetRequest))
-	check("source_relative.v1.Greeter.Greet", p152.NewGreeterClient().Greet, new(p153.GreetRequest))
-	check("source_relative.v1.Greeter.Greet", p152.NewGreeterClient(p1.Borrowed()).Greet, new(p153.GreetRequest))
-	check("streaming_skip.Some.Once", p154.NewSomeClient().Once, new(p155.Word))
-	check("streaming_skip.Some.Once", p154.NewSomeClient(p1.Borrowed()).Once, new(p155.Word))
-	_ = p154.NewAllClient()
-	check("two_files.One.Call", p156.NewOneClient().Call, new(p157.OneRequest))
-	check("two_files.One.Call", p156.NewOneClient(p1.Borrowed()).Call, new(p157.OneRequest))
-	check("two_files.Two.Call", p156.NewTwoClient().Call, new(p157.OneResponse))
-	check("two_files.Two.Call", p156.NewTwoClient(p1.Borrowed()).Call, new(p157.OneResponse))
-	check("two_versions.x.v1.X.Call", p158.NewXClient().Call, new(p159.Request))
-	check("two_versions.x.v1.X.Call", p158.NewXClient(p1.Borrowed()).Call, new(p159.Request))
-	check("two_versions.x.v2.X.Call", p160.NewXClient().Call, new(p161.Request))
-	check("two_versions.x.v2.X.Call", p160.NewXClient(p1.Borrowed()).Call, new(p161.Request))
-	check("unknown_options.Owned.Call", p162.NewOwnedClient().Call, new(p163.Word))
-	check("unknown_options.Owned.Call", p162.NewOwnedClient(p1.Borrowed()).Call, new(p163.Word))
-	check("well_known.Well.Empty", p164.NewWellClient().Empty, new(p151.Empty))
-	check("well_known.Well.Empty", p164.NewWellClient(p1.Borrowed()).Empty, new(p151.Empty))
-	check("well_known.Well.Any", p164.NewWellClient().Any, new(p165.Any))
-	check("well_known.Well.Any", p164.NewWellClient(p1.Borrowed()).Any, new(p165.Any))
-	check("well_known.Well.Mask", p164.NewWellClient().Mask, new(p166.FieldMask))
-	check("well_known.Well.Mask", p164.NewWellClient(p1.Borrowed()).Mask, new(p166.FieldMask))
-	check("well_known.Well.Wrapper", p164.NewWellClient().Wrapper, new(p167.StringValue))
-	check("well_known.Well.Wrapper", p164.NewWellClient(p1.Borrowed()).Wrapper, new(p167.StringValue))
-	check("wkt_listed.Ping.Ping", p168.NewPingClient().Ping, new(p151.Empty))
-	check("wkt_listed.Ping.Ping", p168.NewPingClient(p1.Borrowed()).Ping, new(p151.Empty))
-	check("wkt_listed.Ping.Wrap", p168.NewPingClient().Wrap, new(p151.Empty))
-	check("wkt_listed.Ping.Wrap", p168.NewPingClient(p1.Borrowed()).Wrap, new(p151.Empty))
+	check("guest_grown.Clock.Now", p91.NewClockClient().Now, new(p92.NowRequest))
+	check("guest_grown.Clock.Now", p91.NewClockClient(p1.Borrowed()).Now, new(p92.NowRequest))
+	check("guest_grown.Clock.Alarm", p91.NewClockClient().Alarm, new(p90.Timestamp))
+	check("guest_grown.Clock.Alarm", p91.NewClockClient(p1.Borrowed()).Alarm, new(p90.Timestamp))
+	check("guest_grown.Calendar.Today", p91.NewCalendarClient().Today, new(p92.NowRequest))
+	check("guest_grown.Calendar.Today", p91.NewCalendarClient(p1.Borrowed()).Today, new(p92.NowRequest))
+	check("guest_in_main.Greeting.Greet", p93.NewGreetingClient().Greet, new(p94.GreetRequest))
+	check("guest_in_main.Greeting.Greet", p93.NewGreetingClient(p1.Borrowed()).Greet, new(p94.GreetRequest))
+	check("guest_in_main.Greeting.Leave", p93.NewGreetingClient().Leave, new(p94.GreetRequest))
+	check("guest_in_main.Greeting.Leave", p93.NewGreetingClient(p1.Borrowed()).Leave, new(p94.GreetRequest))
+	check("guest_in_main.Farewell.Leave", p93.NewFarewellClient().Leave, new(p94.GreetRequest))
+	check("guest_in_main.Farewell.Leave", p93.NewFarewellClient(p1.Borrowed()).Leave, new(p94.GreetRequest))
+	check("guest_skeleton.HTTPFiles.Get", p95.NewHTTPFilesClient().Get, new(p96.GetRequest))
+	check("guest_skeleton.HTTPFiles.Get", p95.NewHTTPFilesClient(p1.Borrowed()).Get, new(p96.GetRequest))
+	check("guest_skeleton.HTTPFiles.Purge", p95.NewHTTPFilesClient().Purge, new(p97.Empty))
+	check("guest_skeleton.HTTPFiles.Purge", p95.NewHTTPFilesClient(p1.Borrowed()).Purge, new(p97.Empty))
+	check("guest_skeleton.Linux.Init", p95.NewLinuxClient().Init, new(p96.GetRequest))
+	check("guest_skeleton.Linux.Init", p95.NewLinuxClient(p1.Borrowed()).Init, new(p96.GetRequest))
+	check("guest_skeleton.Linux.Describe", p95.NewLinuxClient().Describe, new(p96.GetRequest))
+	check("guest_skeleton.Linux.Describe", p95.NewLinuxClient(p1.Borrowed()).Describe, new(p96.GetRequest))
+	check("guest_skeleton.Linux.Started", p95.NewLinuxClient().Started, new(p96.GetRequest))
+	check("guest_skeleton.Linux.Started", p95.NewLinuxClient(p1.Borrowed()).Started, new(p96.GetRequest))
+	check("guest_skeleton.Linux.UnimplementedLinuxServer", p95.NewLinuxClient().UnimplementedLinuxServer, new(p96.GetRequest))
+	check("guest_skeleton.Linux.UnimplementedLinuxServer", p95.NewLinuxClient(p1.Borrowed()).UnimplementedLinuxServer, new(p96.GetRequest))
+	_ = p95.NewEmptyClient()
+	check("guest_skeleton.Plugin.Get", p95.NewPluginClient().Get, new(p96.GetRequest))
+	check("guest_skeleton.Plugin.Get", p95.NewPluginClient(p1.Borrowed()).Get, new(p96.GetRequest))
+	check("header.Svc.Call", p98.NewSvcClient().Call, new(p99.Word))
+	check("header.Svc.Call", p98.NewSvcClient(p1.Borrowed()).Call, new(p99.Word))
+	check("ids.Queue.Send", p100.NewQueueClient().Send, new(p101.SendRequest))
+	check("ids.Queue.Send", p100.NewQueueClient(p1.Borrowed()).Send, new(p101.SendRequest))
+	check("import_names.Names.Get", p102.NewNamesClient().Get, new(p103.Word))
+	check("import_names.Names.Get", p102.NewNamesClient(p1.Borrowed()).Get, new(p103.Word))
+	check("import_names.Names.String", p102.NewNamesClient().String, new(p103.Word))
+	check("import_names.Names.String", p102.NewNamesClient(p1.Borrowed()).String, new(p103.Word))
+	check("import_names.Names.Error", p102.NewNamesClient().Error, new(p103.Word))
+	check("import_names.Names.Error", p102.NewNamesClient(p1.Borrowed()).Error, new(p103.Word))
+	check("import_names.Names.Close", p102.NewNamesClient().Close, new(p103.Word))
+	check("import_names.Names.Close", p102.NewNamesClient(p1.Borrowed()).Close, new(p103.Word))
+	check("import_names.Names.Next", p102.NewNamesClient().Next, new(p103.Word))
+	check("import_names.Names.Next", p102.NewNamesClient(p1.Borrowed()).Next, new(p103.Word))
+	check("import_names.Names.Len", p102.NewNamesClient().Len, new(p103.Word))
+	check("import_names.Names.Len", p102.NewNamesClient(p1.Borrowed()).Len, new(p103.Word))
+	check("import_names.Names.Reset", p102.NewNamesClient().Reset, new(p103.Word))
+	check("import_names.Names.Reset", p102.NewNamesClient(p1.Borrowed()).Reset, new(p103.Word))
+	check("import_names.Names.ProtoReflect", p102.NewNamesClient().ProtoReflect, new(p103.Word))
+	check("import_names.Names.ProtoReflect", p102.NewNamesClient(p1.Borrowed()).ProtoReflect, new(p103.Word))
+	check("import_names.Names.Unwrap", p102.NewNamesClient().Unwrap, new(p103.Word))
+	check("import_names.Names.Unwrap", p102.NewNamesClient(p1.Borrowed()).Unwrap, new(p103.Word))
+	check("import_names.Names.Interface", p102.NewNamesClient().Interface, new(p103.Word))
+	check("import_names.Names.Interface", p102.NewNamesClient(p1.Borrowed()).Interface, new(p103.Word))
+	check("import_names.Names.ProtoType", p102.NewNamesClient().ProtoType, new(p103.Word))
+	check("import_names.Names.ProtoType", p102.NewNamesClient(p1.Borrowed()).ProtoType, new(p103.Word))
+	check("import_names.Names.X", p102.NewNamesClient().X, new(p103.Word))
+	check("import_names.Names.X", p102.NewNamesClient(p1.Borrowed()).X, new(p103.Word))
+	check("import_path.Finder.Find", p104.NewFinderClient().Find, new(p105.FindRequest))
+	check("import_path.Finder.Find", p104.NewFinderClient(p1.Borrowed()).Find, new(p105.FindRequest))
+	check("into_names.Mail.Send", p106.NewMailClient().Send, new(p107.Letter))
+	check("into_names.Mail.Send", p106.NewMailClient(p1.Borrowed()).Send, new(p107.Letter))
+	check("into_names.Mail.SendInto", p106.NewMailClient().SendInto, new(p107.Letter))
+	check("into_names.Mail.SendInto", p106.NewMailClient(p1.Borrowed()).SendInto, new(p107.Letter))
+	check("into_names.Mail.SendInto_", p106.NewMailClient().SendInto_, new(p107.Letter))
+	check("into_names.Mail.SendInto_", p106.NewMailClient(p1.Borrowed()).SendInto_, new(p107.Letter))
+	check("into_names.Mail.Receive", p106.NewMailClient().Receive, new(p107.Letter))
+	check("into_names.Mail.Receive", p106.NewMailClient(p1.Borrowed()).Receive, new(p107.Letter))
+	check("joined_names.Foo.BarBaz", p108.NewFooClient().BarBaz, new(p109.FooBar))
+	check("joined_names.Foo.BarBaz", p108.NewFooClient(p1.Borrowed()).BarBaz, new(p109.FooBar))
+	check("joined_names.FooBar3.Baz", p108.NewFooBar3Client().Baz, new(p109.FooBar))
+	check("joined_names.FooBar3.Baz", p108.NewFooBar3Client(p1.Borrowed()).Baz, new(p109.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p108.NewFoo_BarBazClient().Baz, new(p109.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", p108.NewFoo_BarBazClient(p1.Borrowed()).Baz, new(p109.FooBar))
+	check("joined_names.HostFoo.BarBaz", p108.NewHostFooClient().BarBaz, new(p109.FooBar))
+	check("joined_names.HostFoo.BarBaz", p108.NewHostFooClient(p1.Borrowed()).BarBaz, new(p109.FooBar))
+	check("lower_case.greeter.say_hello", p110.NewGreeterClient().SayHello, new(p111.HelloRequest))
+	check("lower_case.greeter.say_hello", p110.NewGreeterClient(p1.Borrowed()).SayHello, new(p111.HelloRequest))
+	check("lower_case.word_counter_v2.count", p110.NewWordCounterV2Client().Count, new(p111.HelloRequest))
+	check("lower_case.word_counter_v2.count", p110.NewWordCounterV2Client(p1.Borrowed()).Count, new(p111.HelloRequest))
+	check("m_dependency.Scale.Weigh", p112.NewScaleClient().Weigh, new(p113.WeighRequest))
+	check("m_dependency.Scale.Weigh", p112.NewScaleClient(p1.Borrowed()).Weigh, new(p113.WeighRequest))
+	check("m_override.Foo.Bar", p114.NewFooClient().Bar, new(p115.BarRequest))
+	check("m_override.Foo.Bar", p114.NewFooClient(p1.Borrowed()).Bar, new(p115.BarRequest))
+	check("many_packages.a.A.Do", p116.NewAClient().Do, new(p117.Request))
+	check("many_packages.a.A.Do", p116.NewAClient(p1.Borrowed()).Do, new(p117.Request))
+	check("many_packages.b.B.Do", p118.NewBClient().Do, new(p117.Request))
+	check("many_packages.b.B.Do", p118.NewBClient(p1.Borrowed()).Do, new(p117.Request))
+	check("message_names.Greeter.Clients", p119.NewGreeterClient().Clients, new(p120.GreeterClient))
+	check("message_names.Greeter.Clients", p119.NewGreeterClient(p1.Borrowed()).Clients, new(p120.GreeterClient))
+	check("message_names.Greeter.Plugins", p119.NewGreeterClient().Plugins, new(p120.GreeterPlugin))
+	check("message_names.Greeter.Plugins", p119.NewGreeterClient(p1.Borrowed()).Plugins, new(p120.GreeterPlugin))
+	check("message_names.Greeter.Joined", p119.NewGreeterClient().Joined, new(p120.GreeterClients))
+	check("message_names.Greeter.Joined", p119.NewGreeterClient(p1.Borrowed()).Joined, new(p120.GreeterClients))
+	check("message_names.Greeter.Predeclared", p119.NewGreeterClient().Predeclared, new(p120.Error))
+	check("message_names.Greeter.Predeclared", p119.NewGreeterClient(p1.Borrowed()).Predeclared, new(p120.Error))
+	check("message_names.Greeter.Packages", p119.NewGreeterClient().Packages, new(p120.Context))
+	check("message_names.Greeter.Packages", p119.NewGreeterClient(p1.Borrowed()).Packages, new(p120.Context))
+	check("method_names.Words.Import", p121.NewWordsClient().Import, new(p122.Word))
+	check("method_names.Words.Import", p121.NewWordsClient(p1.Borrowed()).Import, new(p122.Word))
+	check("method_names.Words.Type", p121.NewWordsClient().Type, new(p122.Word))
+	check("method_names.Words.Type", p121.NewWordsClient(p1.Borrowed()).Type, new(p122.Word))
+	check("method_names.Words.Range", p121.NewWordsClient().Range, new(p122.Word))
+	check("method_names.Words.Range", p121.NewWordsClient(p1.Borrowed()).Range, new(p122.Word))
+	check("method_names.Words.Func", p121.NewWordsClient().Func, new(p122.Word))
+	check("method_names.Words.Func", p121.NewWordsClient(p1.Borrowed()).Func, new(p122.Word))
+	check("method_names.Words.Go", p121.NewWordsClient().Go, new(p122.Word))
+	check("method_names.Words.Go", p121.NewWordsClient(p1.Borrowed()).Go, new(p122.Word))
+	check("method_names.Words.Select", p121.NewWordsClient().Select, new(p122.Word))
+	check("method_names.Words.Select", p121.NewWordsClient(p1.Borrowed()).Select, new(p122.Word))
+	check("method_names.Words.Close", p121.NewWordsClient().Close, new(p122.Word))
+	check("method_names.Words.Close", p121.NewWordsClient(p1.Borrowed()).Close, new(p122.Word))
+	check("method_names.Words.Ready", p121.NewWordsClient().Ready, new(p122.Word))
+	check("method_names.Words.Ready", p121.NewWordsClient(p1.Borrowed()).Ready, new(p122.Word))
+	check("method_names.Words.Init", p121.NewWordsClient().Init, new(p122.Word))
+	check("method_names.Words.Init", p121.NewWordsClient(p1.Borrowed()).Init, new(p122.Word))
+	check("method_names.Words.String", p121.NewWordsClient().String, new(p122.Word))
+	check("method_names.Words.String", p121.NewWordsClient(p1.Borrowed()).String, new(p122.Word))
+	check("method_names.Words.Error", p121.NewWordsClient().Error, new(p122.Word))
+	check("method_names.Words.Error", p121.NewWordsClient(p1.Borrowed()).Error, new(p122.Word))
+	check("method_names.Words.Context", p121.NewWordsClient().Context, new(p122.Word))
+	check("method_names.Words.Context", p121.NewWordsClient(p1.Borrowed()).Context, new(p122.Word))
+	check("method_names.Words.Module", p121.NewWordsClient().Module, new(p122.Word))
+	check("method_names.Words.Module", p121.NewWordsClient(p1.Borrowed()).Module, new(p122.Word))
+	check("method_names.Words.Call", p121.NewWordsClient().Call, new(p122.Word))
+	check("method_names.Words.Call", p121.NewWordsClient(p1.Borrowed()).Call, new(p122.Word))
+	check("method_names.Words.Impl", p121.NewWordsClient().Impl, new(p122.Word))
+	check("method_names.Words.Impl", p121.NewWordsClient(p1.Borrowed()).Impl, new(p122.Word))
+	check("method_names.Words.New", p121.NewWordsClient().New, new(p122.Word))
+	check("method_names.Words.New", p121.NewWordsClient(p1.Borrowed()).New, new(p122.Word))
+	check("method_names.Words.Register", p121.NewWordsClient().Register, new(p122.Word))
+	check("method_names.Words.Register", p121.NewWordsClient(p1.Borrowed()).Register, new(p122.Word))
+	check("method_names.Words.Delete", p121.NewWordsClient().Delete, new(p122.Word))
+	check("method_names.Words.Delete", p121.NewWordsClient(p1.Borrowed()).Delete, new(p122.Word))
+	check("method_names.Words.Panic", p121.NewWordsClient().Panic, new(p122.Word))
+	check("method_names.Words.Panic", p121.NewWordsClient(p1.Borrowed()).Panic, new(p122.Word))
+	check("method_names.Words.Recover", p121.NewWordsClient().Recover, new(p122.Word))
+	check("method_names.Words.Recover", p121.NewWordsClient(p1.Borrowed()).Recover, new(p122.Word))
+	check("method_names.Words.Complex", p121.NewWordsClient().Complex, new(p122.Word))
+	check("method_names.Words.Complex", p121.NewWordsClient(p1.Borrowed()).Complex, new(p122.Word))
+	check("method_names.Words.Append", p121.NewWordsClient().Append, new(p122.Word))
+	check("method_names.Words.Append", p121.NewWordsClient(p1.Borrowed()).Append, new(p122.Word))
+	check("method_table.Table.Nothing", p123.NewTableClient().Nothing, new(p124.Plain))
+	check("method_table.Table.Nothing", p123.NewTableClient(p1.Borrowed()).Nothing, new(p124.Plain))
+	check("method_table.Table.Look", p123.NewTableClient().Look, new(p124.Plain))
+	check("method_table.Table.Look", p123.NewTableClient(p1.Borrowed()).Look, new(p124.Plain))
+	check("method_table.Table.Put", p123.NewTableClient().Put, new(p124.Plain))
+	check("method_table.Table.Put", p123.NewTableClient(p1.Borrowed()).Put, new(p124.Plain))
+	check("method_table.Table.Unknown", p123.NewTableClient().Unknown, new(p124.Plain))
+	check("method_table.Table.Unknown", p123.NewTableClient(p1.Borrowed()).Unknown, new(p124.Plain))
+	check("method_table.Table.Old", p123.NewTableClient().Old, new(p124.Plain))
+	check("method_table.Table.Old", p123.NewTableClient(p1.Borrowed()).Old, new(p124.Plain))
+	check("method_table.Table.Wait", p123.NewTableClient().Wait, new(p124.Plain))
+	check("method_table.Table.Wait", p123.NewTableClient(p1.Borrowed()).Wait, new(p124.Plain))
+	check("method_table.Table.RedactedRequest", p123.NewTableClient().RedactedRequest, new(p124.Secret))
+	check("method_table.Table.RedactedRequest", p123.NewTableClient(p1.Borrowed()).RedactedRequest, new(p124.Secret))
+	check("method_table.Table.RedactedResponse", p123.NewTableClient().RedactedResponse, new(p124.Plain))
+	check("method_table.Table.RedactedResponse", p123.NewTableClient(p1.Borrowed()).RedactedResponse, new(p124.Plain))
+	check("method_table.Table.RedactedInLoop", p123.NewTableClient().RedactedInLoop, new(p124.LoopA))
+	check("method_table.Table.RedactedInLoop", p123.NewTableClient(p1.Borrowed()).RedactedInLoop, new(p124.LoopA))
+	check("method_table.Table.RedactedInMap", p123.NewTableClient().RedactedInMap, new(p124.InMap))
+	check("method_table.Table.RedactedInMap", p123.NewTableClient(p1.Borrowed()).RedactedInMap, new(p124.InMap))
+	check("method_table.Table.RedactedInOneof", p123.NewTableClient().RedactedInOneof, new(p124.InOneof))
+	check("method_table.Table.RedactedInOneof", p123.NewTableClient(p1.Borrowed()).RedactedInOneof, new(p124.InOneof))
+	check("method_table.Table.NotRedacted", p123.NewTableClient().NotRedacted, new(p124.Harmless))
+	check("method_table.Table.NotRedacted", p123.NewTableClient(p1.Borrowed()).NotRedacted, new(p124.Harmless))
+	check("method_table.Table.Everything", p123.NewTableClient().Everything, new(p124.Secret))
+	check("method_table.Table.Everything", p123.NewTableClient(p1.Borrowed()).Everything, new(p124.Secret))
+	check("module.Box.Put", p125.NewBoxClient().Put, new(p126.Thing))
+	check("module.Box.Put", p125.NewBoxClient(p1.Borrowed()).Put, new(p126.Thing))
+	check("native.Disk.Read", p127.NewDiskClient().Read, new(p128.Block))
+	check("native.Disk.Read", p127.NewDiskClient(p1.Borrowed()).Read, new(p128.Block))
+	check("native.Drive.Read", p127.NewDriveClient().Read, new(p128.Block))
+	check("native.Drive.Read", p127.NewDriveClient(p1.Borrowed()).Read, new(p128.Block))
+	_ = p127.NewDiskServerClient()
+	check("native.ServeDisk.Read", p127.NewServeDiskClient().Read, new(p128.Block))
+	check("native.ServeDisk.Read", p127.NewServeDiskClient(p1.Borrowed()).Read, new(p128.Block))
+	check("nested.Nest.Lay", p129.NewNestClient().Lay, new(p130.Outer_Inner))
+	check("nested.Nest.Lay", p129.NewNestClient(p1.Borrowed()).Lay, new(p130.Outer_Inner))
+	check("NoPackageService.Call", p131.NewNoPackageServiceClient().Call, new(p132.NoPackageRequest))
+	check("NoPackageService.Call", p131.NewNoPackageServiceClient(p1.Borrowed()).Call, new(p132.NoPackageRequest))
+	check("no_source_info.Bare.Call", p133.NewBareClient().Call, new(p134.Word))
+	check("no_source_info.Bare.Call", p133.NewBareClient(p1.Borrowed()).Call, new(p134.Word))
+	check("opaque.Safe.Open", p135.NewSafeClient().Open, new(p136.Combination))
+	check("opaque.Safe.Open", p135.NewSafeClient(p1.Borrowed()).Open, new(p136.Combination))
+	check("options.Tuned.Slow", p137.NewTunedClient().Slow, new(p138.Word))
+	check("options.Tuned.Slow", p137.NewTunedClient(p1.Borrowed()).Slow, new(p138.Word))
+	check("options.Tuned.Slower", p137.NewTunedClient().Slower, new(p138.Word))
+	check("options.Tuned.Slower", p137.NewTunedClient(p1.Borrowed()).Slower, new(p138.Word))
+	check("options.Tuned.Quick", p137.NewTunedClient().Quick, new(p138.Word))
+	check("options.Tuned.Quick", p137.NewTunedClient(p1.Borrowed()).Quick, new(p138.Word))
+	check("options.Tuned.Renamed", p137.NewTunedClient().Renamed, new(p138.Word))
+	check("options.Tuned.Renamed", p137.NewTunedClient(p1.Borrowed()).Renamed, new(p138.Word))
+	check("options.Tuned.Plain", p137.NewTunedClient().Plain, new(p138.Word))
+	check("options.Tuned.Plain", p137.NewTunedClient(p1.Borrowed()).Plain, new(p138.Word))
+	check("package_suffix.Suffix.Call", p139.NewSuffixClient().Call, new(p140.Request))
+	check("package_suffix.Suffix.Call", p139.NewSuffixClient(p1.Borrowed()).Call, new(p140.Request))
+	check("proto2_case.Old.Call", p141.NewOldClient().Call, new(p142.OldRequest))
+	check("proto2_case.Old.Call", p141.NewOldClient(p1.Borrowed()).Call, new(p142.OldRequest))
+	check("proto3_optional.Maybe.Get", p143.NewMaybeClient().Get, new(p144.Query))
+	check("proto3_optional.Maybe.Get", p143.NewMaybeClient(p1.Borrowed()).Get, new(p144.Query))
+	check("public_import.Guest.Enter", p145.NewGuestClient().Enter, new(p146.Home))
+	check("public_import.Guest.Enter", p145.NewGuestClient(p1.Borrowed()).Enter, new(p146.Home))
+	check("rootfile.Root.Call", p147.NewRootClient().Call, new(p148.Request))
+	check("rootfile.Root.Call", p147.NewRootClient(p1.Borrowed()).Call, new(p148.Request))
+	check("same_method.Left.Turn", p149.NewLeftClient().Turn, new(p150.Degrees))
+	check("same_method.Left.Turn", p149.NewLeftClient(p1.Borrowed()).Turn, new(p150.Degrees))
+	check("same_method.Right.Turn", p149.NewRightClient().Turn, new(p150.Degrees))
+	check("same_method.Right.Turn", p149.NewRightClient(p1.Borrowed()).Turn, new(p150.Degrees))
+	check("same_package.Same.Call", p151.NewSameClient().Call, new(p151.Request))
+	check("same_package.Same.Call", p151.NewSameClient(p1.Borrowed()).Call, new(p151.Request))
+	check("same_type.Forest.Plant", p152.NewForestClient().Plant, new(p153.Tree))
+	check("same_type.Forest.Plant", p152.NewForestClient(p1.Borrowed()).Plant, new(p153.Tree))
+	check("service_names.Type.Call", p154.NewTypeClient().Call, new(p155.Word))
+	check("service_names.Type.Call", p154.NewTypeClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Interface.Call", p154.NewInterfaceClient().Call, new(p155.Word))
+	check("service_names.Interface.Call", p154.NewInterfaceClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Map.Call", p154.NewMapClient().Call, new(p155.Word))
+	check("service_names.Map.Call", p154.NewMapClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.A.Call", p154.NewAClient().Call, new(p155.Word))
+	check("service_names.A.Call", p154.NewAClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Ctx.Call", p154.NewCtxClient().Call, new(p155.Word))
+	check("service_names.Ctx.Call", p154.NewCtxClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Req.Call", p154.NewReqClient().Call, new(p155.Word))
+	check("service_names.Req.Call", p154.NewReqClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Resp.Call", p154.NewRespClient().Call, new(p155.Word))
+	check("service_names.Resp.Call", p154.NewRespClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Err.Call", p154.NewErrClient().Call, new(p155.Word))
+	check("service_names.Err.Call", p154.NewErrClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Impl.Call", p154.NewImplClient().Call, new(p155.Word))
+	check("service_names.Impl.Call", p154.NewImplClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Client.Call", p154.NewClientClient().Call, new(p155.Word))
+	check("service_names.Client.Call", p154.NewClientClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Error.Call", p154.NewErrorClient().Call, new(p155.Word))
+	check("service_names.Error.Call", p154.NewErrorClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Context.Call", p154.NewContextClient().Call, new(p155.Word))
+	check("service_names.Context.Call", p154.NewContextClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Engine.Call", p154.NewEngineClient().Call, new(p155.Word))
+	check("service_names.Engine.Call", p154.NewEngineClient(p1.Borrowed()).Call, new(p155.Word))
+	check("service_names.Names.Call", p154.NewNamesClient().Call, new(p155.Word))
+	check("service_names.Names.Call", p154.NewNamesClient(p1.Borrowed()).Call, new(p155.Word))
+	check("skeleton.HTTPFiles.Get", p156.NewHTTPFilesClient().Get, new(p157.GetRequest))
+	check("skeleton.HTTPFiles.Get", p156.NewHTTPFilesClient(p1.Borrowed()).Get, new(p157.GetRequest))
+	check("skeleton.HTTPFiles.Purge", p156.NewHTTPFilesClient().Purge, new(p97.Empty))
+	check("skeleton.HTTPFiles.Purge", p156.NewHTTPFilesClient(p1.Borrowed()).Purge, new(p97.Empty))
+	check("skeleton.Linux.Boot", p156.NewLinuxClient().Boot, new(p157.GetRequest))
+	check("skeleton.Linux.Boot", p156.NewLinuxClient(p1.Borrowed()).Boot, new(p157.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p156.NewLinuxClient().UnimplementedLinuxImpl, new(p157.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", p156.NewLinuxClient(p1.Borrowed()).UnimplementedLinuxImpl, new(p157.GetRequest))
+	check("skeleton.Catalog.Describe", p156.NewCatalogClient().Describe, new(p157.GetRequest))
+	check("skeleton.Catalog.Describe", p156.NewCatalogClient(p1.Borrowed()).Describe, new(p157.GetRequest))
+	check("skeleton.Test.Init", p156.NewTestClient().Init, new(p157.GetRequest))
+	check("skeleton.Test.Init", p156.NewTestClient(p1.Borrowed()).Init, new(p157.GetRequest))
+	check("source_relative.v1.Greeter.Greet", p158.NewGreeterClient().Greet, new(p159.GreetRequest))
+	check("source_relative.v1.Greeter.Greet", p158.NewGreeterClient(p1.Borrowed()).Greet, new(p159.GreetRequest))
+	check("streaming_skip.Some.Once", p160.NewSomeClient().Once, new(p161.Word))
+	check("streaming_skip.Some.Once", p160.NewSomeClient(p1.Borrowed()).Once, new(p161.Word))
+	_ = p160.NewAllClient()
+	check("two_files.One.Call", p162.NewOneClient().Call, new(p163.OneRequest))
+	check("two_files.One.Call", p162.NewOneClient(p1.Borrowed()).Call, new(p163.OneRequest))
+	check("two_files.Two.Call", p162.NewTwoClient().Call, new(p163.OneResponse))
+	check("two_files.Two.Call", p162.NewTwoClient(p1.Borrowed()).Call, new(p163.OneResponse))
+	check("two_versions.x.v1.X.Call", p164.NewXClient().Call, new(p165.Request))
+	check("two_versions.x.v1.X.Call", p164.NewXClient(p1.Borrowed()).Call, new(p165.Request))
+	check("two_versions.x.v2.X.Call", p166.NewXClient().Call, new(p167.Request))
+	check("two_versions.x.v2.X.Call", p166.NewXClient(p1.Borrowed()).Call, new(p167.Request))
+	check("unknown_options.Owned.Call", p168.NewOwnedClient().Call, new(p169.Word))
+	check("unknown_options.Owned.Call", p168.NewOwnedClient(p1.Borrowed()).Call, new(p169.Word))
+	check("well_known.Well.Empty", p170.NewWellClient().Empty, new(p97.Empty))
+	check("well_known.Well.Empty", p170.NewWellClient(p1.Borrowed()).Empty, new(p97.Empty))
+	check("well_known.Well.Any", p170.NewWellClient().Any, new(p171.Any))
+	check("well_known.Well.Any", p170.NewWellClient(p1.Borrowed()).Any, new(p171.Any))
+	check("well_known.Well.Mask", p170.NewWellClient().Mask, new(p172.FieldMask))
+	check("well_known.Well.Mask", p170.NewWellClient(p1.Borrowed()).Mask, new(p172.FieldMask))
+	check("well_known.Well.Wrapper", p170.NewWellClient().Wrapper, new(p173.StringValue))
+	check("well_known.Well.Wrapper", p170.NewWellClient(p1.Borrowed()).Wrapper, new(p173.StringValue))
+	check("wkt_listed.Ping.Ping", p174.NewPingClient().Ping, new(p97.Empty))
+	check("wkt_listed.Ping.Ping", p174.NewPingClient(p1.Borrowed()).Ping, new(p97.Empty))
+	check("wkt_listed.Ping.Wrap", p174.NewPingClient().Wrap, new(p97.Empty))
+	check("wkt_listed.Ping.Wrap", p174.NewPingClient(p1.Borrowed()).Wrap, new(p97.Empty))
 }
 
 func callGuests() {
@@ -693,117 +726,130 @@ func callGuests() {
 	check("grown.Clock.Now", located(p88.LocateClock).Now, new(p89.NowRequest))
 	check("grown.Clock.Alarm", located(p88.LocateClock).Alarm, new(p90.Timestamp))
 	check("grown.Calendar.Today", located(p88.LocateCalendar).Today, new(p89.NowRequest))
-	check("header.Svc.Call", located(p91.LocateSvc).Call, new(p92.Word))
-	check("ids.Queue.Send", located(p93.LocateQueue).Send, new(p94.SendRequest))
-	check("import_path.Finder.Find", located(p97.LocateFinder).Find, new(p98.FindRequest))
-	check("into_names.Mail.Send", located(p99.LocateMail).Send, new(p100.Letter))
-	check("into_names.Mail.SendInto", located(p99.LocateMail).SendInto, new(p100.Letter))
-	check("into_names.Mail.SendInto_", located(p99.LocateMail).SendInto_, new(p100.Letter))
-	check("into_names.Mail.Receive", located(p99.LocateMail).Receive, new(p100.Letter))
-	check("joined_names.Foo.BarBaz", located(p101.LocateFoo).BarBaz, new(p102.FooBar))
-	check("joined_names.FooBar3.Baz", located(p101.LocateFooBar3).Baz, new(p102.FooBar))
-	check("joined_names.Foo_BarBaz.Baz", located(p101.LocateFoo_BarBaz).Baz, new(p102.FooBar))
-	check("joined_names.HostFoo.BarBaz", located(p101.LocateHostFoo).BarBaz, new(p102.FooBar))
-	check("lower_case.greeter.say_hello", located(p103.LocateGreeter).SayHello, new(p104.HelloRequest))
-	check("lower_case.word_counter_v2.count", located(p103.LocateWordCounterV2).Count, new(p104.HelloRequest))
-	check("m_dependency.Scale.Weigh", located(p105.LocateScale).Weigh, new(p106.WeighRequest))
-	check("m_override.Foo.Bar", located(p107.LocateFoo).Bar, new(p108.BarRequest))
-	check("many_packages.a.A.Do", located(p109.LocateA).Do, new(p110.Request))
-	check("many_packages.b.B.Do", located(p111.LocateB).Do, new(p110.Request))
-	check("message_names.Greeter.Clients", located(p112.LocateGreeter).Clients, new(p113.GreeterClient))
-	check("message_names.Greeter.Plugins", located(p112.LocateGreeter).Plugins, new(p113.GreeterPlugin))
-	check("message_names.Greeter.Joined", located(p112.LocateGreeter).Joined, new(p113.GreeterClients))
-	check("message_names.Greeter.Predeclared", located(p112.LocateGreeter).Predeclared, new(p113.Error))
-	check("message_names.Greeter.Packages", located(p112.LocateGreeter).Packages, new(p113.Context))
-	check("method_names.Words.Import", located(p114.LocateWords).Import, new(p115.Word))
-	check("method_names.Words.Type", located(p114.LocateWords).Type, new(p115.Word))
-	check("method_names.Words.Range", located(p114.LocateWords).Range, new(p115.Word))
-	check("method_names.Words.Func", located(p114.LocateWords).Func, new(p115.Word))
-	check("method_names.Words.Go", located(p114.LocateWords).Go, new(p115.Word))
-	check("method_names.Words.Select", located(p114.LocateWords).Select, new(p115.Word))
-	check("method_names.Words.Close", located(p114.LocateWords).Close, new(p115.Word))
-	check("method_names.Words.Ready", located(p114.LocateWords).Ready, new(p115.Word))
-	check("method_names.Words.Init", located(p114.LocateWords).Init, new(p115.Word))
-	check("method_names.Words.String", located(p114.LocateWords).String, new(p115.Word))
-	check("method_names.Words.Error", located(p114.LocateWords).Error, new(p115.Word))
-	check("method_names.Words.Context", located(p114.LocateWords).Context, new(p115.Word))
-	check("method_names.Words.Module", located(p114.LocateWords).Module, new(p115.Word))
-	check("method_names.Words.Call", located(p114.LocateWords).Call, new(p115.Word))
-	check("method_names.Words.Impl", located(p114.LocateWords).Impl, new(p115.Word))
-	check("method_names.Words.New", located(p114.LocateWords).New, new(p115.Word))
-	check("method_names.Words.Register", located(p114.LocateWords).Register, new(p115.Word))
-	check("method_names.Words.Delete", located(p114.LocateWords).Delete, new(p115.Word))
-	check("method_names.Words.Panic", located(p114.LocateWords).Panic, new(p115.Word))
-	check("method_names.Words.Recover", located(p114.LocateWords).Recover, new(p115.Word))
-	check("method_names.Words.Complex", located(p114.LocateWords).Complex, new(p115.Word))
-	check("method_names.Words.Append", located(p114.LocateWords).Append, new(p115.Word))
-	check("method_table.Table.Nothing", located(p116.LocateTable).Nothing, new(p117.Plain))
-	check("method_table.Table.Look", located(p116.LocateTable).Look, new(p117.Plain))
-	check("method_table.Table.Put", located(p116.LocateTable).Put, new(p117.Plain))
-	check("method_table.Table.Unknown", located(p116.LocateTable).Unknown, new(p117.Plain))
-	check("method_table.Table.Old", located(p116.LocateTable).Old, new(p117.Plain))
-	check("method_table.Table.Wait", located(p116.LocateTable).Wait, new(p117.Plain))
-	check("method_table.Table.RedactedRequest", located(p116.LocateTable).RedactedRequest, new(p117.Secret))
-	check("method_table.Table.RedactedResponse", located(p116.LocateTable).RedactedResponse, new(p117.Plain))
-	check("method_table.Table.RedactedInLoop", located(p116.LocateTable).RedactedInLoop, new(p117.LoopA))
-	check("method_table.Table.RedactedInMap", located(p116.LocateTable).RedactedInMap, new(p117.InMap))
-	check("method_table.Table.RedactedInOneof", located(p116.LocateTable).RedactedInOneof, new(p117.InOneof))
-	check("method_table.Table.NotRedacted", located(p116.LocateTable).NotRedacted, new(p117.Harmless))
-	check("method_table.Table.Everything", located(p116.LocateTable).Everything, new(p117.Secret))
-	check("module.Box.Put", located(p118.LocateBox).Put, new(p119.Thing))
-	check("native.ServeDisk.Read", located(p120.LocateServeDisk).Read, new(p121.Block))
-	check("nested.Nest.Lay", located(p122.LocateNest).Lay, new(p123.Outer_Inner))
-	check("NoPackageService.Call", located(p124.LocateNoPackageService).Call, new(p125.NoPackageRequest))
-	check("no_source_info.Bare.Call", located(p126.LocateBare).Call, new(p127.Word))
-	check("opaque.Safe.Open", located(p128.LocateSafe).Open, new(p129.Combination))
-	check("options.Tuned.Slow", located(p130.LocateTuned).Slow, new(p131.Word))
-	check("options.Tuned.Slower", located(p130.LocateTuned).Slower, new(p131.Word))
-	check("options.Tuned.Quick", located(p130.LocateTuned).Quick, new(p131.Word))
-	check("options.Tuned.Renamed", located(p130.LocateTuned).Renamed, new(p131.Word))
-	check("options.Tuned.Plain", located(p130.LocateTuned).Plain, new(p131.Word))
-	check("package_suffix.Suffix.Call", located(p132.LocateSuffix).Call, new(p133.Request))
-	check("proto2_case.Old.Call", located(p134.LocateOld).Call, new(p135.OldRequest))
-	check("proto3_optional.Maybe.Get", located(p136.LocateMaybe).Get, new(p137.Query))
-	check("public_import.Guest.Enter", located(p138.LocateGuest).Enter, new(p139.Home))
-	check("rootfile.Root.Call", located(p140.LocateRoot).Call, new(p141.Request))
-	check("same_method.Left.Turn", located(p142.LocateLeft).Turn, new(p143.Degrees))
-	check("same_method.Right.Turn", located(p142.LocateRight).Turn, new(p143.Degrees))
-	check("same_package.Same.Call", located(p144.LocateSame).Call, new(p144.Request))
-	check("same_type.Forest.Plant", located(p145.LocateForest).Plant, new(p146.Tree))
-	check("service_names.Type.Call", located(p147.LocateType).Call, new(p148.Word))
-	check("service_names.Interface.Call", located(p147.LocateInterface).Call, new(p148.Word))
-	check("service_names.Map.Call", located(p147.LocateMap).Call, new(p148.Word))
-	check("service_names.A.Call", located(p147.LocateA).Call, new(p148.Word))
-	check("service_names.Ctx.Call", located(p147.LocateCtx).Call, new(p148.Word))
-	check("service_names.Req.Call", located(p147.LocateReq).Call, new(p148.Word))
-	check("service_names.Resp.Call", located(p147.LocateResp).Call, new(p148.Word))
-	check("service_names.Err.Call", located(p147.LocateErr).Call, new(p148.Word))
-	check("service_names.Impl.Call", located(p147.LocateImpl).Call, new(p148.Word))
-	check("service_names.Client.Call", located(p147.LocateClient).Call, new(p148.Word))
-	check("service_names.Error.Call", located(p147.LocateError).Call, new(p148.Word))
-	check("service_names.Context.Call", located(p147.LocateContext).Call, new(p148.Word))
-	check("service_names.Engine.Call", located(p147.LocateEngine).Call, new(p148.Word))
-	check("service_names.Names.Call", located(p147.LocateNames).Call, new(p148.Word))
-	check("skeleton.HTTPFiles.Get", located(p149.LocateHTTPFiles).Get, new(p150.GetRequest))
-	check("skeleton.HTTPFiles.Purge", located(p149.LocateHTTPFiles).Purge, new(p151.Empty))
-	check("skeleton.Linux.Boot", located(p149.LocateLinux).Boot, new(p150.GetRequest))
-	check("skeleton.Linux.UnimplementedLinuxImpl", located(p149.LocateLinux).UnimplementedLinuxImpl, new(p150.GetRequest))
-	check("skeleton.Catalog.Describe", located(p149.LocateCatalog).Describe, new(p150.GetRequest))
-	check("skeleton.Test.Init", located(p149.LocateTest).Init, new(p150.GetRequest))
-	check("source_relative.v1.Greeter.Greet", located(p152.LocateGreeter).Greet, new(p153.GreetRequest))
-	check("streaming_skip.Some.Once", located(p154.LocateSome).Once, new(p155.Word))
-	_ = located(p154.LocateAll)
-	check("two_files.One.Call", located(p156.LocateOne).Call, new(p157.OneRequest))
-	check("two_files.Two.Call", located(p156.LocateTwo).Call, new(p157.OneResponse))
-	check("two_versions.x.v1.X.Call", located(p158.LocateX).Call, new(p159.Request))
-	check("two_versions.x.v2.X.Call", located(p160.LocateX).Call, new(p161.Request))
-	check("unknown_options.Owned.Call", located(p162.LocateOwned).Call, new(p163.Word))
-	check("well_known.Well.Empty", located(p164.LocateWell).Empty, new(p151.Empty))
-	check("well_known.Well.Any", located(p164.LocateWell).Any, new(p165.Any))
-	check("well_known.Well.Mask", located(p164.LocateWell).Mask, new(p166.FieldMask))
-	check("well_known.Well.Wrapper", located(p164.LocateWell).Wrapper, new(p167.StringValue))
-	check("wkt_listed.Ping.Ping", located(p168.LocatePing).Ping, new(p151.Empty))
-	check("wkt_listed.Ping.Wrap", located(p168.LocatePing).Wrap, new(p151.Empty))
+	check("guest_grown.Clock.Now", located(p91.LocateClock).Now, new(p92.NowRequest))
+	check("guest_grown.Clock.Alarm", located(p91.LocateClock).Alarm, new(p90.Timestamp))
+	check("guest_grown.Calendar.Today", located(p91.LocateCalendar).Today, new(p92.NowRequest))
+	check("guest_in_main.Greeting.Greet", located(p93.LocateGreeting).Greet, new(p94.GreetRequest))
+	check("guest_in_main.Greeting.Leave", located(p93.LocateGreeting).Leave, new(p94.GreetRequest))
+	check("guest_in_main.Farewell.Leave", located(p93.LocateFarewell).Leave, new(p94.GreetRequest))
+	check("guest_skeleton.HTTPFiles.Get", located(p95.LocateHTTPFiles).Get, new(p96.GetRequest))
+	check("guest_skeleton.HTTPFiles.Purge", located(p95.LocateHTTPFiles).Purge, new(p97.Empty))
+	check("guest_skeleton.Linux.Init", located(p95.LocateLinux).Init, new(p96.GetRequest))
+	check("guest_skeleton.Linux.Describe", located(p95.LocateLinux).Describe, new(p96.GetRequest))
+	check("guest_skeleton.Linux.Started", located(p95.LocateLinux).Started, new(p96.GetRequest))
+	check("guest_skeleton.Linux.UnimplementedLinuxServer", located(p95.LocateLinux).UnimplementedLinuxServer, new(p96.GetRequest))
+	_ = located(p95.LocateEmpty)
+	check("header.Svc.Call", located(p98.LocateSvc).Call, new(p99.Word))
+	check("ids.Queue.Send", located(p100.LocateQueue).Send, new(p101.SendRequest))
+	check("import_path.Finder.Find", located(p104.LocateFinder).Find, new(p105.FindRequest))
+	check("into_names.Mail.Send", located(p106.LocateMail).Send, new(p107.Letter))
+	check("into_names.Mail.SendInto", located(p106.LocateMail).SendInto, new(p107.Letter))
+	check("into_names.Mail.SendInto_", located(p106.LocateMail).SendInto_, new(p107.Letter))
+	check("into_names.Mail.Receive", located(p106.LocateMail).Receive, new(p107.Letter))
+	check("joined_names.Foo.BarBaz", located(p108.LocateFoo).BarBaz, new(p109.FooBar))
+	check("joined_names.FooBar3.Baz", located(p108.LocateFooBar3).Baz, new(p109.FooBar))
+	check("joined_names.Foo_BarBaz.Baz", located(p108.LocateFoo_BarBaz).Baz, new(p109.FooBar))
+	check("joined_names.HostFoo.BarBaz", located(p108.LocateHostFoo).BarBaz, new(p109.FooBar))
+	check("lower_case.greeter.say_hello", located(p110.LocateGreeter).SayHello, new(p111.HelloRequest))
+	check("lower_case.word_counter_v2.count", located(p110.LocateWordCounterV2).Count, new(p111.HelloRequest))
+	check("m_dependency.Scale.Weigh", located(p112.LocateScale).Weigh, new(p113.WeighRequest))
+	check("m_override.Foo.Bar", located(p114.LocateFoo).Bar, new(p115.BarRequest))
+	check("many_packages.a.A.Do", located(p116.LocateA).Do, new(p117.Request))
+	check("many_packages.b.B.Do", located(p118.LocateB).Do, new(p117.Request))
+	check("message_names.Greeter.Clients", located(p119.LocateGreeter).Clients, new(p120.GreeterClient))
+	check("message_names.Greeter.Plugins", located(p119.LocateGreeter).Plugins, new(p120.GreeterPlugin))
+	check("message_names.Greeter.Joined", located(p119.LocateGreeter).Joined, new(p120.GreeterClients))
+	check("message_names.Greeter.Predeclared", located(p119.LocateGreeter).Predeclared, new(p120.Error))
+	check("message_names.Greeter.Packages", located(p119.LocateGreeter).Packages, new(p120.Context))
+	check("method_names.Words.Import", located(p121.LocateWords).Import, new(p122.Word))
+	check("method_names.Words.Type", located(p121.LocateWords).Type, new(p122.Word))
+	check("method_names.Words.Range", located(p121.LocateWords).Range, new(p122.Word))
+	check("method_names.Words.Func", located(p121.LocateWords).Func, new(p122.Word))
+	check("method_names.Words.Go", located(p121.LocateWords).Go, new(p122.Word))
+	check("method_names.Words.Select", located(p121.LocateWords).Select, new(p122.Word))
+	check("method_names.Words.Close", located(p121.LocateWords).Close, new(p122.Word))
+	check("method_names.Words.Ready", located(p121.LocateWords).Ready, new(p122.Word))
+	check("method_names.Words.Init", located(p121.LocateWords).Init, new(p122.Word))
+	check("method_names.Words.String", located(p121.LocateWords).String, new(p122.Word))
+	check("method_names.Words.Error", located(p121.LocateWords).Error, new(p122.Word))
+	check("method_names.Words.Context", located(p121.LocateWords).Context, new(p122.Word))
+	check("method_names.Words.Module", located(p121.LocateWords).Module, new(p122.Word))
+	check("method_names.Words.Call", located(p121.LocateWords).Call, new(p122.Word))
+	check("method_names.Words.Impl", located(p121.LocateWords).Impl, new(p122.Word))
+	check("method_names.Words.New", located(p121.LocateWords).New, new(p122.Word))
+	check("method_names.Words.Register", located(p121.LocateWords).Register, new(p122.Word))
+	check("method_names.Words.Delete", located(p121.LocateWords).Delete, new(p122.Word))
+	check("method_names.Words.Panic", located(p121.LocateWords).Panic, new(p122.Word))
+	check("method_names.Words.Recover", located(p121.LocateWords).Recover, new(p122.Word))
+	check("method_names.Words.Complex", located(p121.LocateWords).Complex, new(p122.Word))
+	check("method_names.Words.Append", located(p121.LocateWords).Append, new(p122.Word))
+	check("method_table.Table.Nothing", located(p123.LocateTable).Nothing, new(p124.Plain))
+	check("method_table.Table.Look", located(p123.LocateTable).Look, new(p124.Plain))
+	check("method_table.Table.Put", located(p123.LocateTable).Put, new(p124.Plain))
+	check("method_table.Table.Unknown", located(p123.LocateTable).Unknown, new(p124.Plain))
+	check("method_table.Table.Old", located(p123.LocateTable).Old, new(p124.Plain))
+	check("method_table.Table.Wait", located(p123.LocateTable).Wait, new(p124.Plain))
+	check("method_table.Table.RedactedRequest", located(p123.LocateTable).RedactedRequest, new(p124.Secret))
+	check("method_table.Table.RedactedResponse", located(p123.LocateTable).RedactedResponse, new(p124.Plain))
+	check("method_table.Table.RedactedInLoop", located(p123.LocateTable).RedactedInLoop, new(p124.LoopA))
+	check("method_table.Table.RedactedInMap", located(p123.LocateTable).RedactedInMap, new(p124.InMap))
+	check("method_table.Table.RedactedInOneof", located(p123.LocateTable).RedactedInOneof, new(p124.InOneof))
+	check("method_table.Table.NotRedacted", located(p123.LocateTable).NotRedacted, new(p124.Harmless))
+	check("method_table.Table.Everything", located(p123.LocateTable).Everything, new(p124.Secret))
+	check("module.Box.Put", located(p125.LocateBox).Put, new(p126.Thing))
+	check("native.ServeDisk.Read", located(p127.LocateServeDisk).Read, new(p128.Block))
+	check("nested.Nest.Lay", located(p129.LocateNest).Lay, new(p130.Outer_Inner))
+	check("NoPackageService.Call", located(p131.LocateNoPackageService).Call, new(p132.NoPackageRequest))
+	check("no_source_info.Bare.Call", located(p133.LocateBare).Call, new(p134.Word))
+	check("opaque.Safe.Open", located(p135.LocateSafe).Open, new(p136.Combination))
+	check("options.Tuned.Slow", located(p137.LocateTuned).Slow, new(p138.Word))
+	check("options.Tuned.Slower", located(p137.LocateTuned).Slower, new(p138.Word))
+	check("options.Tuned.Quick", located(p137.LocateTuned).Quick, new(p138.Word))
+	check("options.Tuned.Renamed", located(p137.LocateTuned).Renamed, new(p138.Word))
+	check("options.Tuned.Plain", located(p137.LocateTuned).Plain, new(p138.Word))
+	check("package_suffix.Suffix.Call", located(p139.LocateSuffix).Call, new(p140.Request))
+	check("proto2_case.Old.Call", located(p141.LocateOld).Call, new(p142.OldRequest))
+	check("proto3_optional.Maybe.Get", located(p143.LocateMaybe).Get, new(p144.Query))
+	check("public_import.Guest.Enter", located(p145.LocateGuest).Enter, new(p146.Home))
+	check("rootfile.Root.Call", located(p147.LocateRoot).Call, new(p148.Request))
+	check("same_method.Left.Turn", located(p149.LocateLeft).Turn, new(p150.Degrees))
+	check("same_method.Right.Turn", located(p149.LocateRight).Turn, new(p150.Degrees))
+	check("same_package.Same.Call", located(p151.LocateSame).Call, new(p151.Request))
+	check("same_type.Forest.Plant", located(p152.LocateForest).Plant, new(p153.Tree))
+	check("service_names.Type.Call", located(p154.LocateType).Call, new(p155.Word))
+	check("service_names.Interface.Call", located(p154.LocateInterface).Call, new(p155.Word))
+	check("service_names.Map.Call", located(p154.LocateMap).Call, new(p155.Word))
+	check("service_names.A.Call", located(p154.LocateA).Call, new(p155.Word))
+	check("service_names.Ctx.Call", located(p154.LocateCtx).Call, new(p155.Word))
+	check("service_names.Req.Call", located(p154.LocateReq).Call, new(p155.Word))
+	check("service_names.Resp.Call", located(p154.LocateResp).Call, new(p155.Word))
+	check("service_names.Err.Call", located(p154.LocateErr).Call, new(p155.Word))
+	check("service_names.Impl.Call", located(p154.LocateImpl).Call, new(p155.Word))
+	check("service_names.Client.Call", located(p154.LocateClient).Call, new(p155.Word))
+	check("service_names.Error.Call", located(p154.LocateError).Call, new(p155.Word))
+	check("service_names.Context.Call", located(p154.LocateContext).Call, new(p155.Word))
+	check("service_names.Engine.Call", located(p154.LocateEngine).Call, new(p155.Word))
+	check("service_names.Names.Call", located(p154.LocateNames).Call, new(p155.Word))
+	check("skeleton.HTTPFiles.Get", located(p156.LocateHTTPFiles).Get, new(p157.GetRequest))
+	check("skeleton.HTTPFiles.Purge", located(p156.LocateHTTPFiles).Purge, new(p97.Empty))
+	check("skeleton.Linux.Boot", located(p156.LocateLinux).Boot, new(p157.GetRequest))
+	check("skeleton.Linux.UnimplementedLinuxImpl", located(p156.LocateLinux).UnimplementedLinuxImpl, new(p157.GetRequest))
+	check("skeleton.Catalog.Describe", located(p156.LocateCatalog).Describe, new(p157.GetRequest))
+	check("skeleton.Test.Init", located(p156.LocateTest).Init, new(p157.GetRequest))
+	check("source_relative.v1.Greeter.Greet", located(p158.LocateGreeter).Greet, new(p159.GreetRequest))
+	check("streaming_skip.Some.Once", located(p160.LocateSome).Once, new(p161.Word))
+	_ = located(p160.LocateAll)
+	check("two_files.One.Call", located(p162.LocateOne).Call, new(p163.OneRequest))
+	check("two_files.Two.Call", located(p162.LocateTwo).Call, new(p163.OneResponse))
+	check("two_versions.x.v1.X.Call", located(p164.LocateX).Call, new(p165.Request))
+	check("two_versions.x.v2.X.Call", located(p166.LocateX).Call, new(p167.Request))
+	check("unknown_options.Owned.Call", located(p168.LocateOwned).Call, new(p169.Word))
+	check("well_known.Well.Empty", located(p170.LocateWell).Empty, new(p97.Empty))
+	check("well_known.Well.Any", located(p170.LocateWell).Any, new(p171.Any))
+	check("well_known.Well.Mask", located(p170.LocateWell).Mask, new(p172.FieldMask))
+	check("well_known.Well.Wrapper", located(p170.LocateWell).Wrapper, new(p173.StringValue))
+	check("wkt_listed.Ping.Ping", located(p174.LocatePing).Ping, new(p97.Empty))
+	check("wkt_listed.Ping.Wrap", located(p174.LocatePing).Wrap, new(p97.Empty))
 }
 
 func serve() {
@@ -859,67 +905,74 @@ func serve() {
 		func() { ended <- p86.ServeSvc(ctx, server47{}) },
 		func() { ended <- p88.ServeClock(ctx, server48{}) },
 		func() { ended <- p88.ServeCalendar(ctx, server49{}) },
-		func() { ended <- p91.ServeSvc(ctx, server50{}) },
-		func() { ended <- p93.ServeQueue(ctx, server51{}) },
-		func() { ended <- p97.ServeFinder(ctx, server52{}) },
-		func() { ended <- p99.ServeMail(ctx, server53{}) },
-		func() { ended <- p101.ServeFoo(ctx, server54{}) },
-		func() { ended <- p101.ServeFooBar3(ctx, server55{}) },
-		func() { ended <- p101.ServeFoo_BarBaz(ctx, server56{}) },
-		func() { ended <- p101.ServeHostFoo(ctx, server57{}) },
-		func() { ended <- p103.ServeGreeter(ctx, server58{}) },
-		func() { ended <- p103.ServeWordCounterV2(ctx, server59{}) },
-		func() { ended <- p105.ServeScale(ctx, server60{}) },
-		func() { ended <- p107.ServeFoo(ctx, server61{}) },
-		func() { ended <- p109.ServeA(ctx, server62{}) },
-		func() { ended <- p111.ServeB(ctx, server63{}) },
-		func() { ended <- p112.ServeGreeter(ctx, server64{}) },
-		func() { ended <- p114.ServeWords(ctx, server65{}) },
-		func() { ended <- p116.ServeTable(ctx, server66{}) },
-		func() { ended <- p118.ServeBox(ctx, server67{}) },
-		func() { ended <- p120.ServeServeDisk(ctx, server68{}) },
-		func() { ended <- p122.ServeNest(ctx, server69{}) },
-		func() { ended <- p124.ServeNoPackageService(ctx, server70{}) },
-		func() { ended <- p126.ServeBare(ctx, server71{}) },
-		func() { ended <- p128.ServeSafe(ctx, server72{}) },
-		func() { ended <- p130.ServeTuned(ctx, server73{}) },
-		func() { ended <- p132.ServeSuffix(ctx, server74{}) },
-		func() { ended <- p134.ServeOld(ctx, server75{}) },
-		func() { ended <- p136.ServeMaybe(ctx, server76{}) },
-		func() { ended <- p138.ServeGuest(ctx, server77{}) },
-		func() { ended <- p140.ServeRoot(ctx, server78{}) },
-		func() { ended <- p142.ServeLeft(ctx, server79{}) },
-		func() { ended <- p142.ServeRight(ctx, server80{}) },
-		func() { ended <- p144.ServeSame(ctx, server81{}) },
-		func() { ended <- p145.ServeForest(ctx, server82{}) },
-		func() { ended <- p147.ServeType(ctx, server83{}) },
-		func() { ended <- p147.ServeInterface(ctx, server84{}) },
-		func() { ended <- p147.ServeMap(ctx, server85{}) },
-		func() { ended <- p147.ServeA(ctx, server86{}) },
-		func() { ended <- p147.ServeCtx(ctx, server87{}) },
-		func() { ended <- p147.ServeReq(ctx, server88{}) },
-		func() { ended <- p147.ServeResp(ctx, server89{}) },
-		func() { ended <- p147.ServeErr(ctx, server90{}) },
-		func() { ended <- p147.ServeImpl(ctx, server91{}) },
-		func() { ended <- p147.ServeClient(ctx, server92{}) },
-		func() { ended <- p147.ServeError(ctx, server93{}) },
-		func() { ended <- p147.ServeContext(ctx, server94{}) },
-		func() { ended <- p147.ServeEngine(ctx, server95{}) },
-		func() { ended <- p147.ServeNames(ctx, server96{}) },
-		func() { ended <- p149.ServeHTTPFiles(ctx, server97{}) },
-		func() { ended <- p149.ServeLinux(ctx, server98{}) },
-		func() { ended <- p149.ServeCatalog(ctx, server99{}) },
-		func() { ended <- p149.ServeTest(ctx, server100{}) },
-		func() { ended <- p152.ServeGreeter(ctx, server101{}) },
-		func() { ended <- p154.ServeSome(ctx, server102{}) },
-		func() { ended <- p154.ServeAll(ctx, server103{}) },
-		func() { ended <- p156.ServeOne(ctx, server104{}) },
-		func() { ended <- p156.ServeTwo(ctx, server105{}) },
-		func() { ended <- p158.ServeX(ctx, server106{}) },
-		func() { ended <- p160.ServeX(ctx, server107{}) },
-		func() { ended <- p162.ServeOwned(ctx, server108{}) },
-		func() { ended <- p164.ServeWell(ctx, server109{}) },
-		func() { ended <- p168.ServePing(ctx, server110{}) },
+		func() { ended <- p91.ServeClock(ctx, server50{}) },
+		func() { ended <- p91.ServeCalendar(ctx, server51{}) },
+		func() { ended <- p93.ServeGreeting(ctx, server52{}) },
+		func() { ended <- p93.ServeFarewell(ctx, server53{}) },
+		func() { ended <- p95.ServeHTTPFiles(ctx, server54{}) },
+		func() { ended <- p95.ServeLinux(ctx, server55{}) },
+		func() { ended <- p95.ServeEmpty(ctx, server56{}) },
+		func() { ended <- p98.ServeSvc(ctx, server57{}) },
+		func() { ended <- p100.ServeQueue(ctx, server58{}) },
+		func() { ended <- p104.ServeFinder(ctx, server59{}) },
+		func() { ended <- p106.ServeMail(ctx, server60{}) },
+		func() { ended <- p108.ServeFoo(ctx, server61{}) },
+		func() { ended <- p108.ServeFooBar3(ctx, server62{}) },
+		func() { ended <- p108.ServeFoo_BarBaz(ctx, server63{}) },
+		func() { ended <- p108.ServeHostFoo(ctx, server64{}) },
+		func() { ended <- p110.ServeGreeter(ctx, server65{}) },
+		func() { ended <- p110.ServeWordCounterV2(ctx, server66{}) },
+		func() { ended <- p112.ServeScale(ctx, server67{}) },
+		func() { ended <- p114.ServeFoo(ctx, server68{}) },
+		func() { ended <- p116.ServeA(ctx, server69{}) },
+		func() { ended <- p118.ServeB(ctx, server70{}) },
+		func() { ended <- p119.ServeGreeter(ctx, server71{}) },
+		func() { ended <- p121.ServeWords(ctx, server72{}) },
+		func() { ended <- p123.ServeTable(ctx, server73{}) },
+		func() { ended <- p125.ServeBox(ctx, server74{}) },
+		func() { ended <- p127.ServeServeDisk(ctx, server75{}) },
+		func() { ended <- p129.ServeNest(ctx, server76{}) },
+		func() { ended <- p131.ServeNoPackageService(ctx, server77{}) },
+		func() { ended <- p133.ServeBare(ctx, server78{}) },
+		func() { ended <- p135.ServeSafe(ctx, server79{}) },
+		func() { ended <- p137.ServeTuned(ctx, server80{}) },
+		func() { ended <- p139.ServeSuffix(ctx, server81{}) },
+		func() { ended <- p141.ServeOld(ctx, server82{}) },
+		func() { ended <- p143.ServeMaybe(ctx, server83{}) },
+		func() { ended <- p145.ServeGuest(ctx, server84{}) },
+		func() { ended <- p147.ServeRoot(ctx, server85{}) },
+		func() { ended <- p149.ServeLeft(ctx, server86{}) },
+		func() { ended <- p149.ServeRight(ctx, server87{}) },
+		func() { ended <- p151.ServeSame(ctx, server88{}) },
+		func() { ended <- p152.ServeForest(ctx, server89{}) },
+		func() { ended <- p154.ServeType(ctx, server90{}) },
+		func() { ended <- p154.ServeInterface(ctx, server91{}) },
+		func() { ended <- p154.ServeMap(ctx, server92{}) },
+		func() { ended <- p154.ServeA(ctx, server93{}) },
+		func() { ended <- p154.ServeCtx(ctx, server94{}) },
+		func() { ended <- p154.ServeReq(ctx, server95{}) },
+		func() { ended <- p154.ServeResp(ctx, server96{}) },
+		func() { ended <- p154.ServeErr(ctx, server97{}) },
+		func() { ended <- p154.ServeImpl(ctx, server98{}) },
+		func() { ended <- p154.ServeClient(ctx, server99{}) },
+		func() { ended <- p154.ServeError(ctx, server100{}) },
+		func() { ended <- p154.ServeContext(ctx, server101{}) },
+		func() { ended <- p154.ServeEngine(ctx, server102{}) },
+		func() { ended <- p154.ServeNames(ctx, server103{}) },
+		func() { ended <- p156.ServeHTTPFiles(ctx, server104{}) },
+		func() { ended <- p156.ServeLinux(ctx, server105{}) },
+		func() { ended <- p156.ServeCatalog(ctx, server106{}) },
+		func() { ended <- p156.ServeTest(ctx, server107{}) },
+		func() { ended <- p158.ServeGreeter(ctx, server108{}) },
+		func() { ended <- p160.ServeSome(ctx, server109{}) },
+		func() { ended <- p160.ServeAll(ctx, server110{}) },
+		func() { ended <- p162.ServeOne(ctx, server111{}) },
+		func() { ended <- p162.ServeTwo(ctx, server112{}) },
+		func() { ended <- p164.ServeX(ctx, server113{}) },
+		func() { ended <- p166.ServeX(ctx, server114{}) },
+		func() { ended <- p168.ServeOwned(ctx, server115{}) },
+		func() { ended <- p170.ServeWell(ctx, server116{}) },
+		func() { ended <- p174.ServePing(ctx, server117{}) },
 	}
 	for _, one := range all {
 		go one()
@@ -1117,16 +1170,16 @@ func (server22) Call(_ context.Context, req *p36.Word) (*p36.Word, error) {
 
 type server23 struct{}
 
-func (server23) Versions(_ context.Context, req *p38.In) (*p169.Out, error) {
-	return answer(req, new(p169.Out))
+func (server23) Versions(_ context.Context, req *p38.In) (*p175.Out, error) {
+	return answer(req, new(p175.Out))
 }
 
-func (server23) Locals(_ context.Context, req *p39.In) (*p170.Out, error) {
-	return answer(req, new(p170.Out))
+func (server23) Locals(_ context.Context, req *p39.In) (*p176.Out, error) {
+	return answer(req, new(p176.Out))
 }
 
-func (server23) Packages(_ context.Context, req *p39.In) (*p171.Out, error) {
-	return answer(req, new(p171.Out))
+func (server23) Packages(_ context.Context, req *p39.In) (*p177.Out, error) {
+	return answer(req, new(p177.Out))
 }
 
 type server24 struct{}
@@ -1291,562 +1344,624 @@ func (server49) Today(_ context.Context, req *p89.NowRequest) (*p89.NowResponse,
 
 type server50 struct{}
 
-func (server50) Call(_ context.Context, req *p92.Word) (*p92.Word, error) {
-	return answer(req, new(p92.Word))
+func (server50) Now(_ context.Context, req *p92.NowRequest) (*p92.NowResponse, error) {
+	return answer(req, new(p92.NowResponse))
+}
+
+func (server50) Alarm(_ context.Context, req *p90.Timestamp) (*p92.NowResponse, error) {
+	return answer(req, new(p92.NowResponse))
 }
 
 type server51 struct{}
 
-func (server51) Send(_ context.Context, req *p94.SendRequest) (*p94.SendResponse, error) {
-	return answer(req, new(p94.SendResponse))
+func (server51) Today(_ context.Context, req *p92.NowRequest) (*p92.NowResponse, error) {
+	return answer(req, new(p92.NowResponse))
 }
 
 type server52 struct{}
 
-func (server52) Find(_ context.Context, req *p98.FindRequest) (*p98.FindResponse, error) {
-	return answer(req, new(p98.FindResponse))
+func (server52) Greet(_ context.Context, req *p94.GreetRequest) (*p94.GreetResponse, error) {
+	return answer(req, new(p94.GreetResponse))
+}
+
+func (server52) Leave(_ context.Context, req *p94.GreetRequest) (*p94.GreetResponse, error) {
+	return answer(req, new(p94.GreetResponse))
 }
 
 type server53 struct{}
 
-func (server53) Send(_ context.Context, req *p100.Letter) (*p100.Letter, error) {
-	return answer(req, new(p100.Letter))
-}
-
-func (server53) SendInto(_ context.Context, req *p100.Letter) (*p100.Letter, error) {
-	return answer(req, new(p100.Letter))
-}
-
-func (server53) SendInto_(_ context.Context, req *p100.Letter) (*p100.Letter, error) {
-	return answer(req, new(p100.Letter))
-}
-
-func (server53) Receive(_ context.Context, req *p100.Letter) (*p100.Letter, error) {
-	return answer(req, new(p100.Letter))
+func (server53) Leave(_ context.Context, req *p94.GreetRequest) (*p94.GreetResponse, error) {
+	return answer(req, new(p94.GreetResponse))
 }
 
 type server54 struct{}
 
-func (server54) BarBaz(_ context.Context, req *p102.FooBar) (*p102.FooBar, error) {
-	return answer(req, new(p102.FooBar))
+func (server54) Get(_ context.Context, req *p96.GetRequest) (*p96.GetResponse, error) {
+	return answer(req, new(p96.GetResponse))
+}
+
+func (server54) Purge(_ context.Context, req *p97.Empty) (*p97.Empty, error) {
+	return answer(req, new(p97.Empty))
 }
 
 type server55 struct{}
 
-func (server55) Baz(_ context.Context, req *p102.FooBar) (*p102.FooBar, error) {
-	return answer(req, new(p102.FooBar))
+func (server55) Init(_ context.Context, req *p96.GetRequest) (*p96.GetResponse, error) {
+	return answer(req, new(p96.GetResponse))
+}
+
+func (server55) Describe(_ context.Context, req *p96.GetRequest) (*p96.GetResponse, error) {
+	return answer(req, new(p96.GetResponse))
+}
+
+func (server55) Started(_ context.Context, req *p96.GetRequest) (*p96.GetResponse, error) {
+	return answer(req, new(p96.GetResponse))
+}
+
+func (server55) UnimplementedLinuxServer(_ context.Context, req *p96.GetRequest) (*p96.GetResponse, error) {
+	return answer(req, new(p96.GetResponse))
 }
 
 type server56 struct{}
 
-func (server56) Baz(_ context.Context, req *p102.FooBar) (*p102.FooBar, error) {
-	return answer(req, new(p102.FooBar))
-}
-
 type server57 struct{}
 
-func (server57) BarBaz(_ context.Context, req *p102.FooBar) (*p102.FooBar, error) {
-	return answer(req, new(p102.FooBar))
+func (server57) Call(_ context.Context, req *p99.Word) (*p99.Word, error) {
+	return answer(req, new(p99.Word))
 }
 
 type server58 struct{}
 
-func (server58) SayHello(_ context.Context, req *p104.HelloRequest) (*p104.HelloResponse, error) {
-	return answer(req, new(p104.HelloResponse))
+func (server58) Send(_ context.Context, req *p101.SendRequest) (*p101.SendResponse, error) {
+	return answer(req, new(p101.SendResponse))
 }
 
 type server59 struct{}
 
-func (server59) Count(_ context.Context, req *p104.HelloRequest) (*p104.HelloResponse, error) {
-	return answer(req, new(p104.HelloResponse))
+func (server59) Find(_ context.Context, req *p105.FindRequest) (*p105.FindResponse, error) {
+	return answer(req, new(p105.FindResponse))
 }
 
 type server60 struct{}
 
-func (server60) Weigh(_ context.Context, req *p106.WeighRequest) (*p172.Mass, error) {
-	return answer(req, new(p172.Mass))
+func (server60) Send(_ context.Context, req *p107.Letter) (*p107.Letter, error) {
+	return answer(req, new(p107.Letter))
+}
+
+func (server60) SendInto(_ context.Context, req *p107.Letter) (*p107.Letter, error) {
+	return answer(req, new(p107.Letter))
+}
+
+func (server60) SendInto_(_ context.Context, req *p107.Letter) (*p107.Letter, error) {
+	return answer(req, new(p107.Letter))
+}
+
+func (server60) Receive(_ context.Context, req *p107.Letter) (*p107.Letter, error) {
+	return answer(req, new(p107.Letter))
 }
 
 type server61 struct{}
 
-func (server61) Bar(_ context.Context, req *p108.BarRequest) (*p108.BarResponse, error) {
-	return answer(req, new(p108.BarResponse))
+func (server61) BarBaz(_ context.Context, req *p109.FooBar) (*p109.FooBar, error) {
+	return answer(req, new(p109.FooBar))
 }
 
 type server62 struct{}
 
-func (server62) Do(_ context.Context, req *p110.Request) (*p110.Response, error) {
-	return answer(req, new(p110.Response))
+func (server62) Baz(_ context.Context, req *p109.FooBar) (*p109.FooBar, error) {
+	return answer(req, new(p109.FooBar))
 }
 
 type server63 struct{}
 
-func (server63) Do(_ context.Context, req *p110.Request) (*p173.Response, error) {
-	return answer(req, new(p173.Response))
+func (server63) Baz(_ context.Context, req *p109.FooBar) (*p109.FooBar, error) {
+	return answer(req, new(p109.FooBar))
 }
 
 type server64 struct{}
 
-func (server64) Clients(_ context.Context, req *p113.GreeterClient) (*p113.GreeterImpl, error) {
-	return answer(req, new(p113.GreeterImpl))
-}
-
-func (server64) Plugins(_ context.Context, req *p113.GreeterPlugin) (*p113.UnimplementedGreeterImpl, error) {
-	return answer(req, new(p113.UnimplementedGreeterImpl))
-}
-
-func (server64) Joined(_ context.Context, req *p113.GreeterClients) (*p113.RegisterGreeter, error) {
-	return answer(req, new(p113.RegisterGreeter))
-}
-
-func (server64) Predeclared(_ context.Context, req *p113.Error) (*p113.String_, error) {
-	return answer(req, new(p113.String_))
-}
-
-func (server64) Packages(_ context.Context, req *p113.Context) (*p113.Any, error) {
-	return answer(req, new(p113.Any))
+func (server64) BarBaz(_ context.Context, req *p109.FooBar) (*p109.FooBar, error) {
+	return answer(req, new(p109.FooBar))
 }
 
 type server65 struct{}
 
-func (server65) Import(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Type(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Range(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Func(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Go(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Select(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Close(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Ready(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Init(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) String(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Error(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Context(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Module(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Call(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Impl(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) New(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Register(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Delete(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Panic(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Recover(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Complex(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
-}
-
-func (server65) Append(_ context.Context, req *p115.Word) (*p115.Word, error) {
-	return answer(req, new(p115.Word))
+func (server65) SayHello(_ context.Context, req *p111.HelloRequest) (*p111.HelloResponse, error) {
+	return answer(req, new(p111.HelloResponse))
 }
 
 type server66 struct{}
 
-func (server66) Nothing(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
-	return answer(req, new(p117.Plain))
-}
-
-func (server66) Look(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
-	return answer(req, new(p117.Plain))
-}
-
-func (server66) Put(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
-	return answer(req, new(p117.Plain))
-}
-
-func (server66) Unknown(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
-	return answer(req, new(p117.Plain))
-}
-
-func (server66) Old(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
-	return answer(req, new(p117.Plain))
-}
-
-func (server66) Wait(_ context.Context, req *p117.Plain) (*p117.Plain, error) {
-	return answer(req, new(p117.Plain))
-}
-
-func (server66) RedactedRequest(_ context.Context, req *p117.Secret) (*p117.Plain, error) {
-	return answer(req, new(p117.Plain))
-}
-
-func (server66) RedactedResponse(_ context.Context, req *p117.Plain) (*p117.Deep, error) {
-	return answer(req, new(p117.Deep))
-}
-
-func (server66) RedactedInLoop(_ context.Context, req *p117.LoopA) (*p117.Plain, error) {
-	return answer(req, new(p117.Plain))
-}
-
-func (server66) RedactedInMap(_ context.Context, req *p117.InMap) (*p117.Plain, error) {
-	return answer(req, new(p117.Plain))
-}
-
-func (server66) RedactedInOneof(_ context.Context, req *p117.InOneof) (*p117.Plain, error) {
-	return answer(req, new(p117.Plain))
-}
-
-func (server66) NotRedacted(_ context.Context, req *p117.Harmless) (*p151.Empty, error) {
-	return answer(req, new(p151.Empty))
-}
-
-func (server66) Everything(_ context.Context, req *p117.Secret) (*p117.LoopB, error) {
-	return answer(req, new(p117.LoopB))
+func (server66) Count(_ context.Context, req *p111.HelloRequest) (*p111.HelloResponse, error) {
+	return answer(req, new(p111.HelloResponse))
 }
 
 type server67 struct{}
 
-func (server67) Put(_ context.Context, req *p119.Thing) (*p119.Place, error) {
-	return answer(req, new(p119.Place))
+func (server67) Weigh(_ context.Context, req *p113.WeighRequest) (*p178.Mass, error) {
+	return answer(req, new(p178.Mass))
 }
 
 type server68 struct{}
 
-func (server68) Read(_ context.Context, req *p121.Block) (*p121.Block, error) {
-	return answer(req, new(p121.Block))
+func (server68) Bar(_ context.Context, req *p115.BarRequest) (*p115.BarResponse, error) {
+	return answer(req, new(p115.BarResponse))
 }
 
 type server69 struct{}
 
-func (server69) Lay(_ context.Context, req *p123.Outer_Inner) (*p123.Outer_Inner_Innermost, error) {
-	return answer(req, new(p123.Outer_Inner_Innermost))
+func (server69) Do(_ context.Context, req *p117.Request) (*p117.Response, error) {
+	return answer(req, new(p117.Response))
 }
 
 type server70 struct{}
 
-func (server70) Call(_ context.Context, req *p125.NoPackageRequest) (*p125.NoPackageResponse, error) {
-	return answer(req, new(p125.NoPackageResponse))
+func (server70) Do(_ context.Context, req *p117.Request) (*p179.Response, error) {
+	return answer(req, new(p179.Response))
 }
 
 type server71 struct{}
 
-func (server71) Call(_ context.Context, req *p127.Word) (*p127.Word, error) {
-	return answer(req, new(p127.Word))
+func (server71) Clients(_ context.Context, req *p120.GreeterClient) (*p120.GreeterImpl, error) {
+	return answer(req, new(p120.GreeterImpl))
+}
+
+func (server71) Plugins(_ context.Context, req *p120.GreeterPlugin) (*p120.UnimplementedGreeterImpl, error) {
+	return answer(req, new(p120.UnimplementedGreeterImpl))
+}
+
+func (server71) Joined(_ context.Context, req *p120.GreeterClients) (*p120.RegisterGreeter, error) {
+	return answer(req, new(p120.RegisterGreeter))
+}
+
+func (server71) Predeclared(_ context.Context, req *p120.Error) (*p120.String_, error) {
+	return answer(req, new(p120.String_))
+}
+
+func (server71) Packages(_ context.Context, req *p120.Context) (*p120.Any, error) {
+	return answer(req, new(p120.Any))
 }
 
 type server72 struct{}
 
-func (server72) Open(_ context.Context, req *p129.Combination) (*p129.Content, error) {
-	return answer(req, new(p129.Content))
+func (server72) Import(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Type(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Range(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Func(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Go(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Select(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Close(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Ready(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Init(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) String(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Error(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Context(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Module(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Call(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Impl(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) New(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Register(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Delete(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Panic(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Recover(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Complex(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
+}
+
+func (server72) Append(_ context.Context, req *p122.Word) (*p122.Word, error) {
+	return answer(req, new(p122.Word))
 }
 
 type server73 struct{}
 
-func (server73) Slow(_ context.Context, req *p131.Word) (*p131.Word, error) {
-	return answer(req, new(p131.Word))
+func (server73) Nothing(_ context.Context, req *p124.Plain) (*p124.Plain, error) {
+	return answer(req, new(p124.Plain))
 }
 
-func (server73) Slower(_ context.Context, req *p131.Word) (*p131.Word, error) {
-	return answer(req, new(p131.Word))
+func (server73) Look(_ context.Context, req *p124.Plain) (*p124.Plain, error) {
+	return answer(req, new(p124.Plain))
 }
 
-func (server73) Quick(_ context.Context, req *p131.Word) (*p131.Word, error) {
-	return answer(req, new(p131.Word))
+func (server73) Put(_ context.Context, req *p124.Plain) (*p124.Plain, error) {
+	return answer(req, new(p124.Plain))
 }
 
-func (server73) Renamed(_ context.Context, req *p131.Word) (*p131.Word, error) {
-	return answer(req, new(p131.Word))
+func (server73) Unknown(_ context.Context, req *p124.Plain) (*p124.Plain, error) {
+	return answer(req, new(p124.Plain))
 }
 
-func (server73) Plain(_ context.Context, req *p131.Word) (*p131.Word, error) {
-	return answer(req, new(p131.Word))
+func (server73) Old(_ context.Context, req *p124.Plain) (*p124.Plain, error) {
+	return answer(req, new(p124.Plain))
+}
+
+func (server73) Wait(_ context.Context, req *p124.Plain) (*p124.Plain, error) {
+	return answer(req, new(p124.Plain))
+}
+
+func (server73) RedactedRequest(_ context.Context, req *p124.Secret) (*p124.Plain, error) {
+	return answer(req, new(p124.Plain))
+}
+
+func (server73) RedactedResponse(_ context.Context, req *p124.Plain) (*p124.Deep, error) {
+	return answer(req, new(p124.Deep))
+}
+
+func (server73) RedactedInLoop(_ context.Context, req *p124.LoopA) (*p124.Plain, error) {
+	return answer(req, new(p124.Plain))
+}
+
+func (server73) RedactedInMap(_ context.Context, req *p124.InMap) (*p124.Plain, error) {
+	return answer(req, new(p124.Plain))
+}
+
+func (server73) RedactedInOneof(_ context.Context, req *p124.InOneof) (*p124.Plain, error) {
+	return answer(req, new(p124.Plain))
+}
+
+func (server73) NotRedacted(_ context.Context, req *p124.Harmless) (*p97.Empty, error) {
+	return answer(req, new(p97.Empty))
+}
+
+func (server73) Everything(_ context.Context, req *p124.Secret) (*p124.LoopB, error) {
+	return answer(req, new(p124.LoopB))
 }
 
 type server74 struct{}
 
-func (server74) Call(_ context.Context, req *p133.Request) (*p133.Request, error) {
-	return answer(req, new(p133.Request))
+func (server74) Put(_ context.Context, req *p126.Thing) (*p126.Place, error) {
+	return answer(req, new(p126.Place))
 }
 
 type server75 struct{}
 
-func (server75) Call(_ context.Context, req *p135.OldRequest) (*p135.OldResponse, error) {
-	return answer(req, new(p135.OldResponse))
+func (server75) Read(_ context.Context, req *p128.Block) (*p128.Block, error) {
+	return answer(req, new(p128.Block))
 }
 
 type server76 struct{}
 
-func (server76) Get(_ context.Context, req *p137.Query) (*p137.Answer, error) {
-	return answer(req, new(p137.Answer))
+func (server76) Lay(_ context.Context, req *p130.Outer_Inner) (*p130.Outer_Inner_Innermost, error) {
+	return answer(req, new(p130.Outer_Inner_Innermost))
 }
 
 type server77 struct{}
 
-func (server77) Enter(_ context.Context, req *p139.Home) (*p139.Home, error) {
-	return answer(req, new(p139.Home))
+func (server77) Call(_ context.Context, req *p132.NoPackageRequest) (*p132.NoPackageResponse, error) {
+	return answer(req, new(p132.NoPackageResponse))
 }
 
 type server78 struct{}
 
-func (server78) Call(_ context.Context, req *p141.Request) (*p141.Response, error) {
-	return answer(req, new(p141.Response))
+func (server78) Call(_ context.Context, req *p134.Word) (*p134.Word, error) {
+	return answer(req, new(p134.Word))
 }
 
 type server79 struct{}
 
-func (server79) Turn(_ context.Context, req *p143.Degrees) (*p143.Degrees, error) {
-	return answer(req, new(p143.Degrees))
+func (server79) Open(_ context.Context, req *p136.Combination) (*p136.Content, error) {
+	return answer(req, new(p136.Content))
 }
 
 type server80 struct{}
 
-func (server80) Turn(_ context.Context, req *p143.Degrees) (*p143.Degrees, error) {
-	return answer(req, new(p143.Degrees))
+func (server80) Slow(_ context.Context, req *p138.Word) (*p138.Word, error) {
+	return answer(req, new(p138.Word))
+}
+
+func (server80) Slower(_ context.Context, req *p138.Word) (*p138.Word, error) {
+	return answer(req, new(p138.Word))
+}
+
+func (server80) Quick(_ context.Context, req *p138.Word) (*p138.Word, error) {
+	return answer(req, new(p138.Word))
+}
+
+func (server80) Renamed(_ context.Context, req *p138.Word) (*p138.Word, error) {
+	return answer(req, new(p138.Word))
+}
+
+func (server80) Plain(_ context.Context, req *p138.Word) (*p138.Word, error) {
+	return answer(req, new(p138.Word))
 }
 
 type server81 struct{}
 
-func (server81) Call(_ context.Context, req *p144.Request) (*p144.Response, error) {
-	return answer(req, new(p144.Response))
+func (server81) Call(_ context.Context, req *p140.Request) (*p140.Request, error) {
+	return answer(req, new(p140.Request))
 }
 
 type server82 struct{}
 
-func (server82) Plant(_ context.Context, req *p146.Tree) (*p146.Tree, error) {
-	return answer(req, new(p146.Tree))
+func (server82) Call(_ context.Context, req *p142.OldRequest) (*p142.OldResponse, error) {
+	return answer(req, new(p142.OldResponse))
 }
 
 type server83 struct{}
 
-func (server83) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server83) Get(_ context.Context, req *p144.Query) (*p144.Answer, error) {
+	return answer(req, new(p144.Answer))
 }
 
 type server84 struct{}
 
-func (server84) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server84) Enter(_ context.Context, req *p146.Home) (*p146.Home, error) {
+	return answer(req, new(p146.Home))
 }
 
 type server85 struct{}
 
-func (server85) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server85) Call(_ context.Context, req *p148.Request) (*p148.Response, error) {
+	return answer(req, new(p148.Response))
 }
 
 type server86 struct{}
 
-func (server86) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server86) Turn(_ context.Context, req *p150.Degrees) (*p150.Degrees, error) {
+	return answer(req, new(p150.Degrees))
 }
 
 type server87 struct{}
 
-func (server87) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server87) Turn(_ context.Context, req *p150.Degrees) (*p150.Degrees, error) {
+	return answer(req, new(p150.Degrees))
 }
 
 type server88 struct{}
 
-func (server88) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server88) Call(_ context.Context, req *p151.Request) (*p151.Response, error) {
+	return answer(req, new(p151.Response))
 }
 
 type server89 struct{}
 
-func (server89) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server89) Plant(_ context.Context, req *p153.Tree) (*p153.Tree, error) {
+	return answer(req, new(p153.Tree))
 }
 
 type server90 struct{}
 
-func (server90) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server90) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server91 struct{}
 
-func (server91) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server91) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server92 struct{}
 
-func (server92) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server92) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server93 struct{}
 
-func (server93) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server93) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server94 struct{}
 
-func (server94) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server94) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server95 struct{}
 
-func (server95) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server95) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server96 struct{}
 
-func (server96) Call(_ context.Context, req *p148.Word) (*p148.Word, error) {
-	return answer(req, new(p148.Word))
+func (server96) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server97 struct{}
 
-func (server97) Get(_ context.Context, req *p150.GetRequest) (*p150.GetResponse, error) {
-	return answer(req, new(p150.GetResponse))
-}
-
-func (server97) Purge(_ context.Context, req *p151.Empty) (*p151.Empty, error) {
-	return answer(req, new(p151.Empty))
+func (server97) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server98 struct{}
 
-func (server98) Boot(_ context.Context, req *p150.GetRequest) (*p150.GetResponse, error) {
-	return answer(req, new(p150.GetResponse))
-}
-
-func (server98) UnimplementedLinuxImpl(_ context.Context, req *p150.GetRequest) (*p150.GetResponse, error) {
-	return answer(req, new(p150.GetResponse))
+func (server98) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server99 struct{}
 
-func (server99) Describe(_ context.Context, req *p150.GetRequest) (*p150.GetResponse, error) {
-	return answer(req, new(p150.GetResponse))
+func (server99) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server100 struct{}
 
-func (server100) Init(_ context.Context, req *p150.GetRequest) (*p150.GetResponse, error) {
-	return answer(req, new(p150.GetResponse))
+func (server100) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server101 struct{}
 
-func (server101) Greet(_ context.Context, req *p153.GreetRequest) (*p153.GreetResponse, error) {
-	return answer(req, new(p153.GreetResponse))
+func (server101) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
 }
 
 type server102 struct{}
 
-func (server102) Once(_ context.Context, req *p155.Word) (*p155.Word, error) {
+func (server102) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
 	return answer(req, new(p155.Word))
 }
 
 type server103 struct{}
 
+func (server103) Call(_ context.Context, req *p155.Word) (*p155.Word, error) {
+	return answer(req, new(p155.Word))
+}
+
 type server104 struct{}
 
-func (server104) Call(_ context.Context, req *p157.OneRequest) (*p157.OneResponse, error) {
-	return answer(req, new(p157.OneResponse))
+func (server104) Get(_ context.Context, req *p157.GetRequest) (*p157.GetResponse, error) {
+	return answer(req, new(p157.GetResponse))
+}
+
+func (server104) Purge(_ context.Context, req *p97.Empty) (*p97.Empty, error) {
+	return answer(req, new(p97.Empty))
 }
 
 type server105 struct{}
 
-func (server105) Call(_ context.Context, req *p157.OneResponse) (*p157.OneRequest, error) {
-	return answer(req, new(p157.OneRequest))
+func (server105) Boot(_ context.Context, req *p157.GetRequest) (*p157.GetResponse, error) {
+	return answer(req, new(p157.GetResponse))
+}
+
+func (server105) UnimplementedLinuxImpl(_ context.Context, req *p157.GetRequest) (*p157.GetResponse, error) {
+	return answer(req, new(p157.GetResponse))
 }
 
 type server106 struct{}
 
-func (server106) Call(_ context.Context, req *p159.Request) (*p159.Response, error) {
-	return answer(req, new(p159.Response))
+func (server106) Describe(_ context.Context, req *p157.GetRequest) (*p157.GetResponse, error) {
+	return answer(req, new(p157.GetResponse))
 }
 
 type server107 struct{}
 
-func (server107) Call(_ context.Context, req *p161.Request) (*p161.Response, error) {
-	return answer(req, new(p161.Response))
+func (server107) Init(_ context.Context, req *p157.GetRequest) (*p157.GetResponse, error) {
+	return answer(req, new(p157.GetResponse))
 }
 
 type server108 struct{}
 
-func (server108) Call(_ context.Context, req *p163.Word) (*p163.Word, error) {
-	return answer(req, new(p163.Word))
+func (server108) Greet(_ context.Context, req *p159.GreetRequest) (*p159.GreetResponse, error) {
+	return answer(req, new(p159.GreetResponse))
 }
 
 type server109 struct{}
 
-func (server109) Empty(_ context.Context, req *p151.Empty) (*p151.Empty, error) {
-	return answer(req, new(p151.Empty))
-}
-
-func (server109) Any(_ context.Context, req *p165.Any) (*p90.Timestamp, error) {
-	return answer(req, new(p90.Timestamp))
-}
-
-func (server109) Mask(_ context.Context, req *p166.FieldMask) (*p174.Struct, error) {
-	return answer(req, new(p174.Struct))
-}
-
-func (server109) Wrapper(_ context.Context, req *p167.StringValue) (*p167.Int64Value, error) {
-	return answer(req, new(p167.Int64Value))
+func (server109) Once(_ context.Context, req *p161.Word) (*p161.Word, error) {
+	return answer(req, new(p161.Word))
 }
 
 type server110 struct{}
 
-func (server110) Ping(_ context.Context, req *p151.Empty) (*p151.Empty, error) {
-	return answer(req, new(p151.Empty))
+type server111 struct{}
+
+func (server111) Call(_ context.Context, req *p163.OneRequest) (*p163.OneResponse, error) {
+	return answer(req, new(p163.OneResponse))
 }
 
-func (server110) Wrap(_ context.Context, req *p151.Empty) (*p175.Wrapped, error) {
-	return answer(req, new(p175.Wrapped))
+type server112 struct{}
+
+func (server112) Call(_ context.Context, req *p163.OneResponse) (*p163.OneRequest, error) {
+	return answer(req, new(p163.OneRequest))
+}
+
+type server113 struct{}
+
+func (server113) Call(_ context.Context, req *p165.Request) (*p165.Response, error) {
+	return answer(req, new(p165.Response))
+}
+
+type server114 struct{}
+
+func (server114) Call(_ context.Context, req *p167.Request) (*p167.Response, error) {
+	return answer(req, new(p167.Response))
+}
+
+type server115 struct{}
+
+func (server115) Call(_ context.Context, req *p169.Word) (*p169.Word, error) {
+	return answer(req, new(p169.Word))
+}
+
+type server116 struct{}
+
+func (server116) Empty(_ context.Context, req *p97.Empty) (*p97.Empty, error) {
+	return answer(req, new(p97.Empty))
+}
+
+func (server116) Any(_ context.Context, req *p171.Any) (*p90.Timestamp, error) {
+	return answer(req, new(p90.Timestamp))
+}
+
+func (server116) Mask(_ context.Context, req *p172.FieldMask) (*p180.Struct, error) {
+	return answer(req, new(p180.Struct))
+}
+
+func (server116) Wrapper(_ context.Context, req *p173.StringValue) (*p173.Int64Value, error) {
+	return answer(req, new(p173.Int64Value))
+}
+
+type server117 struct{}
+
+func (server117) Ping(_ context.Context, req *p97.Empty) (*p97.Empty, error) {
+	return answer(req, new(p97.Empty))
+}
+
+func (server117) Wrap(_ context.Context, req *p97.Empty) (*p181.Wrapped, error) {
+	return answer(req, new(p181.Wrapped))
 }
