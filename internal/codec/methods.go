@@ -37,3 +37,9 @@ func (t methods[I]) of(m proto.Message) I {
 	w := words{t.table, (*words)(unsafe.Pointer(&m)).data}
 	return *(*I)(unsafe.Pointer(&w))
 }
+
+// At returns the message at p, which has the type of m. p may be nil, and so may the pointer in m.
+func At(m proto.Message, p unsafe.Pointer) proto.Message {
+	w := words{(*words)(unsafe.Pointer(&m)).table, p}
+	return *(*proto.Message)(unsafe.Pointer(&w))
+}

@@ -27,15 +27,16 @@ type Owner struct {
 	*Codec
 	borrows bool // and what it borrows can be made the message's own
 	lists   []list
-	rest    []byte   // of a chunk
-	strings []string // the same for lists
+	bytes   []uintptr // where messages have bytes
+	rest    []byte    // of a chunk
+	strings []string  // the same for lists
 }
 
 // OwnerOf returns an owner of messages of the type of m.
 func OwnerOf(m proto.Message) *Owner {
 	o := &Owner{Codec: Of(m)}
 	if o.borrows = o.Borrows() && !o.hidden; o.borrows {
-		o.lists = listsOf(reflect.TypeOf(m).Elem())
+		o.lists, o.bytes = listsOf(reflect.TypeOf(m).Elem())
 	}
 	return o
 }
@@ -54,7 +55,13 @@ func (o *Owner) Own(b []byte, m proto.Message) error {
 	}
 	err := o.Borrower(m).UnmarshalVTUnsafe(o.copied(b))
 	for i := range o.lists {
-		o.lists[i].learn(p)
+		// Only the length counts, which all slices have. It is mostly the same.
+		if l := &o.lists[i]; l.kind == blobs || len(*(*[]struct{})(unsafe.Add(p, l.offset))) != l.last {
+			l.learn(unsafe.Add(p, l.offset))
+		}
+	}
+	for _, offset := range o.bytes {
+		clip((*[]byte)(unsafe.Add(p, offset)))
 	}
 	return err
 }
@@ -72,10 +79,8 @@ func (o *Owner) copied(b []byte) []byte {
 	return rest[:n:n]
 }
 
-// list is a list in a message, or bytes. It expects the next message to have as many
-// elements as the last one had, as growing to a few elements takes an allocation for each
-// doubling. And it sees to it that who appends to bytes does not write over what is behind
-// them: where bytes are somewhere that it does not see, there is no Owner's way.
+// list is a list in a message. It expects the next message to have as many elements as the
+// last one had, as growing to a few elements takes an allocation for each doubling.
 type list struct {
 	offset uintptr
 	kind   kind
@@ -89,12 +94,11 @@ const (
 	texts    kind = iota // strings
 	blobs                // bytes
 	messages             // pointers
-	blob                 // no list, but bytes
 )
 
 // listsOf returns the lists of strings, bytes and messages in the generated type t, and
-// the bytes: for lists of numbers vtprotobuf itself makes room.
-func listsOf(t reflect.Type) (all []list) {
+// where it has bytes: for lists of numbers vtprotobuf itself makes room.
+func listsOf(t reflect.Type) (all []list, bytes []uintptr) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if f.Tag.Get("protobuf") == "" || f.Type.Kind() != reflect.Slice {
@@ -102,7 +106,7 @@ func listsOf(t reflect.Type) (all []list) {
 		}
 		switch e := f.Type.Elem(); {
 		case e.Kind() == reflect.Uint8:
-			all = append(all, list{offset: f.Offset, kind: blob})
+			bytes = append(bytes, f.Offset)
 		case e.Kind() == reflect.String:
 			all = append(all, list{offset: f.Offset, kind: texts})
 		case e.Kind() == reflect.Slice:
@@ -111,7 +115,7 @@ func listsOf(t reflect.Type) (all []list) {
 			all = append(all, list{offset: f.Offset, kind: messages})
 		}
 	}
-	return all
+	return all, bytes
 }
 
 // reserve makes room for a list at p, in an empty message.
@@ -123,7 +127,6 @@ func (o *Owner) reserve(l *list, p unsafe.Pointer, small bool) {
 		*(*[][]byte)(p) = make([][]byte, 0, l.last)
 	case messages:
 		*(*[]unsafe.Pointer)(p) = make([]unsafe.Pointer, 0, l.last)
-	case blob: // none is expected
 	}
 }
 
@@ -141,25 +144,21 @@ func (o *Owner) texts(n int, small bool) []string {
 	return rest[:0:n]
 }
 
-// learn looks at the message after it was decoded. A list without elements is nil, as it
-// is without reserve.
-func (l *list) learn(m unsafe.Pointer) {
-	at := unsafe.Add(m, l.offset)
-	if l.kind == blob {
-		clip((*[]byte)(at))
-		return
-	}
+// learn looks at the list at p after the message was decoded. One without elements is nil, as
+// it is without reserve.
+func (l *list) learn(p unsafe.Pointer) {
 	if l.kind == blobs {
-		for i := range *(*[][]byte)(at) {
-			clip(&(*(*[][]byte)(at))[i])
+		for i := range *(*[][]byte)(p) {
+			clip(&(*(*[][]byte)(p))[i])
 		}
 	}
-	p := (*[]unsafe.Pointer)(at) // only the length counts, which all slices have
-	l.last = min(len(*p), expected)
-	if len(*p) == 0 {
-		*p = nil
+	n := len(*(*[]struct{})(p))
+	l.last = min(n, expected)
+	if n == 0 {
+		*(*[]unsafe.Pointer)(p) = nil
 	}
 }
 
-// clip leaves b no room to append in place.
+// clip leaves b no room to append in place: who appends must not write over what is behind
+// it. Where bytes are somewhere that an [Owner] does not see, it does not borrow.
 func clip(b *[]byte) { *b = (*b)[:len(*b):len(*b)] }

@@ -58,10 +58,16 @@ func (c *Call) Start(parent context.Context, by *Caller, sent map[string]string,
 // StartLazily is Start without asking what the time is, for which a guest has to ask its host:
 // elapsed is asked before Cancel, if at all.
 func (c *Call) StartLazily(parent context.Context, by *Caller, sent map[string]string, limit, budget time.Duration, elapsed func() time.Duration) {
+	c.Context, c.caller, c.metadata, c.elapsed = parent, by, sent, elapsed
+	c.Allow(limit, budget)
+}
+
+// Allow is the end of [Call.StartLazily], if that was called without limits.
+func (c *Call) Allow(limit, budget time.Duration) {
 	if limit <= 0 || budget > 0 && budget < limit {
 		limit = budget
 	}
-	c.Context, c.caller, c.metadata, c.allowed, c.elapsed = parent, by, sent, max(0, limit), elapsed
+	c.allowed = max(0, limit)
 }
 
 // end returns when the call has to end, after epoch, or 0.
@@ -86,10 +92,11 @@ func CallerOf(ctx context.Context) Caller {
 // Cancel ends the context.
 func (c *Call) Cancel() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.over = true
-	if c.stop != nil {
-		c.stop()
+	stop := c.stop
+	c.mu.Unlock()
+	if stop != nil {
+		stop()
 	}
 }
 

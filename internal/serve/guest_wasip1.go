@@ -1,17 +1,24 @@
 package serve
 
 import (
+	"unsafe"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/internal/codec"
 )
 
 // decoder decodes requests, with few allocations.
-type decoder struct{ *codec.Owner }
+type decoder struct {
+	owner *codec.Owner
 
-func newDecoder(m proto.Message) decoder { return decoder{codec.OwnerOf(m)} }
+	lot   unsafe.Pointer // requests that were allocated at once; nil: none is left
+	taken uintptr        // of these
+}
 
-func (d decoder) decode(b []byte, m proto.Message) error { return d.Own(b, m) }
+func newDecoder(m proto.Message) decoder { return decoder{owner: codec.OwnerOf(m)} }
+
+func (d *decoder) decode(b []byte, m proto.Message) error { return d.owner.Own(b, m) }
 
 // mutex is nothing in a guest, whose goroutines take turns only where they wait or allocate.
 type mutex struct{}
@@ -20,24 +27,30 @@ func (mutex) Lock()   {}
 func (mutex) Unlock() {}
 
 const (
-	// lot is how many requests are allocated at once, if they have up to smallest bytes. One
-	// that lives keeps the others.
-	lot      = 8
+	// together is how many requests are allocated at once, if they have up to smallest bytes.
+	// One that lives keeps the others.
+	together = 8
 	smallest = 256
 )
 
-// Lots allocates values several at a time, which takes much of a small call otherwise.
-type Lots[T any] struct{ rest []T }
+// empty returns a new request for size bytes. To allocate one for each takes much of a small call.
+func (h *Handler) empty(size int) unsafe.Pointer {
+	if h.lot == nil || size > smallest {
+		return h.allocate(size)
+	}
+	p := unsafe.Add(h.lot, h.taken*h.size)
+	if h.taken++; h.taken == together {
+		h.lot = nil
+	}
+	return p
+}
 
-// New returns a new value. size is about what it will refer to, in bytes.
-func (l *Lots[T]) New(size int) *T {
+// allocate is empty when there is none.
+func (h *Handler) allocate(size int) unsafe.Pointer {
 	if size > smallest {
-		return new(T)
+		return h.several(1)
 	}
-	rest := l.rest
-	if len(rest) == 0 {
-		rest = make([]T, lot) // others may run meanwhile
-	}
-	l.rest = rest[1:]
-	return &rest[0]
+	p := h.several(together) // others may run meanwhile
+	h.lot, h.taken = p, 1
+	return p
 }

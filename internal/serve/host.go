@@ -4,6 +4,7 @@ package serve
 
 import (
 	"sync"
+	"unsafe"
 
 	"google.golang.org/protobuf/proto"
 
@@ -11,17 +12,14 @@ import (
 )
 
 // decoder decodes requests. Outside of guests, in tests, goroutines run at the same time.
-type decoder struct{ *codec.Codec }
+type decoder struct{ codec *codec.Codec }
 
 func newDecoder(m proto.Message) decoder { return decoder{codec.Of(m)} }
 
-func (d decoder) decode(b []byte, m proto.Message) error { return d.Decode(b, m) }
+func (d *decoder) decode(b []byte, m proto.Message) error { return d.codec.Decode(b, m) }
 
 // mutex guards a [Call].
 type mutex = sync.Mutex
 
-// Lots allocates values.
-type Lots[T any] struct{}
-
-// New returns a new value.
-func (Lots[T]) New(int) *T { return new(T) }
+// empty returns a new request.
+func (h *Handler) empty(int) unsafe.Pointer { return h.several(1) }

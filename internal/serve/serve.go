@@ -9,7 +9,6 @@ import (
 	"io"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -40,75 +39,62 @@ type Method struct {
 	// MayBlock says that calls wait for something other than the processor. Calls from the
 	// host run on goroutines of their own then.
 	MayBlock bool
-	// Handler serves a call.
-	Handler Handler
+	// Handler runs the implementation. It must not be nil.
+	Handler *Handler
 }
 
-// Handler serves a call: it decodes req, appends the encoded response to dst and returns
-// that. It keeps neither. [Adapt] makes one.
-type Handler func(ctx context.Context, req, dst []byte) ([]byte, error)
-
-// Adapt makes a [Handler] of an implementation's method, such as GreetingServer.Greet. The
-// request owns its data. One that does not decode is INVALID_ARGUMENT. A nil response without
-// an error is one without content.
-func Adapt[I, Q, R any, Req message[Q], Resp message[R]](impl I, method func(I, context.Context, Req) (Resp, error)) Handler {
-	var c codecs
-	var lots Lots[Q]
-	return func(ctx context.Context, param, dst []byte) ([]byte, error) {
-		req := Req(lots.New(len(param)))
-		c.find(req, Resp(nil))
-		if err := c.req.decode(param, req); err != nil {
-			return nil, status.Errorf(status.InvalidArgument, "the request does not decode as %s", codec.NameOf(req))
-		}
-		resp, err := method(impl, ctx, req)
-		if err != nil {
-			return nil, err
-		}
-		n := len(dst)
-		dst = room(dst, c.resp.Size(resp))
-		if err := c.resp.Encode(dst[n:], resp); err != nil {
-			return nil, fmt.Errorf("encode the response: %w", err)
-		}
-		return dst, nil
-	}
-}
-
-type message[T any] interface {
-	*T
-	proto.Message
-}
-
-// codecs are those of a method's messages. They are found by the first call: a guest that
-// starts has no time.
-type codecs struct {
-	once sync.Once
-	req  decoder
-	resp *codec.Codec
-}
-
-func (c *codecs) find(req, resp proto.Message) {
-	if c.resp != nil {
-		return
-	}
-	c.once.Do(func() { c.req, c.resp = newDecoder(req), codec.Of(resp) })
-}
-
-// room returns b with n bytes more.
-func room(b []byte, n int) []byte {
-	if n <= cap(b)-len(b) {
-		return b[:len(b)+n]
-	}
-	return slices.Grow(b, n)[:len(b)+n]
-}
-
-// Run runs the handler. A panic becomes an error without a code.
+// Run serves a call: it decodes req, runs the handler, appends the encoded response to dst and
+// returns that. It keeps neither. A panic becomes an error without a code.
+//
+// All of it is one function for the usual messages: what it costs a guest is mostly how much
+// code it runs through, and how many functions it calls.
 func (m *Method) Run(ctx context.Context, req, dst []byte) (out []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			out, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return m.Handler(ctx, req, dst)
+	h := m.Handler
+	if h.response.codec == nil {
+		if h.raw != nil {
+			return h.raw(ctx, req, dst)
+		}
+		h.find()
+	}
+	param := h.empty(len(req))
+	if err := h.decode(req, h.request.at(param)); err != nil {
+		return nil, status.Errorf(status.InvalidArgument, "the request does not decode as %s", codec.NameOf(h.request.nothing))
+	}
+	result, err := h.call(ctx, param)
+	if err != nil {
+		return nil, err
+	}
+	resp, c := h.response.at(result), h.response.codec
+	if !c.Fast {
+		return appended(dst, c, resp)
+	}
+	x := c.Marshaler(resp)
+	n, size := len(dst), x.SizeVT()
+	if size > cap(dst)-n {
+		dst = slices.Grow(dst, size)
+	}
+	out = dst[:n+size]
+	if got, err := x.MarshalToSizedBufferVT(out[n:]); got != size || err != nil {
+		return appended(dst, c, resp) // says what is wrong
+	}
+	return out, nil
+}
+
+// appended appends the encoded resp to dst.
+//
+//go:noinline
+func appended(dst []byte, c *codec.Codec, resp proto.Message) ([]byte, error) {
+	n, size := len(dst), c.Size(resp)
+	dst = slices.Grow(dst, size)[:n+size]
+	if err := c.Encode(dst[n:], resp); err != nil {
+		return nil, fmt.Errorf("encode the response: %w", err)
+	}
+	return dst, nil
 }
 
 // Coded returns err as the caller of a method is to see it. An error without a code becomes

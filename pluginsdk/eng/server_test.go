@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,54 @@ func TestInvokeSizes(t *testing.T) {
 		resp := new(echov1.SendResponse)
 		require.NoError(t, i.Invoke(t.Context(), slow(sendMethod), &echov1.SendRequest{Payload: payload}, resp))
 		require.True(t, bytes.Equal(payload, resp.Payload), size)
+	}
+}
+
+// TestInvokeAfterAnother: a call is answered as it is at other times, whatever the one before was,
+// and requests that the guest keeps stay as they were.
+func TestInvokeAfterAnother(t *testing.T) {
+	t.Parallel()
+	i := newServer(t)
+	kinds := []string{"", "large 1", "large 300000", "code", "panic", "nil", "header", "keep 0", "keep 200000"}
+	method := sendMethod
+	method.Budget = time.Minute // those without take another way
+	var kept []*echov1.SendRequest
+	call := func(kind string, seq int) {
+		what, arg, _ := strings.Cut(kind, " ")
+		size, _ := strconv.Atoi(arg)
+		ctx, resp := t.Context(), new(echov1.SendResponse)
+		if what == "header" {
+			ctx = pluginsdk.WithMetadata(ctx, "k", "v")
+		}
+		req := &echov1.SendRequest{Queue: kind, Seq: uint64(size), Tags: []string{kind, strconv.Itoa(seq)}}
+		if what == "keep" {
+			req.Payload = bytes.Repeat([]byte{byte(seq)}, size)
+			kept = append(kept, req)
+		}
+		err := i.Invoke(ctx, &method, req, resp)
+		switch what {
+		case "code", "panic":
+			require.Error(t, err)
+		case "nil":
+			require.NoError(t, err)
+			require.True(t, proto.Equal(new(echov1.SendResponse), resp), resp)
+		default:
+			require.NoError(t, err)
+			require.Equal(t, req.Tags, resp.Tags)
+			require.Len(t, resp.Payload, size)
+		}
+	}
+	for n, before := range kinds {
+		for m, kind := range kinds {
+			call(before, n)
+			call(kind, m)
+		}
+	}
+	for _, want := range kept {
+		resp, err := send(t.Context(), i, slow(sendMethod), "kept")
+		require.NoError(t, err)
+		got := &echov1.SendRequest{Queue: resp.Id, Payload: resp.Payload, Seq: resp.Seq, Tags: resp.Tags}
+		require.True(t, proto.Equal(want, got), want.Queue)
 	}
 }
 

@@ -20,7 +20,7 @@ type (
 	Service = serve.Service
 	// ServedMethod is a method of a [Service].
 	ServedMethod = serve.Method
-	// Handler serves a call of a method. [Adapt] makes one.
+	// Handler runs a method of an implementation. [Adapt] makes one.
 	Handler = serve.Handler
 	// Caller is who makes a call that the guest serves. The zero value stands for native
 	// code of the host.
@@ -36,7 +36,7 @@ func Adapt[I, Q, R any, Req interface {
 }, Resp interface {
 	*R
 	proto.Message
-}](impl I, method func(I, context.Context, Req) (Resp, error)) Handler {
+}](impl I, method func(I, context.Context, Req) (Resp, error)) *Handler {
 	return serve.Adapt(impl, method)
 }
 

@@ -30,9 +30,11 @@ type server struct {
 
 	allowed   time.Duration // for the call that is served
 	elapsed   func() time.Duration
-	contexts  serve.Lots[serve.Call]
+	contexts  *[lot]serve.Call
+	started   int // of these
 	req, resp buffer
-	answer    []byte // what the host was given last
+	over      uint32 // size of requests from which on serveAny serves the next call
+	answer    []byte // what the host was given last, unless serve gave it
 
 	going    map[uint32]*goingCall // handlers that run
 	finished []*goingCall          // whose answers the host has not had
@@ -86,33 +88,60 @@ func (s *server) offers() uint64 { return placeOf(s.names) }
 // through, see [wire.call]: so the usual call is served here, one that is small, does not
 // block and has a deadline but no metadata. All others are served by serveAny, which does the same.
 func (s *server) serve(call, method, header, size uint32, timeout time.Duration) uint64 {
-	if header > 0 || uint64(method) >= uint64(len(s.methods)) || uint64(size) > uint64(len(s.req.b)) || timeout <= 0 {
+	if header > 0 || uint64(method) >= uint64(len(s.methods)) || size >= s.over || timeout <= 0 {
 		return s.serveAny(call, method, header, size, timeout)
 	}
-	m, room := &s.methods[method], s.resp.b
-	if m.MayBlock || len(s.req.b) > small || len(room) > small || len(room) == 0 {
+	m, b, room := &s.methods[method], s.req.b[:size], s.resp.b
+	if m.MayBlock {
 		return s.serveAny(call, method, header, size, timeout)
 	}
 	breathe(int(size))
-	b := s.req.b[:size]
 	if size > 0 {
 		if got := s.request(unsafe.Pointer(unsafe.SliceData(b)), size); got != int64(size) {
 			return s.fail(call, m.name, lost(got, size))
 		}
 	}
-	ctx := s.contexts.New(0)
+	if s.started == lot {
+		s.prepare()
+	}
+	ctx := &s.contexts[s.started]
+	s.started++
 	s.allowed = timeout
-	ctx.StartLazily(noCaller, nil, nil, timeout, m.Budget, s.elapsed)
+	ctx.Allow(timeout, m.Budget)
 	out, err := m.Run(ctx, b, room[:abi.RecordSize])
 	ctx.Cancel()
 	if err != nil {
 		return s.fail(call, m.name, err)
 	}
-	abi.Record{Handle: call, Size: uint32(len(out) - abi.RecordSize)}.Put(out)
 	if cap(out) > len(room) {
 		s.resp.b = out[:cap(out)]
+		s.look()
 	}
-	return s.give(out)
+	// What Put does, but not byte by byte.
+	*(*abi.Record)(unsafe.Pointer(unsafe.SliceData(out))) = abi.Record{Handle: call, Size: uint32(len(out) - abi.RecordSize)}
+	return placeOf(out)
+}
+
+// look looks at which calls are usual.
+func (s *server) look() {
+	s.over = 0
+	if len(s.req.b) <= small && len(s.resp.b) <= small && len(s.resp.b) > 0 && s.answer == nil {
+		s.over = uint32(len(s.req.b)) + 1
+	}
+}
+
+// lot is how many contexts are allocated at once.
+const lot = 16
+
+// prepare makes contexts for the next calls.
+//
+//go:noinline
+func (s *server) prepare() {
+	all := new([lot]serve.Call)
+	for i := range all {
+		all[i].StartLazily(noCaller, nil, nil, 0, 0, s.elapsed)
+	}
+	s.contexts, s.started = all, 0
 }
 
 // noCaller is what calls of the host descend from.
@@ -151,7 +180,7 @@ func (s *server) serveAny(call, method, header, size uint32, timeout time.Durati
 		c.ctx.Start(context.Background(), nil, sent, timeout, m.Budget)
 		return s.start(c, m, b[header:])
 	}
-	ctx := s.contexts.New(0)
+	ctx := new(serve.Call)
 	if s.allowed = timeout; timeout > 0 {
 		ctx.StartLazily(context.Background(), nil, sent, timeout, m.Budget, s.elapsed)
 	} else {
@@ -164,6 +193,13 @@ func (s *server) serveAny(call, method, header, size uint32, timeout time.Durati
 		s.resp.b = out[:cap(out)]
 	}
 	s.resp.used(len(out))
+	if s.contexts == nil {
+		s.prepare()
+	}
+	s.look()
+	if s.over > 0 {
+		return placeOf(out) // which is in the buffer
+	}
 	return s.give(out)
 }
 
@@ -222,7 +258,7 @@ func (s *server) fail(call uint32, method string, err error) uint64 {
 
 // give returns the place of an answer, which stays there until the next export.
 func (s *server) give(out []byte) uint64 {
-	s.answer = out
+	s.answer, s.over = out, 0 // serveAny lets go of it
 	return placeOf(out)
 }
 

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/internal/metadata"
+	"github.com/iansmith/parigot/internal/serve"
 	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -133,11 +134,11 @@ func TestCancelledCall(t *testing.T) {
 	ended := make(chan error)
 	defer serving(t, r, guest.Service{Name: "test.v1.Test", Impl: k, Methods: []guest.ServedMethod{{
 		Name: "Do",
-		Handler: func(ctx context.Context, _, _ []byte) ([]byte, error) {
+		Handler: serve.Raw(func(ctx context.Context, _, _ []byte) ([]byte, error) {
 			<-ctx.Done()
 			ended <- ctx.Err()
 			return nil, ctx.Err()
-		},
+		}),
 	}}})()
 	k.reads <- calls(t, 1, 3, 1)
 	k.reads <- &syscallpb.ReadOneResponse{Cancelled: []*parigotpb.Id{number(1), number(55)}}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/serve"
 	"github.com/iansmith/parigot/pluginsdk/future"
 	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
@@ -178,14 +179,14 @@ func begin(t *testing.T, m *Remote) *future.Method[*wrapperspb.BytesValue, error
 func service(done chan struct{}) guest.Service {
 	return guest.Service{Name: "test.v1.Test", Impl: done, Methods: []guest.ServedMethod{{
 		Name: "Do",
-		Handler: func(ctx context.Context, param, _ []byte) ([]byte, error) {
+		Handler: serve.Raw(func(ctx context.Context, param, _ []byte) ([]byte, error) {
 			select {
 			case <-done:
 				return param, nil
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
-		},
+		}),
 	}}}
 }
 

@@ -22,6 +22,7 @@ import (
 type echo struct {
 	gate  chan string
 	calls uint64
+	kept  []*echov1.SendRequest
 }
 
 func init() {
@@ -40,6 +41,12 @@ func (e *echo) Send(ctx context.Context, req *echov1.SendRequest) (*echov1.SendR
 	switch what {
 	case "count":
 		resp.Seq = e.calls
+	case "keep":
+		e.kept = append(e.kept, req)
+	case "kept":
+		first := e.kept[0]
+		e.kept = e.kept[1:]
+		return &echov1.SendResponse{Id: first.Queue, Payload: first.Payload, Seq: first.Seq, Tags: first.Tags}, nil
 	case "nil":
 		return nil, nil
 	case "enum":
