@@ -123,3 +123,10 @@ type Host interface {
 	// Send returns what it is sent, with an id.
 	Send(context.Context, *SendRequest) (*SendResponse, error)
 }
+
+// Plugin is what hosts call.
+// go:plugin type=plugin version=1
+type Plugin interface {
+	// Send returns what it is sent, with an id.
+	Send(context.Context, *SendRequest) (*SendResponse, error)
+}

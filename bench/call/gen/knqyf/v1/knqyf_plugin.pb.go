@@ -16,6 +16,43 @@ import (
 	_ "unsafe"
 )
 
+const PluginPluginAPIVersion = 1
+
+//go:wasmexport plugin_api_version
+func _plugin_api_version() uint64 {
+	return PluginPluginAPIVersion
+}
+
+var plugin Plugin
+
+func RegisterPlugin(p Plugin) {
+	plugin = p
+}
+
+//go:wasmexport plugin_send
+func _plugin_send(ptr, size uint32) uint64 {
+	b := wasm.PtrToByte(ptr, size)
+	req := new(SendRequest)
+	if err := req.UnmarshalVT(b); err != nil {
+		return 0
+	}
+	response, err := plugin.Send(context.Background(), req)
+	if err != nil {
+		ptr, size = wasm.ByteToPtr([]byte(err.Error()))
+		return (uint64(ptr) << uint64(32)) | uint64(size) |
+			// Indicate that this is the error string by setting the 32-th bit, assuming that
+			// no data exceeds 31-bit size (2 GiB).
+			(1 << 31)
+	}
+
+	b, err = response.MarshalVT()
+	if err != nil {
+		return 0
+	}
+	ptr, size = wasm.ByteToPtr(b)
+	return (uint64(ptr) << uint64(32)) | uint64(size)
+}
+
 type host struct{}
 
 func NewHost() Host {
