@@ -50,14 +50,14 @@ func (*process) memory(context.Context) (uint64, error) { return 0, nil }
 func (p *process) close(context.Context) error          { return p.stop() }
 
 // grpcSide is gRPC as it is.
-func grpcSide(program string) side {
+func grpcSide(b *built) side {
 	return side{"grpc", peer, func(ctx context.Context, payload int) (contest, error) {
 		dir, err := os.MkdirTemp("", "bench") // not elsewhere: the path of a socket is short
 		if err != nil {
 			return nil, err
 		}
 		p := &process{payload: payload}
-		if err := p.start(ctx, program, filepath.Join(dir, "s")); err != nil {
+		if err := p.start(ctx, b.native, filepath.Join(dir, "s")); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
 		stop := p.stop
@@ -96,11 +96,11 @@ func (p *process) start(ctx context.Context, program, socket string) error {
 }
 
 // hashicorpSide is gRPC as hashicorp/go-plugin sets it up.
-func hashicorpSide(program string) side {
+func hashicorpSide(b *built) side {
 	return side{"hashicorp-go-plugin", peer, func(ctx context.Context, payload int) (contest, error) {
 		client := plugin.NewClient(&plugin.ClientConfig{
 			HandshakeConfig: echo.Handshake, Plugins: echo.Plugins,
-			Cmd:              exec.CommandContext(ctx, program),
+			Cmd:              exec.CommandContext(ctx, b.native),
 			AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 			Logger:           hclog.New(&hclog.LoggerOptions{Output: io.Discard}),
 		})

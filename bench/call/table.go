@@ -51,9 +51,9 @@ func digits(v float64) string {
 
 // timesTable returns the times of all sides in Markdown, and how many times as fast as
 // the reference each is; in bold where it misses one of its figures.
-func timesTable(sides []side, sizes []int, all []*results) string {
+func timesTable(sides []side, sizes []int, all []*results, list []outcome) string {
 	missed := map[string]bool{}
-	for _, o := range outcomes(all) {
+	for _, o := range list {
 		if !o.met(o.ratio) {
 			missed[fmt.Sprint(o.side, o.size)] = true
 		}

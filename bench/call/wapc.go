@@ -22,9 +22,13 @@ type wapcGuest struct {
 	payload int
 }
 
-func wapcSide(wasm []byte, cache string) side {
+func wapcSide(b *built) side {
 	return side{"waPC", peer, func(ctx context.Context, payload int) (contest, error) {
-		disk, err := wazero.NewCompilationCacheWithDir(cache)
+		wasm, err := os.ReadFile(b.file("wapc"))
+		if err != nil {
+			return nil, err
+		}
+		disk, err := wazero.NewCompilationCacheWithDir(b.cache)
 		if err != nil {
 			return nil, err
 		}

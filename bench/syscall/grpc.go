@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,10 +22,9 @@ type peers struct {
 }
 
 type process struct {
+	echo.Line
 	cmd   *exec.Cmd
 	stdin io.Closer
-	in    *json.Encoder
-	out   *json.Decoder
 }
 
 // openPeers starts both with the program peer.
@@ -45,7 +43,7 @@ func openPeers(ctx context.Context, peer string) (_ *peers, err error) {
 	if p.server, err = startPeer(ctx, peer, "serve", socket); err != nil {
 		return nil, err
 	}
-	if err := p.server.ask(struct{}{}, new(time.Duration)); err != nil { // then it listens
+	if err := p.server.Ask(struct{}{}, new(time.Duration)); err != nil { // then it listens
 		return nil, errors.Join(fmt.Errorf("start the server: %w", err), p.server.close())
 	}
 	if p.client, err = startPeer(ctx, peer, "call", socket); err != nil {
@@ -65,26 +63,18 @@ func startPeer(ctx context.Context, peer string, args ...string) (*process, erro
 	if err != nil {
 		return nil, err
 	}
-	return &process{cmd: cmd, stdin: in, in: json.NewEncoder(in), out: json.NewDecoder(out)}, cmd.Start()
+	return &process{Line: echo.NewLine(in, out), cmd: cmd, stdin: in}, cmd.Start()
 }
 
 func (p *process) close() error { return errors.Join(p.stdin.Close(), p.cmd.Wait()) }
 
-// ask sends a line to a process and decodes the one that it answers.
-func (p *process) ask(line, answer any) error {
-	if err := p.in.Encode(line); err != nil {
-		return err
-	}
-	return p.out.Decode(answer)
-}
-
 func (p *peers) run(_ context.Context, w echo.Work) (echo.Done, error) {
 	var done echo.Done
-	if err := p.client.ask(w, &done); err != nil {
+	if err := p.client.Ask(w, &done); err != nil {
 		return done, err
 	}
 	var server time.Duration
-	err := p.server.ask(struct{}{}, &server)
+	err := p.server.Ask(struct{}{}, &server)
 	before := p.cpu
 	p.cpu = done.CPU + server
 	done.CPU = p.cpu - before

@@ -1,43 +1,50 @@
 package main
 
 import (
+	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/bench/internal/usage"
 	"github.com/iansmith/parigot/bench/syscall/echo"
-	"github.com/iansmith/parigot/bench/syscall/usage"
 	"github.com/iansmith/parigot/examples/syscall"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
 
-// guests are guests on one engine, half of which call the other half.
+// guests are programs on an engine with the kernel: some serve, and some call them.
 type guests struct {
 	host     *eng.Host
 	dispatch pluginsdk.Dispatcher
 	running  *errgroup.Group
-	callers  int
+	callers  []caller
 	stopping atomic.Bool
 }
 
-func callerName(i int) string { return fmt.Sprint("bench.v1.Caller", i) }
-func serverName(i int) string { return fmt.Sprint("bench.v1.Server", i) }
+// caller is the host's end of a guest that calls.
+type caller struct {
+	echo.Line
+	works io.Closer
+}
 
-// openGuests starts n guests.
-func openGuests(ctx context.Context, wasm []byte, cache string, n int, opts ...eng.GuestOption) (_ *guests, err error) {
-	host, err := eng.New(ctx, eng.WithCacheDir(cache), eng.WithLogger(slog.New(slog.DiscardHandler)))
+func openHost(ctx context.Context, cache string) (*eng.Host, error) {
+	return eng.New(ctx, eng.WithCacheDir(cache), eng.WithLogger(slog.New(slog.DiscardHandler)))
+}
+
+// openGuests starts guests that serve, and guests that call them. It returns when all are ready.
+func openGuests(ctx context.Context, wasm []byte, cache string, serving, calling int, opts ...eng.GuestOption) (_ *guests, err error) {
+	host, err := openHost(ctx, cache)
 	if err != nil {
 		return nil, err
 	}
-	g := &guests{host: host, running: new(errgroup.Group), callers: n / 2}
+	g := &guests{host: host, running: new(errgroup.Group)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.close(ctx))
@@ -46,22 +53,69 @@ func openGuests(ctx context.Context, wasm []byte, cache string, n int, opts ...e
 	if err := pluginsdk.Start(ctx, host, syscall.ParigotInitialize, pluginsdk.WithDispatcher(&g.dispatch)); err != nil {
 		return nil, err
 	}
-	var servers []string
-	for i := range n - g.callers {
-		servers = append(servers, serverName(i))
-		if err := g.start(ctx, wasm, serverName(i), opts, "serve", serverName(i)); err != nil {
-			return nil, err
-		}
+	if err := g.serve(ctx, wasm, serving, opts...); err != nil {
+		return nil, err
 	}
-	for i := range g.callers {
-		// Each begins with another one.
-		targets := append(append([]string{"call", callerName(i)}, servers[i:]...), servers[:i]...)
-		if err := g.start(ctx, wasm, callerName(i), opts, targets...); err != nil {
-			return nil, err
-		}
+	if err := g.call(ctx, wasm, calling, opts...); err != nil {
+		return nil, err
 	}
-	_, err = g.run(ctx, echo.Work{Callers: g.callers})
+	if calling > 0 {
+		_, err = g.run(ctx, echo.Work{Callers: calling, Payload: 1})
+	}
 	return g, err
+}
+
+// serve starts guests that serve, and waits for each of them.
+func (g *guests) serve(ctx context.Context, wasm []byte, n int, opts ...eng.GuestOption) error {
+	guest, err := g.host.Compile(ctx, "server", wasm, opts...)
+	if err != nil {
+		return err
+	}
+	for range n {
+		said := g.start(ctx, guest, nil, "serve")
+		if _, err := bufio.NewReader(said).ReadString('\n'); err != nil {
+			return fmt.Errorf("start a guest that serves: %w", err)
+		}
+	}
+	return nil
+}
+
+// call starts guests that call.
+func (g *guests) call(ctx context.Context, wasm []byte, n int, opts ...eng.GuestOption) error {
+	guest, err := g.host.Compile(ctx, "caller", wasm, opts...)
+	if err != nil {
+		return err
+	}
+	for range n {
+		in, works := io.Pipe()
+		done := g.start(ctx, guest, in, "call")
+		g.callers = append(g.callers, caller{echo.NewLine(works, done), works})
+	}
+	return nil
+}
+
+// start starts an instance, and returns what it says.
+func (g *guests) start(ctx context.Context, guest *eng.Guest, in *io.PipeReader, role string) io.Reader {
+	said, out := io.Pipe()
+	opts := []eng.RunOption{eng.WithArgs(role), eng.WithStdout(out), eng.WithStderr(g)}
+	if in != nil {
+		opts = append(opts, eng.WithStdin(in))
+	}
+	g.running.Go(func() error {
+		code, err := guest.Run(ctx, opts...)
+		if err == nil && code != 0 {
+			err = fmt.Errorf("a guest that was to %s ended with the code %d", role, code)
+		}
+		_ = out.CloseWithError(err) // who waits for it learns why
+		if in != nil {
+			_ = in.CloseWithError(err)
+		}
+		if g.stopping.Load() {
+			return nil
+		}
+		return err
+	})
+	return said
 }
 
 // Write prints what a guest says. What they say when they are stopped is expected.
@@ -72,53 +126,29 @@ func (g *guests) Write(text []byte) (int, error) {
 	return os.Stderr.Write(text)
 }
 
-func (g *guests) start(ctx context.Context, wasm []byte, name string, opts []eng.GuestOption, args ...string) error {
-	guest, err := g.host.Compile(ctx, name, wasm, opts...)
-	if err != nil {
-		return err
-	}
-	g.running.Go(func() error {
-		code, err := guest.Run(ctx, eng.WithArgs(args...), eng.WithStderr(g))
-		if err == nil && code != 0 {
-			err = fmt.Errorf("guest %s ended with the code %d", name, code)
-		}
-		if g.stopping.Load() {
-			return nil
-		}
-		return err
-	})
-	return nil
-}
-
-// run has the calling guests do a work together.
-func (g *guests) run(ctx context.Context, w echo.Work) (done echo.Done, err error) {
+// run spreads the callers of a work over the guests that call.
+func (g *guests) run(_ context.Context, w echo.Work) (all echo.Done, err error) {
 	before := usage.CPU()
-	callers := min(g.callers, w.Callers)
-	w.Callers /= callers
-	encoded, err := json.Marshal(w)
-	if err != nil {
-		return done, err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	counts := make([]int64, callers)
-	for i := range callers {
-		group.Go(func() error {
-			resp := new(wrapperspb.Int64Value)
-			m := pluginsdk.Method{Service: callerName(i), Name: "Run", FullName: callerName(i) + ".Run"}
-			err := g.dispatch.Invoke(ctx, &m, wrapperspb.Bytes(encoded), resp)
-			counts[i] = resp.GetValue()
-			return err
-		})
+	calling := min(len(g.callers), w.Callers)
+	w.Callers /= calling
+	done := make([]echo.Done, calling)
+	var group errgroup.Group
+	for i := range done {
+		group.Go(func() error { return g.callers[i].Ask(w, &done[i]) })
 	}
 	err = group.Wait()
-	for _, n := range counts {
-		done.Calls += int(n)
+	for _, d := range done {
+		all.Calls.Merge(d.Calls)
 	}
-	done.CPU = usage.CPU() - before
-	return done, err
+	all.CPU = usage.CPU() - before
+	return all, err
 }
 
 func (g *guests) close(ctx context.Context) error {
 	g.stopping.Store(true)
-	return errors.Join(g.host.Close(ctx), g.running.Wait())
+	var errs []error
+	for _, c := range g.callers {
+		errs = append(errs, c.works.Close())
+	}
+	return errors.Join(append(errs, g.host.Close(ctx), g.running.Wait())...)
 }

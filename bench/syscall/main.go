@@ -1,6 +1,7 @@
-// Syscall measures calls from guest to guest through the kernel in examples/syscall
-// beside gRPC over a unix socket between two native processes, and writes the table
-// into docs/benchmarks.md. Run it with make bench-syscall.
+// Syscall measures calls of guests that serve, by other guests and by the host, through the
+// kernel in examples/syscall: beside gRPC over a unix socket between two native processes, and
+// beside the host's calls of a library. It writes the tables into docs/benchmarks.md. Run it
+// with make bench-syscall.
 package main
 
 import (
@@ -16,14 +17,13 @@ import (
 	"time"
 
 	"github.com/iansmith/parigot/bench/internal/block"
-	"github.com/iansmith/parigot/pluginsdk/eng"
 )
 
 func main() {
 	dir := flag.String("dir", "", "the directory for what is built")
-	doc := flag.String("doc", "", "the Markdown file to write the table into, between its markers")
+	doc := flag.String("doc", "", "the Markdown file to write the tables into, between its markers")
 	rounds := flag.Int("rounds", 7, "how often each side does each work")
-	each := flag.Duration("time", 400*time.Millisecond, "for how long it does it")
+	each := flag.Duration("time", time.Second, "for how long it does it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, *dir, *doc, *rounds, *each)
@@ -40,7 +40,7 @@ func run(ctx context.Context, dir, doc string, rounds int, each time.Duration) (
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b, err := newBench(ctx, dir, filepath.Join(dir, "cache"), 50, os.Stderr)
+	b, err := newBench(ctx, dir, filepath.Join(dir, "cache"), scale{callers: 100, few: 4, many: 50}, os.Stderr)
 	if err != nil {
 		return err
 	}
@@ -48,52 +48,51 @@ func run(ctx context.Context, dir, doc string, rounds int, each time.Duration) (
 	if err := b.measure(ctx, rounds, each); err != nil {
 		return err
 	}
-	table := b.table(rounds, each)
-	fmt.Print(table)
+	tables := b.tables(rounds, each)
+	fmt.Print(tables)
 	if doc == "" {
 		return nil
 	}
-	return block.Insert(doc, "bench-syscall", table)
+	return block.Insert(doc, "bench-syscall", tables)
 }
 
-// newBench builds everything in dir, compiles the guest into the directory cache and
-// starts all sides. many is how many guests there are where there are many. progress
-// gets a line for each round.
-func newBench(ctx context.Context, dir, cache string, many int, progress io.Writer) (_ *bench, err error) {
-	say(progress, "building and compiling the guest and the native processes")
-	peer, wasm := filepath.Join(dir, "peer"), filepath.Join(dir, "guest.wasm")
-	if err := errors.Join(build(ctx, peer, "peer"), build(ctx, wasm, "guest", "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")); err != nil {
-		return nil, err
-	}
-	guest, err := os.ReadFile(wasm)
+// scale is how many there are where there are many callers.
+type scale struct {
+	callers   int // in all
+	few, many int // guests that serve, and as many that call
+}
+
+// newBench builds everything in dir, compiles the guests into the directory cache and starts
+// all sides. progress gets a line for each round.
+func newBench(ctx context.Context, dir, cache string, sc scale, progress io.Writer) (_ *bench, err error) {
+	say(progress, "building and compiling the guests and the native processes")
+	peer, program, library := filepath.Join(dir, "peer"), filepath.Join(dir, "guest.wasm"), filepath.Join(dir, "library.wasm")
+	wasip1 := []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0"}
+	err = errors.Join(build(ctx, peer, "peer"), build(ctx, program, "guest", wasip1...),
+		build(ctx, library, "library", append(wasip1, "GOFLAGS=-buildmode=c-shared")...))
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{progress: progress, works: works()}
+	b := &bench{progress: progress}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.close(ctx))
 		}
 	}()
-	p, err := openPeers(ctx, peer)
+	o := opener{bench: b, cache: cache}
+	if o.program, err = os.ReadFile(program); err != nil {
+		return nil, err
+	}
+	if o.library, err = os.ReadFile(library); err != nil {
+		return nil, err
+	}
+	grpc, err := openPeers(ctx, peer)
 	if err != nil {
 		return nil, err
 	}
-	b.sides = append(b.sides, side{"gRPC", p})
-	for _, n := range []int{2, many} {
-		for _, trusted := range []bool{true, false} {
-			name, opts := fmt.Sprintf("%d guests", n), []eng.GuestOption(nil)
-			if trusted {
-				name, opts = fmt.Sprintf("%d trusted", n), []eng.GuestOption{eng.Trusted()}
-			}
-			g, err := openGuests(ctx, guest, cache, n, opts...)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			b.sides = append(b.sides, side{name, g})
-		}
-	}
-	return b, nil
+	b.open = append(b.open, grpc)
+	err = o.groups(ctx, side{name: grpcName, contest: grpc}, sc)
+	return b, err
 }
 
 func build(ctx context.Context, out, name string, env ...string) error {

@@ -5,29 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"runtime"
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/iansmith/parigot/bench/internal/latency"
 	"github.com/iansmith/parigot/bench/syscall/echo"
 )
 
-// works are the rows of the table, without their time.
-func works() []echo.Work {
-	var all []echo.Work
-	for _, callers := range []int{1, 100} {
-		for _, payload := range []int{16, 1 << 10, 64 << 10} {
-			all = append(all, echo.Work{Callers: callers, Payload: payload})
-		}
-	}
-	return all
+// payloads are the sizes of the payload, in bytes.
+var payloads = []int{16, 1 << 10, 64 << 10}
+
+// group is a comparison: sides that do the same works, in turns.
+type group struct {
+	what    string // as a heading
+	callers int
+	part    int // a round takes 1/part of the time that is asked for
+	sides   []side
+	results [][][]result // by payload, side and round
 }
 
-// side is one that is compared, a column of the table. The first one is what the
-// others are compared with.
+// side is one that is compared, a column of the tables.
 type side struct {
-	name string
+	name    string
+	against string    // the side that it is compared with, if any
+	bounds  []float64 // how many times as fast as that it is to be, by payload; nil: it is only told
 	contest
 }
 
@@ -40,38 +42,34 @@ type contest interface {
 // bench is the comparison.
 type bench struct {
 	progress io.Writer
-	works    []echo.Work
-	sides    []side
-	results  [][][]result // by work, side and round
+	groups   []group
+	open     []contest
 }
 
 func (b *bench) close(ctx context.Context) error {
 	var errs []error
-	for _, s := range b.sides {
-		errs = append(errs, s.close(context.WithoutCancel(ctx)))
+	for _, c := range b.open {
+		errs = append(errs, c.close(context.WithoutCancel(ctx)))
 	}
 	return errors.Join(errs...)
 }
 
-// result is what one call took, by the clock and of processors.
-type result struct{ clock, cpu time.Duration }
+// result is what one call took, by the clock and of processors, and how long each one took.
+type result struct {
+	clock, cpu time.Duration
+	calls      latency.Counts
+}
 
 // measure has all sides do all works, in turns, in each round.
 func (b *bench) measure(ctx context.Context, rounds int, each time.Duration) error {
-	b.results = make([][][]result, len(b.works))
-	for i := range b.results {
-		b.results[i] = make([][]result, len(b.sides))
-	}
 	begin := time.Now()
+	for i := range b.groups {
+		b.groups[i].reset()
+	}
 	for round := range rounds {
-		for i, w := range b.works {
-			for j := range b.sides {
-				j = (j + round) % len(b.sides)
-				r, err := once(ctx, b.sides[j], w, each)
-				if err != nil {
-					return fmt.Errorf("%s, %+v: %w", b.sides[j].name, w, err)
-				}
-				b.results[i][j] = append(b.results[i][j], r)
+		for i := range b.groups {
+			if err := b.groups[i].round(ctx, each); err != nil {
+				return err
 			}
 		}
 		took := time.Since(begin)
@@ -81,74 +79,40 @@ func (b *bench) measure(ctx context.Context, rounds int, each time.Duration) err
 	return nil
 }
 
+func (g *group) reset() {
+	g.results = make([][][]result, len(payloads))
+	for i := range g.results {
+		g.results[i] = make([][]result, len(g.sides))
+	}
+}
+
+func (g *group) round(ctx context.Context, each time.Duration) error {
+	for i, payload := range payloads {
+		for _, j := range rand.Perm(len(g.sides)) { // none always comes after the same other
+			w := echo.Work{Callers: g.callers, Payload: payload, Time: each / time.Duration(g.part)}
+			r, err := once(ctx, g.sides[j], w)
+			if err != nil {
+				return fmt.Errorf("%s, %s, %+v: %w", g.what, g.sides[j].name, w, err)
+			}
+			g.results[i][j] = append(g.results[i][j], r)
+		}
+	}
+	return nil
+}
+
 // once measures one side. What it does first does not count: buffers grow.
-func once(ctx context.Context, s side, w echo.Work, each time.Duration) (result, error) {
-	w.Time = each / 10
-	if _, err := s.run(ctx, w); err != nil {
+func once(ctx context.Context, s side, w echo.Work) (result, error) {
+	first := w
+	first.Time /= 10
+	if _, err := s.run(ctx, first); err != nil {
 		return result{}, err
 	}
-	w.Time = each
 	runtime.GC() // what others left behind
 	start := time.Now()
 	done, err := s.run(ctx, w)
 	if err != nil {
 		return result{}, err
 	}
-	calls := time.Duration(done.Calls)
-	return result{clock: time.Since(start) / calls, cpu: done.CPU / calls}, nil
-}
-
-func (b *bench) median(work, side int, of func(result) time.Duration) time.Duration {
-	var values []time.Duration
-	for _, r := range b.results[work][side] {
-		values = append(values, of(r))
-	}
-	slices.Sort(values)
-	return values[len(values)/2]
-}
-
-// table returns the results in Markdown.
-func (b *bench) table(rounds int, each time.Duration) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "Measured with `make bench-syscall` on %s/%s, %d CPUs, %s: medians of %d rounds of %s, in\n"+
-		"which the sides take turns. gRPC connects two native processes by a unix socket; half of the guests call\n"+
-		"the other half, in turns.\n\n",
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), rounds, each)
-	text.WriteString("Microseconds for each call by the clock, and how many times that is gRPC's time:\n\n")
-	b.rows(&text, func(r result) time.Duration { return r.clock })
-	text.WriteString("\nMicroseconds of processor time for each call, of all processes together, which hardly depend on\n" +
-		"what else the machine does:\n\n")
-	b.rows(&text, func(r result) time.Duration { return r.cpu })
-	return text.String()
-}
-
-// rows writes a table of one of the figures.
-func (b *bench) rows(text *strings.Builder, of func(result) time.Duration) {
-	text.WriteString("| callers | payload |")
-	for i, s := range b.sides {
-		text.WriteString(" " + s.name + " |")
-		if i > 0 {
-			text.WriteString(" |")
-		}
-	}
-	text.WriteString("\n|--:|--:|" + strings.Repeat("--:|", 2*len(b.sides)-1) + "\n")
-	for i, w := range b.works {
-		fmt.Fprintf(text, "| %d | %s |", w.Callers, bytesOf(w.Payload))
-		theirs := b.median(i, 0, of)
-		for j := range b.sides {
-			took := b.median(i, j, of)
-			fmt.Fprintf(text, " %.1f |", float64(took)/float64(time.Microsecond))
-			if j > 0 {
-				fmt.Fprintf(text, " %.2f× |", float64(took)/float64(theirs))
-			}
-		}
-		text.WriteString("\n")
-	}
-}
-
-func bytesOf(n int) string {
-	if n >= 1<<10 {
-		return fmt.Sprintf("%d KiB", n>>10)
-	}
-	return fmt.Sprintf("%d B", n)
+	calls := time.Duration(done.Calls.Len())
+	return result{clock: time.Since(start) / calls, cpu: done.CPU / calls, calls: done.Calls}, nil
 }

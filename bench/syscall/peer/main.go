@@ -1,7 +1,7 @@
 // Peer is one of the two native processes that talk gRPC.
 //
 //	peer serve SOCKET  returns what it is sent, until its standard input ends
-//	peer call SOCKET   does the works that it reads, and prints how many calls each was
+//	peer call SOCKET   does the works that it reads
 //
 // Both print the processor time that they have taken: the one for each line that it
 // reads, the other for each work.
@@ -10,30 +10,31 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	callv1 "github.com/iansmith/parigot/bench/call/gen/call/v1"
+	"github.com/iansmith/parigot/bench/internal/usage"
 	"github.com/iansmith/parigot/bench/syscall/echo"
-	"github.com/iansmith/parigot/bench/syscall/usage"
 )
 
-// service is what protoc-gen-go-grpc makes of a service with one method.
+// service is what protoc-gen-go-grpc makes of bench.echo.v1.Echo.
 var service = grpc.ServiceDesc{
-	ServiceName: "bench.v1.Echo",
+	ServiceName: "bench.echo.v1.Echo",
 	HandlerType: (*any)(nil),
 	Methods: []grpc.MethodDesc{{
-		MethodName: "Echo",
-		Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-			req := new(wrapperspb.BytesValue)
-			return req, decode(req)
+		MethodName: "Send",
+		Handler: func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+			req := new(callv1.SendRequest)
+			if err := decode(req); err != nil {
+				return nil, err
+			}
+			return echo.Server{}.Send(ctx, req)
 		},
 	}},
 }
@@ -72,23 +73,8 @@ func call(ctx context.Context, socket string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	works, done := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
-	for {
-		var w echo.Work
-		if err := works.Decode(&w); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		n, err := w.Run(ctx, func(ctx context.Context, _ int, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
-			resp := new(wrapperspb.BytesValue)
-			return resp, conn.Invoke(ctx, "/bench.v1.Echo/Echo", req, resp)
-		})
-		if err != nil {
-			return err
-		}
-		if err := done.Encode(echo.Done{Calls: n, CPU: usage.CPU()}); err != nil {
-			return err
-		}
-	}
+	return echo.Serve(ctx, os.Stdin, os.Stdout, func(ctx context.Context, req *callv1.SendRequest) (*callv1.SendResponse, error) {
+		resp := new(callv1.SendResponse)
+		return resp, conn.Invoke(ctx, "/bench.echo.v1.Echo/Send", req, resp)
+	})
 }

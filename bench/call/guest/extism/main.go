@@ -1,6 +1,6 @@
 //go:build wasip1
 
-// Guest calls a host function through Extism's PDK. Its messages have vtprotobuf's
+// Guest calls a host function, and is called by its host, through Extism's PDK. Its messages have vtprotobuf's
 // methods, and travel as bytes in blocks of Extism's memory.
 package main
 
@@ -48,6 +48,20 @@ func send(req *callv1.SendRequest) (*callv1.SendResponse, error) {
 	answer.Free()
 	resp := new(callv1.SendResponse)
 	return resp, resp.UnmarshalVT(b)
+}
+
+//go:wasmexport serve
+func serve() int32 {
+	req := new(callv1.SendRequest)
+	if err := req.UnmarshalVT(pdk.Input()); err != nil {
+		return report(err)
+	}
+	b, err := (&callv1.SendResponse{Id: work.NextID(), Payload: req.Payload, Seq: req.Seq, Tags: req.Tags}).MarshalVT()
+	if err != nil {
+		return report(err)
+	}
+	pdk.Output(b)
+	return 0
 }
 
 func report(err error) int32 {

@@ -1,6 +1,6 @@
 //go:build wasip1
 
-// Guest calls through a host function of knqyf263/go-plugin.
+// Guest calls through a host function of knqyf263/go-plugin, and is a plugin of it.
 package main
 
 import (
@@ -11,6 +11,14 @@ import (
 	knqyfv1 "github.com/iansmith/parigot/bench/call/gen/knqyf/v1"
 	"github.com/iansmith/parigot/bench/call/work"
 )
+
+func init() { knqyfv1.RegisterPlugin(echo{}) }
+
+type echo struct{}
+
+func (echo) Send(_ context.Context, req *knqyfv1.SendRequest) (*knqyfv1.SendResponse, error) {
+	return &knqyfv1.SendResponse{Id: work.NextID(), Payload: req.Payload, Seq: req.Seq, Tags: req.Tags}, nil
+}
 
 //go:wasmexport default
 func call(size, calls int32) int32 {

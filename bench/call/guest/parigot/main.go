@@ -1,7 +1,7 @@
 //go:build wasip1
 
 // Guest calls through Parigot, and through the imports that are the limits of what is
-// possible.
+// possible, and serves its host.
 package main
 
 import (
@@ -13,11 +13,26 @@ import (
 
 	callv1 "github.com/iansmith/parigot/bench/call/gen/call/v1"
 	"github.com/iansmith/parigot/bench/call/gen/call/v1/callv1parigot"
+	"github.com/iansmith/parigot/bench/call/gen/echo/v1/echov1parigot"
 	plainv1 "github.com/iansmith/parigot/bench/call/gen/plain/v1"
 	"github.com/iansmith/parigot/bench/call/gen/plain/v1/plainv1parigot"
 	"github.com/iansmith/parigot/bench/call/work"
 	"github.com/iansmith/parigot/pluginsdk/guest"
 )
+
+func init() { echov1parigot.RegisterEcho(echo{}) }
+
+// echo is what the host calls.
+type echo struct{}
+
+func (echo) Send(_ context.Context, req *callv1.SendRequest) (*callv1.SendResponse, error) {
+	return &callv1.SendResponse{Id: work.NextID(), Payload: req.Payload, Seq: req.Seq, Tags: req.Tags}, nil
+}
+
+// nothing is an export that does nothing.
+//
+//go:wasmexport nothing
+func nothing() {}
 
 //go:wasmimport bench.Limit Empty
 //go:noescape

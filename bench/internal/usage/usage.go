@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 // Package usage tells how much processor time this process has taken. That hardly
 // depends on what else the machine does, which the time of a clock does.
 package usage
