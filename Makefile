@@ -35,7 +35,7 @@ FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # what is built is what was generated
-.PHONY: FORCE help demo demo-file demo-queue demo-syscall generate check-generated test hostile soak chaos chaos-process loss corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-micro bench-gen bench-queue bench-start bench-syscall fuzz tools validate-proto clean
+.PHONY: FORCE help demo demo-file demo-queue demo-syscall generate check-generated test hostile soak chaos chaos-process loss corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-host bench-micro bench-gen bench-queue bench-start bench-syscall fuzz tools validate-proto clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -173,6 +173,11 @@ bench-full: ## The same in full, into docs/benchmarks.md: a quarter of an hour
 	@cd bench && go run ./call -dir ../build -full -rounds 11 -time 300ms \
 		-raw ../build/bench-call.txt -doc ../docs/benchmarks.md -svg ../docs/benchmarks-calls.svg
 
+bench-host: ## Measure calls of guests by their host beside peers, into docs/benchmarks.md: 5 minutes
+	@mkdir -p build
+	@cd bench && go run ./call -host -dir ../build -full -rounds 11 -time 200ms \
+		-raw ../build/bench-host.txt -doc ../docs/benchmarks.md
+
 LOSS ?= 0.2
 
 bench-guard: ## Fail when calls lost more than LOSS (0.2) of the speed in bench/baseline.json
@@ -186,10 +191,13 @@ bench-guard-update: ## Write bench/baseline.json
 bench-micro: ## Measure parts of the SDK: the bridge, futures, calls from a small guest
 	@go test -run '^$$' -bench . -benchmem ./internal/core ./pluginsdk/...
 
-bench-gen: ## Measure the generator beside those of grpc and connect, into docs/benchmarks.md
+bench-gen: build/corpus-full.binpb ## Measure the generator beside those of grpc and connect, into docs/benchmarks.md: 5 minutes
+	@cd bench && go run ./gen -corpus ../build/corpus-full.binpb -doc ../docs/benchmarks.md
+
+build/corpus-full.binpb: internal/corpus/go.mod $(wildcard internal/corpus/*.go)
+	@echo "==> the request of the corpus (the first time compiles its modules, which takes minutes)"
 	@mkdir -p build
 	@cd internal/corpus && go run -tags corpusfull ./cmd/corpus -request ../../build/corpus-full.binpb
-	@cd bench && go run ./gen -corpus ../build/corpus-full.binpb -doc ../docs/benchmarks.md
 
 bench-queue: ## Measure the queue plugin beside goqite, into docs/benchmarks.md: 4 minutes
 	@mkdir -p build
@@ -199,7 +207,7 @@ bench-start: ## Measure starts of guests beside commit 6b5eaaa: 3 minutes
 	@mkdir -p build
 	@cd bench && go run ./start -dir ../build
 
-bench-syscall: ## Measure calls from guest to guest beside gRPC, into docs/benchmarks.md: 3 minutes
+bench-syscall: ## Measure calls of guests that serve beside gRPC, into docs/benchmarks.md: 5 minutes
 	@mkdir -p build
 	@cd bench && go run ./syscall -dir ../build -doc ../docs/benchmarks.md
 

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,44 +28,70 @@ type result struct {
 	files, bytes int // of the response
 }
 
-// compare returns the table of all plugins on the requests of equal terms.
+// comparison is a request that all plugins get on equal terms.
+type comparison struct {
+	input, request string
+	rounds         int // as a factor
+}
+
+// compare returns the table of all plugins.
 func (b *bench) compare(ctx context.Context, corpus bool) (string, error) {
-	inputs := []string{"200 services × 20 methods, a file each", "200 services × 20 methods, one file"}
-	names := []string{requestName(200, false), requestName(200, true)}
+	all := []comparison{
+		{"200 services × 20 methods, a file each", requestName(200, false), 1},
+		{"200 services × 20 methods, one file", requestName(200, true), 1},
+	}
 	if corpus {
-		inputs, names = append(inputs, "corpus"), append(names, corpusName)
+		all = append(all, comparison{corpusName, corpusName, 1})
+		for i, file := range largeFiles {
+			all = append(all, comparison{file, largeName(i), 3}) // they are quick
+		}
 	}
 	var text strings.Builder
-	text.WriteString("| request | plugin | wall | ratio | CPU | peak memory | ratio | files | output |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
-	for i, name := range names {
-		results, err := b.measure(ctx, name, plugins, b.rounds)
+	text.WriteString("| request | plugin | wall | × | CPU | peak memory | × | files | output | × |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	for _, c := range all {
+		results, err := b.measure(ctx, c.request, plugins, c.rounds*b.rounds)
 		if err != nil {
 			return "", err
 		}
-		b.check(inputs[i], results)
 		for j, r := range results {
-			input := inputs[i]
-			if j > 0 {
-				input = ""
+			input, times := "", [3]string{}
+			if j == 0 {
+				input, times = c.input, b.check(c.input, results)
 			}
-			fmt.Fprintf(&text, "| %s | %s | %.0f ms | %.2f | %.0f ms | %.0f MB | %.2f | %d | %.1f MB |\n", input, path.Base(plugins[j]),
-				ms(r.wall), ratio(int64(r.wall), int64(results[0].wall)), ms(r.cpu),
-				float64(r.memory)/1e6, ratio(r.memory, results[0].memory), r.files, float64(r.bytes)/1e6)
+			fmt.Fprintf(&text, "| %s | %s | %.0f ms | %s | %.0f ms | %.0f MB | %s | %d | %.2f MB | %s |\n", input, path.Base(plugins[j]),
+				ms(r.wall), times[0], ms(r.cpu), float64(r.memory)/1e6, times[1], r.files, float64(r.bytes)/1e6, times[2])
 		}
 	}
-	text.WriteString("\nA ratio is to protoc-gen-parigot: above 1 is slower, or more memory.\n")
+	fmt.Fprintf(&text, "\n× is how many times protoc-gen-parigot takes of what the quicker of the others does: at most %g of the time and the\n"+
+		"memory, and %g of the output. In bold where it is more.\n", bounds[0], bounds[2])
 	return text.String(), nil
 }
 
-// check notes when the first plugin is slower than the bound allows.
-func (b *bench) check(input string, results []result) {
-	fastest := results[1].wall
+// bounds are how many times the time, the memory and the output of the quicker of the others the
+// first plugin may take.
+var bounds = [3]float64{1.1, 1.1, 1.3}
+
+// check returns these ratios, in bold where they are over a bound, which it notes.
+func (b *bench) check(input string, results []result) (times [3]string) {
+	quicker := results[1]
 	for _, r := range results[2:] {
-		fastest = min(fastest, r.wall)
+		if r.wall < quicker.wall {
+			quicker = r
+		}
 	}
-	if r := ratio(int64(results[0].wall), int64(fastest)); r > bound && b.tooSlow == nil {
-		b.tooSlow = fmt.Errorf("%s: %.2f times the time of the fastest, more than %.1f", input, r, bound)
+	for i, of := range []func(result) int64{
+		func(r result) int64 { return int64(r.wall) },
+		func(r result) int64 { return r.memory },
+		func(r result) int64 { return int64(r.bytes) },
+	} {
+		ratio := float64(of(results[0])) / float64(of(quicker))
+		if times[i] = fmt.Sprintf("%.2f", ratio); ratio > bounds[i] {
+			b.over = errors.Join(b.over, fmt.Errorf("%s: %.2f times the %s of the quicker of the others, more than %g",
+				input, ratio, []string{"time", "memory", "output"}[i], bounds[i]))
+			times[i] = "**" + times[i] + "**"
+		}
 	}
+	return times
 }
 
 // linearity returns the table of the first plugin on growing requests.
@@ -160,5 +187,3 @@ func median[T cmp.Ordered](samples []sample, of func(sample) T) T {
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func ratio(a, b int64) float64 { return float64(a) / float64(b) }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -24,6 +25,16 @@ const (
 func requestName(services int, oneFile bool) string {
 	return fmt.Sprintf("synthetic-%d-%t", services, oneFile)
 }
+
+// largeFiles are files of the corpus that are measured alone: the largest one, of 129 services,
+// and the two whose only service is the largest.
+var largeFiles = []string{
+	"google/cloud/compute/v1/compute.proto",
+	"google/analytics/admin/v1alpha/analytics_admin.proto",
+	"temporal/api/workflowservice/v1/service.proto",
+}
+
+func largeName(nth int) string { return fmt.Sprintf("large-%d", nth) }
 
 // writeRequests writes all requests into dir, one file for each plugin.
 func writeRequests(dir, corpus string) error {
@@ -45,7 +56,37 @@ func writeRequests(dir, corpus string) error {
 	if err := proto.Unmarshal(wire, request); err != nil {
 		return err
 	}
+	for i, file := range largeFiles {
+		one, err := only(request, file)
+		if err == nil {
+			err = writeRequest(dir, largeName(i), one)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return writeRequest(dir, corpusName, request)
+}
+
+// only returns the request for one of the files, with what it imports.
+func only(request *pluginpb.CodeGeneratorRequest, file string) (*pluginpb.CodeGeneratorRequest, error) {
+	needed, found := map[string]bool{file: true}, false
+	one := &pluginpb.CodeGeneratorRequest{FileToGenerate: []string{file}, Parameter: request.Parameter, CompilerVersion: request.CompilerVersion}
+	for _, f := range slices.Backward(request.GetProtoFile()) { // a file comes after what it imports
+		if !needed[f.GetName()] {
+			continue
+		}
+		found = found || f.GetName() == file
+		for _, imported := range f.GetDependency() {
+			needed[imported] = true
+		}
+		one.ProtoFile = append(one.ProtoFile, f)
+	}
+	if !found {
+		return nil, fmt.Errorf("the request has no file %s", file)
+	}
+	slices.Reverse(one.ProtoFile)
+	return one, nil
 }
 
 func writeRequest(dir, name string, request *pluginpb.CodeGeneratorRequest) error {

@@ -63,7 +63,7 @@ func (g *group) wanted() string {
 }
 
 // rows writes a table of one of the times.
-func (g *group) rows(text *strings.Builder, what string, print func(time.Duration) string, of func(result) time.Duration) {
+func (g *group) rows(text *strings.Builder, what string, form func(time.Duration) string, of func(result) time.Duration) {
 	text.WriteString("| " + what + " |")
 	columns := 0
 	for _, s := range g.sides {
@@ -77,7 +77,7 @@ func (g *group) rows(text *strings.Builder, what string, print func(time.Duratio
 	for i, payload := range payloads {
 		text.WriteString("| " + bytesOf(payload) + " |")
 		for j, s := range g.sides {
-			fmt.Fprintf(text, " %s |", print(median(g.results[i][j], of)))
+			fmt.Fprintf(text, " %s |", form(median(g.results[i][j], of)))
 			if s.against == "" {
 				continue
 			}
