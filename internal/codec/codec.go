@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"unsafe"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -24,8 +25,8 @@ type (
 	unmarshaler interface{ UnmarshalVT(b []byte) error }
 	// Borrower is one with the feature unmarshal_unsafe.
 	Borrower interface{ UnmarshalVTUnsafe(b []byte) error }
-	// Resetter is one with the feature pool.
-	Resetter interface{ ResetVT() }
+	// resetter is one with the feature pool.
+	resetter interface{ ResetVT() }
 )
 
 // Codec is how messages of one Go type are encoded and decoded. Its methods must be
@@ -35,14 +36,13 @@ type Codec struct {
 	marshal   methods[Marshaler]
 	unmarshal methods[unmarshaler]
 	borrow    methods[Borrower]
-	reset     methods[Resetter]
+	reset     methods[resetter]
 	hidden    bool // see survey
+	flat      flat // nil: messages are emptied as a whole
 
 	// Fast is whether messages can be encoded, decoded and borrowed with vtprotobuf's
 	// methods. It does not change.
 	Fast bool
-	// Recycles is whether ResetVT empties messages, and keeps the room of their lists.
-	Recycles bool
 }
 
 var codecs sync.Map // reflect.Type → *Codec
@@ -81,9 +81,8 @@ func find(m proto.Message) *Codec {
 	// A message within the message goes back to a pool of the whole process when it is
 	// reset, with the room of its bytes, which are borrowed.
 	if c.borrow.found() && !s.hidden {
-		c.reset = methodsOf[Resetter](m)
+		c.flat, c.reset = flatOf(reflect.TypeOf(m).Elem()), methodsOf[resetter](m)
 	}
-	c.Recycles = c.reset.found()
 	c.Fast = marshal.found() && unmarshal.found() && c.borrow.found()
 	return c
 }
@@ -132,9 +131,6 @@ func (c *Codec) Marshaler(m proto.Message) Marshaler { return c.marshal.of(m) }
 // Borrower returns m as what it is when the codec is Fast.
 func (c *Codec) Borrower(m proto.Message) Borrower { return c.borrow.of(m) }
 
-// Resetter returns m as what it is when the codec Recycles.
-func (c *Codec) Resetter(m proto.Message) Resetter { return c.reset.of(m) }
-
 // Size returns the size of m when it is encoded, in bytes. A nil message has none.
 func (c *Codec) Size(m proto.Message) int {
 	if c.marshal.found() {
@@ -179,16 +175,25 @@ func (c *Codec) Borrow(b []byte, m proto.Message) error {
 }
 
 // Reset empties m. What m had may be used on by others.
-func (c *Codec) Reset(m proto.Message) { proto.Reset(m) }
+func (c *Codec) Reset(m proto.Message) {
+	if c.flat != nil {
+		c.flat.empty((*words)(unsafe.Pointer(&m)).data, false)
+		return
+	}
+	proto.Reset(m)
+}
 
 // Recycle empties m for Borrow, but keeps the room of its lists where it can. Nobody else
 // must use what m had, and m must be given to Borrow or Reset next.
 func (c *Codec) Recycle(m proto.Message) {
-	if c.reset.found() {
+	switch {
+	case c.flat != nil:
+		c.flat.empty((*words)(unsafe.Pointer(&m)).data, true)
+	case c.reset.found():
 		c.reset.of(m).ResetVT()
-		return
+	default:
+		proto.Reset(m)
 	}
-	proto.Reset(m)
 }
 
 // NameOf returns the full name of the type of m, for errors.

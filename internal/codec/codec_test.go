@@ -39,9 +39,9 @@ func TestFind(t *testing.T) {
 // of the whole process, and with it room for bytes that is the guest's memory.
 func TestNestedBytesAreNotRecycled(t *testing.T) {
 	t.Parallel()
-	require.Implements(t, (*Resetter)(nil), new(echov1.WaitRequest))
-	require.False(t, Of(new(echov1.WaitRequest)).Recycles)
-	require.True(t, Of(new(echov1.SendRequest)).Recycles)
+	require.Implements(t, (*resetter)(nil), new(echov1.WaitRequest))
+	require.False(t, Of(new(echov1.WaitRequest)).reset.found())
+	require.True(t, Of(new(echov1.SendRequest)).reset.found())
 }
 
 // TestWhoOwnsWhat: only what is borrowed changes with the buffer.

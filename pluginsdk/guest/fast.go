@@ -67,15 +67,12 @@ func (w *wire) call(ctx context.Context, b *borrowing, m *Method, req proto.Mess
 		return w.settle(b, m, result, resp)
 	}
 	e.busy = true
-	switch {
-	case b == nil:
+	if b == nil {
 		breathe(int(result))
 		err = c.Own(room[:result], resp)
-	case c.Recycles:
-		c.Resetter(resp).ResetVT()
+	} else {
+		c.Recycle(resp)
 		err = c.Borrower(resp).UnmarshalVTUnsafe(room[:result])
-	default:
-		err = decode(c, room[:result], &b.receive, resp)
 	}
 	e.busy = false
 	if err != nil {
