@@ -152,7 +152,7 @@ func (x *exchange) begin(h instance.Header) (time.Time, *status.Status) {
 	if x.inst.Ended.Load() {
 		return time.Time{}, refuse(status.Unavailable, "%s: the guest that calls has ended", call.name)
 	}
-	now := time.Now()
+	now := instance.Now()
 	if call.budget = x.budget(); call.budget > 0 {
 		call.limit(now.Add(call.budget))
 	}

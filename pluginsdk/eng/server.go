@@ -159,7 +159,7 @@ func deadlineOf(m *core.Method, budget time.Duration) time.Time {
 	if budget <= 0 {
 		return time.Time{}
 	}
-	return time.Now().Add(budget)
+	return instance.Now().Add(budget)
 }
 
 // open prepares a call: what parigot.request is to hand out.
