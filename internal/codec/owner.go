@@ -68,7 +68,9 @@ func (o *Owner) Own(b []byte, m proto.Message) error {
 
 func (o *Owner) copied(b []byte) []byte {
 	if len(b) > smallest {
-		return append([]byte(nil), b...)
+		whole := make([]byte, len(b)) // this and copy are one step for Go
+		copy(whole, b)
+		return whole
 	}
 	rest := o.rest
 	if len(rest) < len(b) {
