@@ -7,16 +7,21 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// What an [Owner] does for small messages, where most of the time goes to allocations.
+// What messages share that an [Owner] decodes, where most of the time goes to allocations.
 const (
 	// chunk is how many bytes are allocated at once for the contents of messages of up to
-	// smallest bytes, and chunkTexts how many strings for their lists. A message that lives
-	// keeps as much of others, and what is in their lists: up to 7 KiB.
+	// smallest bytes, and chunkTexts how many strings for the lists of those of up to Most.
 	chunk      = 1 << 10
-	chunkTexts = 24
 	smallest   = 256
+	chunkTexts = 24
 	// expected is how many elements of a list are allocated before there are any, at most.
 	expected = 16
+
+	// Most is the size up to which messages share allocations with others, in bytes.
+	Most = 2 << 10
+	// Share is how much those contain that share one, in bytes. A message that lives keeps
+	// as much of others.
+	Share = 6 << 10
 )
 
 // Owner is a codec that decodes messages that own their data, with few allocations: a
@@ -30,6 +35,7 @@ type Owner struct {
 	bytes   []uintptr // where messages have bytes
 	rest    []byte    // of a chunk
 	strings []string  // the same for lists
+	share   int       // how much may be in their messages, in bytes
 }
 
 // OwnerOf returns an owner of messages of the type of m.
@@ -50,7 +56,7 @@ func (o *Owner) Own(b []byte, m proto.Message) error {
 	p := (*words)(unsafe.Pointer(&m)).data
 	for i := range o.lists {
 		if l := &o.lists[i]; l.last > 0 {
-			o.reserve(l, unsafe.Add(p, l.offset), len(b) <= smallest)
+			o.reserve(l, unsafe.Add(p, l.offset), len(b))
 		}
 	}
 	err := o.Borrower(m).UnmarshalVTUnsafe(o.copied(b))
@@ -120,11 +126,11 @@ func listsOf(t reflect.Type) (all []list, bytes []uintptr) {
 	return all, bytes
 }
 
-// reserve makes room for a list at p, in an empty message.
-func (o *Owner) reserve(l *list, p unsafe.Pointer, small bool) {
+// reserve makes room for a list at p, in an empty message that will have size bytes.
+func (o *Owner) reserve(l *list, p unsafe.Pointer, size int) {
 	switch l.kind {
 	case texts:
-		*(*[]string)(p) = o.texts(l.last, small)
+		*(*[]string)(p) = o.texts(l.last, size)
 	case blobs:
 		*(*[][]byte)(p) = make([][]byte, 0, l.last)
 	case messages:
@@ -132,17 +138,19 @@ func (o *Owner) reserve(l *list, p unsafe.Pointer, small bool) {
 	}
 }
 
-// texts returns an empty list with room for n strings, up to expected. They do not come
-// from a chunk when the message is large: it would live for as long as the others.
-func (o *Owner) texts(n int, small bool) []string {
-	if !small {
-		return make([]string, 0, n)
-	}
+// texts returns an empty list with room for n strings, up to expected, for a message of size
+// bytes.
+func (o *Owner) texts(n, size int) []string {
 	rest := o.strings
-	if len(rest) < n {
+	if n > len(rest) || size > o.share {
+		if size > Most {
+			return make([]string, 0, n)
+		}
 		rest = make([]string, chunkTexts) // others may run meanwhile
+		o.share = Share
 	}
 	o.strings = rest[n:]
+	o.share -= size
 	return rest[:0:n]
 }
 

@@ -75,3 +75,26 @@ func TestOwnerAllocatesLittle(t *testing.T) { //nolint:paralleltest // AllocsPer
 	})
 	require.Zero(t, allocs, "AllocsPerRun rounds down")
 }
+
+// TestOwnerSharesLittle: whoever keeps a list keeps no more of other messages than Share, and
+// large ones share nothing.
+func TestOwnerSharesLittle(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{10, 700, Most - 100, Most + 1} {
+		o, shared, chunks := OwnerOf(request()), 0, 0
+		b, err := proto.Marshal(&echov1.SendRequest{Payload: make([]byte, size), Tags: []string{"a"}})
+		require.NoError(t, err)
+		for range 100 {
+			before := len(o.strings)
+			require.NoError(t, o.Own(b, new(echov1.SendRequest)))
+			switch after := len(o.strings); {
+			case after > before:
+				shared, chunks = len(b), chunks+1
+			case after < before:
+				shared += len(b)
+			}
+			require.LessOrEqual(t, shared, Share)
+		}
+		require.Equal(t, size < Most, chunks > 0, size)
+	}
+}

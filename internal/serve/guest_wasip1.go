@@ -14,6 +14,7 @@ type decoder struct {
 
 	lot   unsafe.Pointer // requests that were allocated at once; nil: none is left
 	taken uintptr        // of these
+	share int            // how much may be in the rest, in bytes
 }
 
 func newDecoder(m proto.Message) decoder { return decoder{owner: codec.OwnerOf(m)} }
@@ -26,19 +27,17 @@ type mutex struct{}
 func (mutex) Lock()   {}
 func (mutex) Unlock() {}
 
-const (
-	// together is how many requests are allocated at once, if they have up to smallest bytes.
-	// One that lives keeps the others.
-	together = 8
-	smallest = 256
-)
+// together is how many requests are allocated at once. To allocate each takes much of a small
+// call. They share as [codec.Owner] has messages do it.
+const together = 8
 
-// empty returns a new request for size bytes. To allocate one for each takes much of a small call.
+// empty returns a new request for size bytes.
 func (h *Handler) empty(size int) unsafe.Pointer {
-	if h.lot == nil || size > smallest {
+	if h.lot == nil || size > h.share {
 		return h.allocate(size)
 	}
 	p := unsafe.Add(h.lot, h.taken*h.size)
+	h.share -= size
 	if h.taken++; h.taken == together {
 		h.lot = nil
 	}
@@ -47,10 +46,10 @@ func (h *Handler) empty(size int) unsafe.Pointer {
 
 // allocate is empty when there is none.
 func (h *Handler) allocate(size int) unsafe.Pointer {
-	if size > smallest {
+	if size > codec.Most {
 		return h.several(1)
 	}
 	p := h.several(together) // others may run meanwhile
-	h.lot, h.taken = p, 1
+	h.lot, h.taken, h.share = p, 1, codec.Share-size
 	return p
 }
