@@ -35,5 +35,5 @@ type Method = core.Method
 // error that it is: code and body are those of docs/abi.md. It bounds what decoding takes, as
 // [Unmarshal] does: who answers is not trusted.
 func Result(ctx context.Context, code int32, body []byte, resp proto.Message) error {
-	return core.ResultFor(ctx, code, body, resp)
+	return core.Result(ctx, code, body, resp)
 }

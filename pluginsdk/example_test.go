@@ -10,12 +10,12 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/eng"
 )
 
-// logCalls logs each call of a guest to a plugin.
+// logCalls logs each call, of a guest to a plugin or of the host to a guest.
 func logCalls(ctx context.Context, c *pluginsdk.Call, next func(context.Context) error) error {
 	start := time.Now()
 	err := next(ctx)
 	slog.InfoContext(ctx, "call", "method", c.Method().FullName,
-		"guest", eng.CallerFromContext(ctx).Name, "took", time.Since(start), "err", err)
+		"caller", eng.CallerFromContext(ctx).Name, "target", c.Target().Name, "took", time.Since(start), "err", err)
 	return err
 }
 

@@ -135,7 +135,7 @@ func (x *exchange) open(ctx context.Context, w *work) (start time.Time, s *statu
 		return start, nil, false
 	}
 	if start, s = x.begin(header); s == nil {
-		s = x.tooLarge(x.req.size)
+		s = requestOver(&x.inst.Limits, x.name, int(x.req.size))
 	}
 	if s == nil && !w.lazy {
 		s = x.take(w)
@@ -153,7 +153,7 @@ func (x *exchange) begin(h instance.Header) (time.Time, *status.Status) {
 		return time.Time{}, refuse(status.Unavailable, "%s: the guest that calls has ended", call.name)
 	}
 	now := instance.Now()
-	if call.budget = x.budget(); call.budget > 0 {
+	if call.budget = x.Method.BudgetOf(x.inst); call.budget > 0 {
 		call.limit(now.Add(call.budget))
 	}
 	if h.Call != nil {
@@ -172,32 +172,11 @@ func (x *exchange) begin(h instance.Header) (time.Time, *status.Status) {
 	return now, nil
 }
 
-// budget returns what the method allows, and else what the engine does. In a plugin's
-// own process that is for the host to say, with the deadline.
-func (x *exchange) budget() time.Duration {
-	switch {
-	case x.inst.Remote:
-		return 0
-	case x.Method.Budget != 0:
-		return x.Method.Budget
-	case x.Method.MayBlock:
-		return NoBudget
-	}
-	return x.inst.Limits.Budget
-}
-
 // finish frees what the call held, and tells when it took too long. A result
 // that comes late is still a result: the work is done.
 func (x *exchange) finish(start time.Time) {
-	call, inst := &x.ctx, x.inst
-	call.end()
-	if call.budget <= 0 {
-		return
-	}
-	if took := time.Since(start); took > call.budget {
-		inst.Counters.Slow.Add(1)
-		inst.Logger.Warn("slow call", "call", call.name, "guest", inst.Name, "took", took, "budget", call.budget)
-	}
+	x.ctx.end()
+	WarnIfSlow(x.inst, x.name, start, x.ctx.budget)
 }
 
 // refuse answers a call that open did not let through.
@@ -237,10 +216,7 @@ func (x *exchange) succeed(u message) uint64 {
 
 // overLimit refuses a response of size bytes when it is too large.
 func (r *answerRoom) overLimit(size int) *status.Status {
-	if uint64(size) <= uint64(r.inst.Limits.MaxResponse) {
-		return nil
-	}
-	return refuse(status.ResourceExhausted, "%s: the response has %d bytes, the host sends %d", r.name, size, r.inst.Limits.MaxResponse)
+	return responseOver(&r.inst.Limits, r.name, size)
 }
 
 // makeRoom returns where a response of size bytes goes: into the caller's room if it fits

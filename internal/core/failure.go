@@ -6,12 +6,9 @@ import (
 	"log/slog"
 	"runtime/debug"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/internal/instance"
-	"github.com/iansmith/parigot/internal/wirecost"
 	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -81,42 +78,6 @@ func Failure(ctx context.Context, err error) (code int32, body []byte) {
 	inst := stateOf(ctx)
 	return EncodeFailure(coded(inst, NameOf(ctx), err), inst.Limits.MaxResponse, inst.Logger, NameOf(ctx))
 }
-
-// decodedStatus bounds what a status from outside takes when it is decoded.
-var decodedStatus = wirecost.Limit{Bytes: 4 << 20, Name: "the limit of a status"}
-
-// ErrorOf returns the error of a call that was answered with code, which is not 0, and body,
-// an encoded status. Both may come from anybody: of a status that is none, or that is too
-// large, the code is left.
-func ErrorOf(code int32, body []byte) error {
-	p := new(spb.Status)
-	if decodedStatus.Unmarshal(body, p, "the status") != nil {
-		p = nil
-	} else if len(p.GetDetails()) > 0 && p.Details[0].MessageIs((*errdetails.ErrorInfo)(nil)) {
-		// FromProto decodes it.
-		if _, err := wirecost.Of(new(errdetails.ErrorInfo)).Cost(p.Details[0].GetValue(), decodedStatus.Bytes); err != nil {
-			p.Details = nil
-		}
-	}
-	return status.FromProto(code, p)
-}
-
-// Result decodes the answer of a call, code and body, into resp, or returns the error that
-// it is. limit bounds what a response takes: it may come from anybody.
-func Result(code int32, body []byte, resp proto.Message, limit wirecost.Limit) error {
-	if code != 0 {
-		return ErrorOf(code, body)
-	}
-	err := limit.Unmarshal(body, resp, "the response")
-	if status.CodeOf(err) == status.InvalidArgument {
-		err = status.Wrap(status.Internal, err, "decode the response")
-	}
-	return err
-}
-
-// IsResultCode reports whether code may be that of a result: 0, a service's own, or minus a
-// canonical one.
-func IsResultCode(code int32) bool { return code >= -int32(status.Unauthenticated) }
 
 // NameOf returns the full name of the method that ctx was made for, or "".
 func NameOf(ctx context.Context) string {

@@ -104,6 +104,11 @@ func TestInterceptorFails(t *testing.T) {
 			return nil
 		}, 0, true},
 		"says nothing": {refuses(nil), 0, false},
+		"answers first": {func(ctx context.Context, c *core.Call, next func(context.Context) error) error {
+			_ = c.SetResponse(wrapperspb.Bytes([]byte("too early")))
+			_ = next(ctx)
+			return nil
+		}, 0, true},
 		"calls twice": {func(ctx context.Context, _ *core.Call, next func(context.Context) error) error {
 			_ = next(ctx)
 			return next(ctx)
@@ -123,6 +128,9 @@ func TestInterceptorFails(t *testing.T) {
 			})
 			require.Equal(t, -int32(tt.want), code)
 			require.Equal(t, tt.served, served)
+			if code == 0 {
+				require.Empty(t, b.answered(n))
+			}
 			if tt.want == status.Internal {
 				require.NotContains(t, b.statusAt(code, 4096, n).Message(), "secret")
 				require.Contains(t, b.log.String(), "secret of the host")
@@ -162,6 +170,29 @@ func TestInterceptorsOfCarriedCalls(t *testing.T) {
 	server.Stack(b.ctx, b.m, stack)
 	require.Zero(t, int32(stack[0]>>32))
 	require.Equal(t, "mine", b.answered(uint32(stack[0])))
+}
+
+// TestInterceptorCannotPassABrokenRequest: a request that is over the limits reaches no server,
+// whatever an interceptor makes of the error.
+func TestInterceptorCannotPassABrokenRequest(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.state.Limits.MaxDecoded = 1 << 10
+	b.intercepts(func(ctx context.Context, c *core.Call, next func(context.Context) error) error {
+		require.Zero(t, c.Target())
+		for range 2 {
+			_, err := c.Request()
+			require.ErrorIs(t, err, status.Of(status.ResourceExhausted))
+		}
+		return next(ctx)
+	})
+	n := b.request(0, make([]byte, 30<<10))
+	code, _ := b.invoke(func(context.Context, bytesValue, bytesValue) error {
+		t.Error("the implementation ran")
+		return nil
+	}, 0, n, 40<<10, 1024)
+	require.Equal(t, -int32(status.ResourceExhausted), code)
+	require.Zero(t, b.state.Account.Held())
 }
 
 // echoDescriptor describes a method that takes and returns a BytesValue.

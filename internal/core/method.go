@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/iansmith/parigot/internal/instance"
 )
 
 // Method is what servers and callers know of a method of a service. It is not changed once
@@ -41,6 +43,33 @@ type Method struct {
 
 // NoBudget lets a call take as long as it wants.
 const NoBudget time.Duration = -1
+
+// BudgetOf returns how long a call may take that the guest of inst makes, or that the host makes
+// to it: what the method allows, and else what the engine does. It is not positive if there is
+// no limit. In a plugin's own process that is for the host to say, with the deadline.
+func (m *Method) BudgetOf(inst *instance.State) time.Duration {
+	switch {
+	case inst.Remote:
+		return 0
+	case m.Budget != 0:
+		return m.Budget
+	case m.MayBlock:
+		return NoBudget
+	}
+	return inst.Limits.Budget
+}
+
+// WarnIfSlow logs and counts a call that began at start if it has taken longer than its budget,
+// which is none if it is not positive.
+func WarnIfSlow(inst *instance.State, call string, start time.Time, budget time.Duration) {
+	if budget <= 0 {
+		return
+	}
+	if took := time.Since(start); took > budget {
+		inst.Counters.Slow.Add(1)
+		inst.Logger.Warn("slow call", "call", call, "guest", inst.Name, "took", took, "budget", budget)
+	}
+}
 
 // Idempotency is what the proto file says, with idempotency_level, about calling a method a
 // second time.

@@ -14,17 +14,12 @@ import (
 // Unmarshal is [proto.Unmarshal] for bytes that come from a caller, such as the value of an
 // Any in a request: it bounds what decoding them takes before it decodes them.
 func Unmarshal(ctx context.Context, b []byte, m proto.Message) error {
-	return MaxDecoded(stateOf(ctx)).Unmarshal(b, m, "the message")
+	return maxDecoded(&stateOf(ctx).Limits).Unmarshal(b, m, "the message")
 }
 
-// ResultFor is [Result] with the limit of who makes the call that ctx belongs to.
-func ResultFor(ctx context.Context, code int32, body []byte, resp proto.Message) error {
-	return Result(code, body, resp, MaxDecoded(stateOf(ctx)))
-}
-
-// MaxDecoded returns the limit of what messages take that come from inst.
-func MaxDecoded(inst *instance.State) wirecost.Limit {
-	return wirecost.Limit{Bytes: inst.Limits.MaxDecoded, Name: "max_decoded"}
+// maxDecoded returns the limit of what messages take when they are decoded.
+func maxDecoded(l *instance.Limits) wirecost.Limit {
+	return wirecost.Limit{Bytes: l.MaxDecoded, Name: "max_decoded"}
 }
 
 // take takes the request, which is not too large: it decodes it, unless a carrier gets it as it
@@ -38,11 +33,12 @@ func (x *exchange) take(w *work) *status.Status {
 	return x.takeBytes(w, b)
 }
 
-func (x *exchange) tooLarge(size uint32) *status.Status {
-	if size <= x.inst.Limits.MaxRequest {
+// requestOver refuses a request of size bytes if that is over the limit.
+func requestOver(l *instance.Limits, call string, size int) *status.Status {
+	if uint64(size) <= uint64(l.MaxRequest) {
 		return nil
 	}
-	return refuse(status.ResourceExhausted, "%s: the request has %d bytes, the host takes %d", x.name, size, x.inst.Limits.MaxRequest)
+	return refuse(status.ResourceExhausted, "%s: the request has %d bytes, the host takes %d", call, size, l.MaxRequest)
 }
 
 // takeBytes is take for a request that is in b.
@@ -91,7 +87,7 @@ func (x *exchange) admit(b []byte, t message) *status.Status {
 		cost, err = plan.Scan(b, x.inst.Limits.MaxDecoded)
 	}
 	if err != nil {
-		s, _ := status.From(MaxDecoded(x.inst).Status(err, x.name+": the request", codec.NameOf(t)))
+		s, _ := status.From(maxDecoded(&x.inst.Limits).Status(err, x.name+": the request", codec.NameOf(t)))
 		return s
 	}
 	if !x.inst.Account.Reserve(cost) {

@@ -69,16 +69,6 @@ func serveOnHeap(ctx context.Context, x exchange, w work, run func(context.Conte
 	return x.serve(ctx, &w, intercepted(&x, &w, run))
 }
 
-// intercepted returns run with the interceptors around it. A run of nil means that the call is
-// carried.
-func intercepted(x *exchange, w *work, run func(context.Context) int32) func(context.Context) int32 {
-	if x.inst.Intercept == nil {
-		return run
-	}
-	w.lazy = !x.pends
-	return (&Call{x: x, w: w, run: run}).serve
-}
-
 // work is what a call takes and gives: messages, or bytes on the way to another server.
 type work struct {
 	request, response message

@@ -1,18 +1,12 @@
 package eng
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/iansmith/parigot/internal/abi"
-	"github.com/iansmith/parigot/internal/codec"
 	"github.com/iansmith/parigot/internal/core"
-	"github.com/iansmith/parigot/internal/instance"
-	"github.com/iansmith/parigot/internal/wirecost"
-	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // record returns the record that the guest has put somewhere, and what follows it, which is a
@@ -38,60 +32,9 @@ func readRecord(mem api.Memory, place uint64) (rec abi.Record, body []byte, err 
 }
 
 // answer returns the outcome of a call: it decodes what the guest has answered.
-func (i *Instance) answer(c *servedCall, rec abi.Record, body []byte) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = c.named(status.Errorf(status.Internal, "panic while the response is decoded: %v", p))
-		}
-	}()
-	large := uint64(len(body)) > uint64(i.state.Limits.MaxResponse)
-	switch {
-	case large && rec.Code != 0:
-		return failure(c.method.FullName, rec.Code, nil) // the code matters more than the text
-	case large:
-		return c.named(status.Errorf(status.ResourceExhausted, "the response has %d bytes, the host takes %d", len(body), i.state.Limits.MaxResponse))
-	case rec.Code == 0:
-		return i.decode(c, body)
-	}
-	return failure(c.method.FullName, rec.Code, body)
-}
-
-// decode decodes a response, within the limits of the instance.
-func (i *Instance) decode(c *servedCall, body []byte) error {
-	if len(body) > wirecost.Tiny {
-		limit := wirecost.Limit{Bytes: i.state.Limits.MaxDecoded, Name: "max_decoded"}
-		cost, err := wirecost.Of(c.resp).Cost(body, limit.Bytes)
-		if errors.Is(err, wirecost.ErrMalformed) {
-			return undecodable(c)
-		}
-		if err != nil {
-			return limit.Status(err, c.method.FullName+": the response", codec.NameOf(c.resp))
-		}
-		if !i.state.Account.Reserve(cost) {
-			return c.named(status.Errorf(status.ResourceExhausted, "a response that takes %d bytes when it is decoded: %s", cost, instance.NoRoom))
-		}
-		defer i.state.Account.Release(cost)
-	}
-	if err := codec.Of(c.resp).Decode(body, c.resp); err != nil {
-		return undecodable(c)
-	}
-	return nil
-}
-
-func undecodable(c *servedCall) error {
-	return c.named(status.Errorf(status.Internal, "the response does not decode as %s", codec.NameOf(c.resp)))
-}
-
-// lastCode is the canonical code with the largest number.
-const lastCode = int32(status.Unauthenticated)
-
-// failure returns the error that a guest has answered a call with. A status that is not one
-// leaves the code.
-func failure(method string, code int32, body []byte) error {
-	if code < -lastCode {
-		return fmt.Errorf("%s: %w", method, malformed("its answer has the code %d", code))
-	}
-	return core.ErrorOf(code, body)
+func (i *Instance) answer(c *servedCall, rec abi.Record, body []byte) error {
+	answer := core.Answer{Call: c.method.FullName, Code: rec.Code, Body: body}
+	return answer.Into(c.resp, &i.state.Limits, i.state.Account)
 }
 
 // offered are the methods that a guest offers.

@@ -5,8 +5,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/tetratelabs/wazero/experimental/wazerotest"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -16,6 +19,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte("\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x0a\x00"), uint32(0), uint32(14), int32(-5))
 	f.Add([]byte("a.B.C\na.B.D\n"), uint32(0), uint32(12), int32(7))
 	f.Add([]byte("\x08\x05\x12\x02no\x1a\x02\x0a\x00"), uint32(65530), uint32(12), int32(-17))
+	limits := instance.Limits{MaxResponse: 1 << 20, MaxDecoded: 1 << 20}
 	f.Fuzz(func(t *testing.T, memory []byte, ptr, size uint32, code int32) {
 		mem := wazerotest.NewFixedMemory(wazerotest.PageSize)
 		copy(mem.Bytes, memory)
@@ -27,7 +31,7 @@ func FuzzAnswer(f *testing.F) {
 			require.Equal(t, status.Internal, status.CodeOf(err))
 		}
 		if code != 0 {
-			s, ok := status.From(failure("a.B.C", code, memory))
+			s, ok := status.From(core.Answer{Call: "a.B.C", Code: code, Body: memory}.Into(new(emptypb.Empty), &limits, nil))
 			require.True(t, ok)
 			_, ok = s.WireCode()
 			require.True(t, ok)

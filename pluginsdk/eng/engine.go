@@ -17,7 +17,6 @@ import (
 
 	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
-	"github.com/iansmith/parigot/pluginsdk/id"
 )
 
 // HostFunc is the host's side of a function that guests import. It takes its
@@ -97,14 +96,11 @@ type Engine interface {
 	Logger() *slog.Logger
 }
 
-// Caller is the guest instance that makes a call. It is comparable. The zero
-// value stands for native code that calls through a local client.
-type Caller struct {
-	// ID is new for each instance.
-	ID id.HostId
-	// Name is the name that the guest was compiled under.
-	Name string
-}
+// Caller is an instance of a guest, mostly the one that makes a call: its ID, which is new for
+// each instance, and its Name, which is the one that the guest was compiled under. It is
+// comparable. The zero value stands for native code, such as that which calls through a local
+// client, or calls a guest.
+type Caller = core.Caller
 
 // CallerFromContext returns who makes the call that ctx belongs to. The
 // answer comes from the engine: nothing that a guest sends can change it.

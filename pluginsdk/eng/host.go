@@ -190,10 +190,11 @@ func (h *Host) Logger() *slog.Logger { return h.config.logger }
 
 // Stats are counts over the life of a [Host].
 type Stats struct {
-	// SlowCalls is the number of calls that took longer than their budget.
+	// SlowCalls is the number of calls that took longer than their budget, in both
+	// directions.
 	SlowCalls uint64
-	// Incidents is the number of failures that guests saw as INTERNAL with an
-	// incident id: panics and errors without a code.
+	// Incidents is the number of failures that callers saw as INTERNAL with an
+	// incident id: panics and errors without a code, but for those within guests.
 	Incidents uint64
 }
 

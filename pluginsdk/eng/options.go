@@ -80,9 +80,10 @@ func WithLogger(l *slog.Logger) Option {
 	return hostOption(func(c *hostConfig) { c.logger = l })
 }
 
-// WithInterceptors calls interceptors around each call of a guest to a plugin, the first
-// outermost, after those of earlier options. Package pluginsdk says what they can do. The
-// default is none, which costs nothing. nil ones are left out.
+// WithInterceptors calls interceptors around each call of a guest to a plugin and each call of
+// [Instance.Invoke] and [Pool.Invoke], the first outermost, after those of earlier options. Package
+// pluginsdk says what they can do. The default is none, which costs nothing. nil ones are left
+// out.
 func WithInterceptors(interceptors ...core.Interceptor) Option {
 	return hostOption(func(c *hostConfig) {
 		for _, i := range interceptors {

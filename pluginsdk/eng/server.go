@@ -64,7 +64,8 @@ func (i *Instance) bind() {
 }
 
 // Invoke implements the connection of generated clients: it calls a method that the guest
-// offers, and decodes the response into resp, which is empty.
+// offers, and decodes the response into resp, which is empty. Interceptors of the engine are called
+// around it.
 //
 // The call ends with ctx, and when its budget is over. A guest that is in it then is stopped,
 // unless the method may block and the guest lets go of it in time. A guest that is stopped,
@@ -73,8 +74,30 @@ func (i *Instance) bind() {
 // wait, ABORTED one in which the guest trapped or exited, INTERNAL one that it did not answer
 // as docs/abi.md says. All other errors are the guest's own.
 func (i *Instance) Invoke(ctx context.Context, m *core.Method, req, resp proto.Message) error {
+	budget := m.BudgetOf(i.state)
+	start, deadline := span(budget)
+	defer core.WarnIfSlow(i.state, m.FullName, start, budget)
+	if i.state.Intercept == nil {
+		return i.invoke(ctx, m, deadline, req, resp)
+	}
+	return core.Outgoing(ctx, i.state, m, deadline, req, resp, func(ctx context.Context, req proto.Message) error {
+		return i.invoke(ctx, m, deadline, req, resp)
+	})
+}
+
+// span returns when a call starts and has to end. Without a budget both are zero.
+func span(budget time.Duration) (start, deadline time.Time) {
+	if budget <= 0 {
+		return start, deadline
+	}
+	start = instance.Now()
+	return start, start.Add(budget)
+}
+
+// invoke is Invoke within the interceptors.
+func (i *Instance) invoke(ctx context.Context, m *core.Method, deadline time.Time, req, resp proto.Message) error {
 	c := &servedCall{method: m, resp: resp}
-	c.run.Enter(ctx, i.state, i.life, deadlineOf(m, i.state.Limits.Budget))
+	c.run.Enter(ctx, i.state, i.life, deadline)
 	defer c.run.Stop()
 	if err := c.run.Ended(); err != nil {
 		return c.named(wirestatus.Coded(err))
@@ -150,17 +173,6 @@ func (i *Instance) notServed(c *servedCall, err error) error {
 
 // named returns an error of the host about the call.
 func (c *servedCall) named(err error) error { return fmt.Errorf("%s: %w", c.method.FullName, err) }
-
-// deadlineOf returns when a call that starts now has to end, if its budget says so.
-func deadlineOf(m *core.Method, budget time.Duration) time.Time {
-	if m.Budget != 0 || m.MayBlock {
-		budget = m.Budget
-	}
-	if budget <= 0 {
-		return time.Time{}
-	}
-	return instance.Now().Add(budget)
-}
 
 // open prepares a call: what parigot.request is to hand out.
 func (i *Instance) open(c *servedCall, req proto.Message) error {

@@ -38,10 +38,16 @@ func slow(m core.Method) *core.Method {
 
 func serverGuest(tb testing.TB, opts ...eng.Option) *eng.Guest {
 	tb.Helper()
+	_, g := serverOn(tb, opts...)
+	return g
+}
+
+func serverOn(tb testing.TB, opts ...eng.Option) (*eng.Host, *eng.Guest) {
+	tb.Helper()
 	h := plugintest.Engine(tb, opts...)
 	g, err := h.Compile(tb.Context(), "server", guesttest.Build(tb, "testdata/server", "-buildmode=c-shared"))
 	require.NoError(tb, err)
-	return g
+	return h, g
 }
 
 func newServer(tb testing.TB, opts ...eng.RunOption) *eng.Instance {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/frame"
-	"github.com/iansmith/parigot/internal/wirecost"
+	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
@@ -165,5 +165,6 @@ func (d dispatcher) Invoke(ctx context.Context, m *core.Method, req, resp proto.
 	if err != nil {
 		return err
 	}
-	return core.Result(r.code, r.body, resp, wirecost.Limit{Bytes: d.maxDecoded, Name: "max_decoded"})
+	limits := instance.Limits{MaxResponse: p.maxResponse, MaxDecoded: d.maxDecoded}
+	return core.Answer{Call: m.FullName, Code: r.code, Body: r.body}.Into(resp, &limits, nil)
 }
