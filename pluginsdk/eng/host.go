@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +14,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/hooks"
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -25,6 +24,7 @@ import (
 // frees it.
 type Host struct {
 	config   hostConfig
+	hooks    hooks.Hooks
 	cache    *cache
 	counters instance.Counters
 
@@ -42,9 +42,6 @@ type Host struct {
 	modules   map[string]*hostModule
 	kept      map[*Instance]struct{} // libraries, which wait for calls
 	programs  map[programKey]*program
-	onExit    []func(context.Context, Caller)
-	onClose   []func(context.Context) error
-	failures  []error
 	methods   map[string]Function // by their full names
 	watched   map[*watched]struct{}
 	watching  bool // watchLoop runs
@@ -81,7 +78,7 @@ func New(_ context.Context, opts ...Option) (*Host, error) {
 	}
 	alive, kill := context.WithCancel(context.Background())
 	h := &Host{
-		config: c, alive: alive, kill: kill,
+		config: c, hooks: hooks.Hooks{Log: c.logger}, alive: alive, kill: kill,
 		modules:       map[string]*hostModule{},
 		kept:          map[*Instance]struct{}{},
 		programs:      map[programKey]*program{},
@@ -107,7 +104,7 @@ func (h *Host) Register(_ context.Context, m HostModule) error {
 	defer h.mu.Unlock()
 	if err := h.checkModule(m); err != nil {
 		err = fmt.Errorf("register module %q: %w", m.Name, err)
-		h.failures = append(h.failures, err)
+		h.Fail(err)
 		return err
 	}
 	known := h.modules[m.Name]
@@ -123,70 +120,39 @@ func (h *Host) Register(_ context.Context, m HostModule) error {
 }
 
 func (h *Host) checkModule(m HostModule) error {
-	switch {
-	case h.closed:
+	if h.closed {
 		return errClosed()
-	case m.Name == "":
-		return status.Error(status.InvalidArgument, "the name is empty")
-	case m.Name == wasiModule || m.Name == abi.Module:
-		return status.Error(status.InvalidArgument, "the name is reserved")
 	}
 	known := h.modules[m.Name]
 	if known != nil && known.inUse && len(m.Functions) > 0 {
 		return status.Error(status.FailedPrecondition, "a guest that imports it has started: start all plugins first")
 	}
-	for i, f := range m.Functions {
-		switch {
-		case f.Name == "":
-			return status.Errorf(status.InvalidArgument, "function %d has no name", i)
-		case f.Call == nil:
+	taken := func(name string) bool { return known != nil && known.has(name) }
+	if err := hooks.CheckModule(m.Name, m.Functions, func(f Function) string { return f.Name }, taken); err != nil {
+		return err
+	}
+	for _, f := range m.Functions {
+		if f.Call == nil {
 			return status.Errorf(status.InvalidArgument, "function %q has no Call", f.Name)
-		case known != nil && known.has(f.Name),
-			slices.ContainsFunc(m.Functions[:i], func(g Function) bool { return g.Name == f.Name }):
-			return status.Errorf(status.AlreadyExists, "function %q is registered already", f.Name)
 		}
 	}
 	return nil
 }
 
 // OnGuestExit implements [Engine].
-func (h *Host) OnGuestExit(fn func(ctx context.Context, c Caller)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.onExit = append(h.onExit, fn)
-}
+func (h *Host) OnGuestExit(fn func(ctx context.Context, c Caller)) { h.hooks.OnGuestExit(fn) }
 
 // OnClose implements [Engine].
-func (h *Host) OnClose(fn func(ctx context.Context) error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.onClose = append(h.onClose, fn)
-}
+func (h *Host) OnClose(fn func(ctx context.Context) error) { h.hooks.OnClose(fn) }
 
 // Fail implements [Engine].
-func (h *Host) Fail(err error) {
-	if err == nil {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.failures = append(h.failures, err)
-}
+func (h *Host) Fail(err error) { h.hooks.Fail(err) }
 
 // Failures implements [Engine].
-func (h *Host) Failures() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	err := errors.Join(h.failures...)
-	if len(h.failures) == 1 {
-		err = h.failures[0]
-	}
-	h.failures = nil
-	return err
-}
+func (h *Host) Failures() error { return h.hooks.Failures() }
 
 // Logger implements [Engine].
-func (h *Host) Logger() *slog.Logger { return h.config.logger }
+func (h *Host) Logger() *slog.Logger { return h.hooks.Logger() }
 
 // Stats are counts over the life of a [Host].
 type Stats struct {
@@ -254,17 +220,14 @@ func (h *Host) wait(ctx context.Context) error {
 
 func (h *Host) free(ctx context.Context) error {
 	h.mu.Lock()
-	onClose, programs, freed := h.onClose, h.programs, h.freed
-	h.onClose, h.programs, h.freed = nil, nil, true
+	programs, freed := h.programs, h.freed
+	h.programs, h.freed = nil, true
 	h.mu.Unlock()
 	if freed {
 		return nil
 	}
 	defer h.config.records.Flush()
-	var errs []error
-	for _, fn := range slices.Backward(onClose) {
-		errs = append(errs, h.closePlugin(ctx, fn))
-	}
+	errs := []error{h.hooks.Close(func(fn func(context.Context) error) error { return h.closePlugin(ctx, fn) })}
 	for _, p := range programs {
 		errs = append(errs, p.box.close(ctx))
 	}
@@ -281,7 +244,7 @@ func (h *Host) closePlugin(ctx context.Context, fn func(context.Context) error) 
 	go func() {
 		err := status.Error(status.Internal, "a plugin's OnClose ended its goroutine")
 		defer func() { done <- err }()
-		err = h.guard("OnClose", func() error { return fn(ctx) })
+		err = h.hooks.Guard("OnClose", func() error { return fn(ctx) })
 	}()
 	select {
 	case err := <-done:
@@ -294,17 +257,6 @@ func (h *Host) closePlugin(ctx context.Context, fn func(context.Context) error) 
 	case <-time.After(closeGrace):
 		return status.Error(status.DeadlineExceeded, "a plugin does not stop: its OnClose has not returned, and is left alone")
 	}
-}
-
-// guard runs a plugin's code and makes an error of its panic.
-func (h *Host) guard(what string, fn func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			h.config.logger.Error("panic in a plugin", "in", what, "panic", p, "stack", string(debug.Stack()))
-			err = status.Errorf(status.Internal, "panic in a plugin's %s: %v", what, p)
-		}
-	}()
-	return fn()
 }
 
 func errClosed() error {

@@ -3,7 +3,6 @@ package eng
 import (
 	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/iansmith/parigot/internal/core"
@@ -67,16 +66,8 @@ func (h *Host) leave(ctx context.Context, i *Instance) {
 	h.endCalls(s)
 	h.mu.Lock()
 	delete(h.kept, i)
-	onExit := slices.Clone(h.onExit)
 	h.mu.Unlock()
-	ctx = context.WithoutCancel(ctx)
-	for _, fn := range slices.Backward(onExit) {
-		// A panic is logged; there is nobody else to tell.
-		_ = h.guard("OnGuestExit", func() error {
-			fn(ctx, Caller{ID: s.ID, Name: s.Name})
-			return nil
-		})
-	}
+	h.hooks.GuestEnded(context.WithoutCancel(ctx), Caller{ID: s.ID, Name: s.Name})
 }
 
 // endCalls cancels the calls that went on while the instance ran, and lets those

@@ -173,7 +173,7 @@ func (s *server) start(frames *frame.Reader, plugin pluginsdk.ParigotInit) error
 	}
 	s.grace = time.Duration(order.GetStopGraceNs())
 	s.maxDecoded = cmp.Or(order.GetMaxDecoded(), eng.DefaultMaxDecoded)
-	s.engine = &engine{logger: slog.New(&logSender{send: s.log, level: slog.Level(order.GetLogLevel())})}
+	s.engine = newEngine(slog.New(&logSender{send: s.log, level: slog.Level(order.GetLogLevel())}))
 	if err := s.initialise(plugin, order); err != nil {
 		if cause := errors.Unwrap(err); cause != nil {
 			err = cause // the host says itself that it started a plugin

@@ -78,7 +78,7 @@ func TestWhoCalls(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, got, "false ")
 
-	h.engine.guestEnded(context.Background(), eng.Caller{ID: app.state.ID, Name: "app"})
+	h.engine.GuestEnded(context.Background(), eng.Caller{ID: app.state.ID, Name: "app"})
 	require.Equal(t, "app", other.must("ended"), "it has heard when the engine goes on")
 }
 
@@ -253,7 +253,7 @@ func TestCloseHearsOut(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	var pid atomic.Int64
-	h.engine.logger = slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+	h.engine.Log = slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		for a.Key == slog.MessageKey && a.Value.String() == "closing" && syscall.Kill(int(pid.Load()), 0) == nil {
 			runtime.Gosched()
 		}

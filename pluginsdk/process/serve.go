@@ -234,7 +234,7 @@ func (s *server) caller(head frame.CallHead) (*instance.State, error) {
 func (s *server) state() *instance.State {
 	return &instance.State{
 		Limits:   instance.Limits{MaxRequest: s.greeting.MaxRequest, MaxResponse: s.greeting.MaxResponse, MaxDecoded: s.maxDecoded},
-		Logger:   s.engine.logger,
+		Logger:   s.engine.Log,
 		Counters: new(instance.Counters),
 		Remote:   true,
 	}
@@ -251,7 +251,7 @@ func (s *server) guest(ctx context.Context, kind frame.Kind, payload []byte) err
 		s.mu.Lock()
 		delete(s.guests, c.ID)
 		s.mu.Unlock()
-		s.engine.guestEnded(ctx, c)
+		s.engine.GuestEnded(ctx, c)
 		return nil
 	}
 	known := &knownGuest{caller: c}

@@ -222,7 +222,7 @@ func self(tb testing.TB) string {
 
 func newHost(tb testing.TB) *host {
 	log := new(plugintest.Output)
-	return &host{t: tb, engine: &engine{logger: slog.New(slog.NewTextHandler(log, nil))}, log: log}
+	return &host{t: tb, engine: newEngine(slog.New(slog.NewTextHandler(log, nil))), log: log}
 }
 
 // start starts the plugin. config is what the test plugin is to do in Init.
@@ -263,7 +263,7 @@ func (h *host) guest(name string) *guest {
 	g.state = &instance.State{
 		ID: id.New[id.HostKind](), Name: name,
 		Limits:   instance.Limits{MaxRequest: eng.DefaultMaxMessage, MaxResponse: eng.DefaultMaxMessage, MaxDecoded: eng.DefaultMaxDecoded, Budget: 5 * time.Second},
-		Logger:   h.engine.logger,
+		Logger:   h.engine.Log,
 		Counters: new(instance.Counters),
 	}
 	return g
