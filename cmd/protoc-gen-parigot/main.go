@@ -127,12 +127,29 @@ func plugin(in io.Reader, out, notes io.Writer) error {
 	for _, note := range result.Notes {
 		_, _ = fmt.Fprintln(notes, "protoc-gen-parigot:", note)
 	}
-	wire, err = proto.Marshal(result.Response)
-	if err != nil {
-		return fmt.Errorf("cannot encode the response: %w", err)
+	return write(out, result.Response)
+}
+
+// write encodes a response, one file after the other: messages that follow one another are
+// one message with the parts of all. The whole response at once would be as much memory again.
+func write(out io.Writer, response *pluginpb.CodeGeneratorResponse) error {
+	files := response.GetFile()
+	response.File = nil
+	parts := []*pluginpb.CodeGeneratorResponse{response}
+	for _, file := range files {
+		parts = append(parts, &pluginpb.CodeGeneratorResponse{File: []*pluginpb.CodeGeneratorResponse_File{file}})
 	}
-	_, err = out.Write(wire)
-	return err
+	var wire []byte
+	for _, part := range parts {
+		var err error
+		if wire, err = (proto.MarshalOptions{}).MarshalAppend(wire[:0], part); err != nil {
+			return fmt.Errorf("cannot encode the response: %w", err)
+		}
+		if _, err := out.Write(wire); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // workspace returns the working directory and the module around it. Without a go.mod

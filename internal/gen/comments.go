@@ -78,6 +78,9 @@ func printable(r rune) rune {
 // the proto file, then the deprecation unless that comment has its own, with an
 // empty line between them.
 func comment(prose, carried, deprecation string) string {
+	if carried == "" && deprecation == "" {
+		return wrap(prose) // one paragraph, which is as gofmt writes it
+	}
 	if saysDeprecated(carried) {
 		deprecation = ""
 	}

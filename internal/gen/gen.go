@@ -83,6 +83,7 @@ type generator struct {
 	parameters *parameters
 	problems   *problems
 	scopes     *packageScopes
+	finished   map[string]string // the contents of files that protogen need not format, by name
 	notes      []string
 }
 
@@ -96,6 +97,7 @@ func newGenerator(plugin *protogen.Plugin, params *parameters) *generator {
 		plugin:     plugin,
 		parameters: params,
 		problems:   p,
+		finished:   make(map[string]string),
 		scopes:     newPackageScopes(p, plugin.Files),
 	}
 }
@@ -216,7 +218,7 @@ func (g *generator) response(skeletons []*pluginpb.CodeGeneratorResponse_File) *
 		}
 		return response
 	}
-	renameRaw(response.File)
+	g.fillIn(response.File)
 	response.File = append(response.File, skeletons...)
 	slices.SortStableFunc(response.File, func(a, b *pluginpb.CodeGeneratorResponse_File) int {
 		return cmp.Compare(a.GetName(), b.GetName())

@@ -9,71 +9,37 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// serviceNames are all Go identifiers of a service that do not depend on its
-// methods.
-type serviceNames struct {
-	ServiceNameConst  string // constant: full name of the service
-	ServerName        string // interface that an author implements
-	UnimplementedName string // implements it with an error
-	ClientName        string // what callers use: an interface in the host, a struct in guests
-	NewClientName     string // function that makes one
-
-	IntoServerName string // host interface whose methods fill responses
-	ClientType     string // host type: the client
-	NewLocalName   string // host function that makes a client without wasm
-	RegisterName   string // host function that registers an implementation
-	DescVar        string // host variable that describes the service
-
-	CallsType string // interface inside the client of a guest
-	GuestType string // what implements it with calls to the host
-
-	// Of services that are not native, in guests.
-	ServeName   string // function that serves an implementation
-	ServedName  string // function that says how
-	LocateName  string // function that finds one that serves
-	LocatedType string // what makes the calls of the client that it returns
+// setNames is the one place that makes the identifiers of a service that do not depend on
+// its methods.
+func (s *serviceView) setNames(goName string) {
+	s.GoName = goName
+	s.ServiceNameConst = goName + "ServiceName"
+	s.ServerName = goName + "Server"
+	s.UnimplementedName = "Unimplemented" + goName + "Server"
+	s.ClientName = goName + "Client"
+	s.NewClientName = "New" + goName + "Client"
+	s.IntoServerName = goName + "IntoServer"
+	s.ClientType = "client" + goName
+	s.NewLocalName = "NewLocal" + goName + "Client"
+	s.RegisterName = "Register" + goName
+	s.DescVar = goName + "_ServiceDesc"
+	s.CallsType = "calls" + goName
+	s.GuestType = "imported" + goName
+	s.ServeName = "Serve" + goName
+	s.ServedName = "served" + goName
+	s.LocateName = "Locate" + goName
+	s.LocatedType = "located" + goName
 }
 
-// methodNames are all Go identifiers of a method besides its own name.
-type methodNames struct {
-	FullNameConst string // constant: full name of the method
-	BridgeName    string // host function: the bridge
-	ImportName    string // guest function that the host provides
-	MethodVar     string // guest variable with what the SDK knows of the method
-}
-
-// namesOfService is the one place that makes the identifiers of a service.
-func namesOfService(goName string) serviceNames {
-	return serviceNames{
-		ServiceNameConst:  goName + "ServiceName",
-		ServerName:        goName + "Server",
-		UnimplementedName: "Unimplemented" + goName + "Server",
-		ClientName:        goName + "Client",
-		NewClientName:     "New" + goName + "Client",
-		IntoServerName:    goName + "IntoServer",
-		ClientType:        "client" + goName,
-		NewLocalName:      "NewLocal" + goName + "Client",
-		RegisterName:      "Register" + goName,
-		DescVar:           goName + "_ServiceDesc",
-		CallsType:         "calls" + goName,
-		GuestType:         "imported" + goName,
-		ServeName:         "Serve" + goName,
-		ServedName:        "served" + goName,
-		LocateName:        "Locate" + goName,
-		LocatedType:       "located" + goName,
-	}
-}
-
-// namesOfMethod is the one place that makes the identifiers of a method. The
+// setNames is the one place that makes the identifiers of a method. The
 // underscore keeps Foo.BarBaz and FooBar.Baz apart.
-func namesOfMethod(service, method string) methodNames {
+func (m *methodView) setNames(service, method string) {
 	joined := service + "_" + method
-	return methodNames{
-		FullNameConst: joined + "_FullName",
-		BridgeName:    "bridge" + joined,
-		ImportName:    "import" + joined,
-		MethodVar:     "method" + joined,
-	}
+	m.GoName = method
+	m.FullNameConst = joined + "_FullName"
+	m.BridgeName = "bridge" + joined
+	m.ImportName = "import" + joined
+	m.MethodVar = "method" + joined
 }
 
 // nameForms names the forms of a service's methods that fill a response. An rpc has the

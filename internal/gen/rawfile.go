@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/types/pluginpb"
 )
 
@@ -25,27 +26,15 @@ func (g *generator) canFinish(file *outputFile, tmpl string) bool {
 		!strings.Contains(g.plugin.Request.GetParameter(), "annotate_code")
 }
 
-// finish returns a file of a template as gofmt would have it.
-func finish(text []byte) []byte {
-	return append(bytes.TrimSpace(align(oneEmptyLine(text))), '\n')
-}
-
-// oneEmptyLine leaves one of several empty lines.
-func oneEmptyLine(text []byte) []byte {
-	for bytes.Contains(text, []byte("\n\n\n")) {
-		text = bytes.ReplaceAll(text, []byte("\n\n\n"), []byte("\n\n"))
-	}
-	return text
-}
-
 // field is a line of a composite literal, whose value does not go on.
 var field = regexp.MustCompile(`^(\t+[A-Z][A-Za-z]*:) +(.*,)\n$`)
 
-// align puts the values of adjacent fields below each other.
-func align(text []byte) []byte {
-	var b bytes.Buffer
+// finish returns a file of a template as gofmt would have it: with one of several empty lines,
+// and with the values of adjacent fields below each other.
+func finish(text []byte) string {
+	var b strings.Builder
 	b.Grow(len(text) + len(text)/16)
-	var keys, values []string
+	var keys, values [][]byte
 	flush := func() {
 		width := 0
 		for _, key := range keys {
@@ -56,10 +45,20 @@ func align(text []byte) []byte {
 		}
 		keys, values = keys[:0], values[:0]
 	}
+	empty := false // whether an empty line comes before the next one
 	for line := range bytes.Lines(text) {
-		if line[0] == '\t' {
+		if len(line) == 1 {
+			flush()
+			empty = b.Len() > 0
+			continue
+		}
+		if empty {
+			b.WriteByte('\n')
+			empty = false
+		}
+		if line[0] == '\t' && bytes.HasSuffix(line, []byte(",\n")) {
 			if parts := field.FindSubmatch(line); parts != nil {
-				keys, values = append(keys, string(parts[1])), append(values, string(parts[2]))
+				keys, values = append(keys, parts[1]), append(values, parts[2])
 				continue
 			}
 		}
@@ -67,14 +66,22 @@ func align(text []byte) []byte {
 		b.Write(line)
 	}
 	flush()
-	return b.Bytes()
+	return b.String()
 }
 
-// renameRaw takes the suffix off the names that kept protogen from parsing.
-func renameRaw(files []*pluginpb.CodeGeneratorResponse_File) {
+// addFinished adds a file to the response. For protogen, which would keep a copy, its content is
+// its name until the response has the name that protogen gives it.
+func (g *generator) addFinished(name string, importPath protogen.GoImportPath, content string) {
+	g.plugin.NewGeneratedFile(name+rawSuffix, importPath).P(name)
+	g.finished[name] = content
+}
+
+// fillIn gives finished files their names and contents.
+func (g *generator) fillIn(files []*pluginpb.CodeGeneratorResponse_File) {
 	for _, file := range files {
 		if name, ok := strings.CutSuffix(file.GetName(), rawSuffix); ok {
-			*file.Name = name
+			content := g.finished[strings.TrimSuffix(file.GetContent(), "\n")]
+			file.Name, file.Content = &name, &content
 		}
 	}
 }

@@ -55,9 +55,9 @@ const (
 )
 
 // parsed are the templates, with functions that are bound for each file.
-var parsed = template.Must(template.New("").
+var parsed = inlined(template.Must(template.New("").
 	Funcs(newBinding(nil).funcs()).
-	ParseFS(templates.FS, "*.go.tmpl"))
+	ParseFS(templates.FS, "*.go.tmpl")))
 
 // qualifier returns how a file refers to an identifier of another package, and
 // makes the file import that package.
@@ -124,7 +124,15 @@ func (b *binding) execute(w io.Writer, name string, data any) error {
 	if err != nil {
 		return err
 	}
-	return bound.Funcs(b.funcs()).ExecuteTemplate(w, name, data)
+	var marked bytes.Buffer
+	if err := bound.Funcs(b.funcs()).ExecuteTemplate(&marked, name, data); err != nil {
+		return err
+	}
+	text, err := b.resolve(marked.Bytes())
+	if err == nil {
+		_, err = w.Write(text)
+	}
+	return err
 }
 
 // outputFile is one file to print: the view of the proto file, and what the
@@ -140,18 +148,15 @@ type outputFile struct {
 
 // render adds one generated file to the plugin.
 func (g *generator) render(file *outputFile, name, tmpl string) error {
-	finished := g.canFinish(file, tmpl)
-	if finished {
-		name += rawSuffix
-	}
 	used := newImports(file.ImportPath, g.scopes.of(file.ImportPath))
 	var text bytes.Buffer
 	if err := newBinding(used.qualify).execute(&text, tmpl, file); err != nil {
 		return fmt.Errorf("%s: %w", file.Desc.Path(), err)
 	}
 	content := withImports(text.Bytes(), used.block())
-	if finished {
-		content = finish(content)
+	if g.canFinish(file, tmpl) {
+		g.addFinished(name, file.ImportPath, finish(content))
+		return nil
 	}
 	out := g.plugin.NewGeneratedFile(name, file.ImportPath)
 	if _, err := out.Write(content); err != nil {
