@@ -3,9 +3,10 @@ package pluginsdk
 import "github.com/iansmith/parigot/internal/core"
 
 // Interceptor is called around each call of a guest to a plugin, and of the host to a guest
-// ([eng.Instance.Invoke], [eng.Pool.Invoke]), for hosts that give it to [eng.WithInterceptors]. It
-// calls next, once or not at all, with the context that it got or one made of it. next returns when
-// the call is over. What the interceptor returns is what the call fails with; nil means success:
+// ([eng.Instance.Invoke], [eng.Pool.Invoke], [WithDispatcher]), for hosts that give it to
+// [eng.WithInterceptors]. It calls next, once or not at all, with the context that it got or one
+// made of it. next returns when the call is over. What the interceptor returns is what the call
+// fails with; nil means success:
 //
 //	func logCalls(ctx context.Context, c *pluginsdk.Call, next func(context.Context) error) error {
 //		err := next(ctx)
@@ -28,7 +29,7 @@ type Interceptor = core.Interceptor
 // Call is a call as an [Interceptor] sees it, until that returns. Its methods are
 //
 //	Method() *Method                        // what is known of the method
-//	Target() eng.Caller                     // the guest that the host calls; zero: a guest calls a plugin
+//	Target() eng.Caller                     // the guest that the host calls; zero: a plugin serves, or knows who
 //	Request() (proto.Message, error)        // the request; do not change it
 //	SetRequest(m proto.Message) error       // has the server get a copy of m
 //	Response() proto.Message                // nil before next has returned nil; do not change it

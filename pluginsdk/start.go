@@ -100,8 +100,8 @@ type dispatcherOption struct{ into *Dispatcher }
 func (o dispatcherOption) applyStart(s *startOptions) { s.dispatcher = o.into }
 
 // WithDispatcher has Start store in into what the plugin offers for native code to
-// call guests with: on this engine, until it closes. It is an error when the plugin
-// offers none; of several plugins in one, see [InitAll], the last one's counts. into
+// call guests with: on this engine, until it closes, and with its interceptors. It is an error
+// when the plugin offers none; of several plugins in one, see [InitAll], the last one's counts. into
 // is set only when Start succeeds. The default and nil mean that nobody asks.
 func WithDispatcher(into *Dispatcher) StartOption { return dispatcherOption{into} }
 
@@ -146,6 +146,11 @@ func Start(ctx context.Context, e eng.Engine, plugin ParigotInit, opts ...StartO
 	}
 	if offered == nil {
 		return status.Errorf(status.FailedPrecondition, "start plugin %T: it offers no way to call guests: start it without WithDispatcher", plugin)
+	}
+	if i, ok := e.(interface {
+		Intercept(c core.Conn) core.Conn
+	}); ok {
+		offered = i.Intercept(offered)
 	}
 	*o.dispatcher = offered
 	return nil

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -85,7 +86,13 @@ func TestReadConfig(t *testing.T) {
 	require.ErrorIs(t, err, status.Of(status.InvalidArgument))
 }
 
-type testDispatcher struct{ pluginsdk.Dispatcher }
+type testDispatcher struct{}
+
+// Invoke implements [pluginsdk.Dispatcher]: it answers with the request.
+func (testDispatcher) Invoke(_ context.Context, m *pluginsdk.Method, req, resp proto.Message) error {
+	proto.Merge(resp, wrapperspb.String(m.FullName+" "+req.(*wrapperspb.StringValue).GetValue()))
+	return nil
+}
 
 func TestWithDispatcher(t *testing.T) {
 	t.Parallel()
@@ -105,6 +112,17 @@ func TestWithDispatcher(t *testing.T) {
 	require.NoError(t, pluginsdk.Start(t.Context(), plugintest.Host(t), works(true), pluginsdk.WithDispatcher(&got)))
 	require.Equal(t, testDispatcher{}, got)
 	require.NotPanics(t, func() { pluginsdk.OfferDispatcher(t.Context(), got) }, "nobody asks")
+
+	h := plugintest.Engine(t, eng.WithInterceptors(func(ctx context.Context, c *pluginsdk.Call, next func(context.Context) error) error {
+		require.Zero(t, c.Target(), "the plugin knows it")
+		require.Zero(t, eng.CallerFromContext(ctx))
+		require.NoError(t, c.SetRequest(wrapperspb.String("of the interceptor")))
+		return next(ctx)
+	}))
+	require.NoError(t, pluginsdk.Start(t.Context(), h, works(true), pluginsdk.WithDispatcher(&got)))
+	resp := new(wrapperspb.StringValue)
+	require.NoError(t, got.Invoke(t.Context(), &pluginsdk.Method{FullName: "a.B.C"}, wrapperspb.String("of the host"), resp))
+	require.Equal(t, "a.B.C of the interceptor", resp.GetValue())
 }
 
 func TestWithMetadata(t *testing.T) {

@@ -76,7 +76,7 @@ type way interface {
 func (c *Call) Method() *Method { return c.method }
 
 // Target returns the instance of a guest that the host calls; the zero value if a guest calls a
-// plugin.
+// plugin, and if the host leaves it to a plugin which guest serves the call.
 func (c *Call) Target() Caller { return c.target }
 
 // Request returns the request, which is decoded now unless it was before. It must not be

@@ -45,6 +45,26 @@ func Outgoing(ctx context.Context, inst *instance.State, m *Method, deadline tim
 	return o.intercept()
 }
 
+// Steer returns c with the interceptors of inst around its calls; c itself if there are none.
+func Steer(c Conn, inst *instance.State) Conn {
+	if inst.Intercept == nil {
+		return c
+	}
+	return steered{c, inst}
+}
+
+type steered struct {
+	conn Conn
+	inst *instance.State
+}
+
+// Invoke implements [Conn].
+func (s steered) Invoke(ctx context.Context, m *Method, req, resp proto.Message) error {
+	return Outgoing(ctx, s.inst, m, time.Time{}, req, resp, func(ctx context.Context, req proto.Message) error {
+		return s.conn.Invoke(ctx, m, req, resp)
+	})
+}
+
 // intercept runs the interceptors.
 func (o *outgoing) intercept() error {
 	if err := o.ctx.Err(); err != nil {

@@ -20,22 +20,9 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 	}
 	h.busy.Add(1)
 	account := instance.NewAccount(g.config.hostMemory)
-	s := &instance.State{
-		ID:   id.New[id.HostKind](),
-		Name: g.name,
-		Limits: instance.Limits{
-			MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, MaxDecoded: h.config.maxDecoded,
-			Budget: cmp.Or(g.config.budget, h.config.budget),
-			Stack:  g.config.stackLimit,
-		},
-		Logger:   h.config.logger,
-		Counters: &h.counters,
-		Grants:   g.config.grants,
-		Contract: g.contract,
-		Account:  account,
-
-		Intercept: core.Chain(h.config.interceptors),
-	}
+	s := h.state()
+	s.ID, s.Name, s.Grants, s.Contract, s.Account = id.New[id.HostKind](), g.name, g.config.grants, g.contract, account
+	s.Limits.Budget, s.Limits.Stack = cmp.Or(g.config.budget, h.config.budget), g.config.stackLimit
 	if g.outline.serves {
 		s.Wanted = instance.NewWanted()
 	}
@@ -44,6 +31,21 @@ func (h *Host) enter(g *Guest) (*instance.State, error) {
 	}
 	return s, nil
 }
+
+// state returns what calls of the engine have in common.
+func (h *Host) state() *instance.State {
+	return &instance.State{
+		Limits:    instance.Limits{MaxRequest: h.config.maxRequest, MaxResponse: h.config.maxResponse, MaxDecoded: h.config.maxDecoded},
+		Logger:    h.config.logger,
+		Counters:  &h.counters,
+		Intercept: core.Chain(h.config.interceptors),
+	}
+}
+
+// Intercept returns c with the interceptors of the engine around its calls to guests. A [Pool] and
+// an [Instance] have them already, and so has what pluginsdk.WithDispatcher gets: it is for another
+// way to guests, which says itself how long a call may take. Without interceptors it returns c.
+func (h *Host) Intercept(c core.Conn) core.Conn { return core.Steer(c, h.state()) }
 
 // keep has Close end an instance that nobody closed. It is false once Close has
 // begun.
