@@ -35,7 +35,7 @@ FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # what is built is what was generated
-.PHONY: FORCE help demo demo-file demo-queue demo-syscall generate check-generated test hostile soak chaos chaos-process loss corpus vet lint lintfix bench bench-full bench-guard bench-guard-update bench-host bench-micro bench-gen bench-queue bench-start bench-syscall fuzz tools validate-proto clean
+.PHONY: FORCE help demo demo-file demo-queue demo-syscall generate check-generated test hostile soak chaos chaos-process loss corpus vet lint lintfix bench bench-base bench-full bench-guard bench-guard-update bench-host bench-micro bench-gen bench-queue bench-start bench-syscall fuzz tools validate-proto clean
 
 help: ## Show this list
 	@echo "Parigot: typed, fast, safe calls from WASM guests to native Go plugins."
@@ -167,6 +167,10 @@ bench: ## Measure calls from guests beside peers and limits: a minute, and build
 	@mkdir -p build
 	@cd bench && go run ./call -dir ../build -raw ../build/bench-call.txt
 	@go tool -modfile=tools/go.mod benchstat -row /side -col /payload build/bench-call.txt
+
+bench-base: ## Measure calls from guests beside commit 6b5eaaa: 6 minutes
+	@mkdir -p build
+	@cd bench && go run ./base -dir ../build
 
 bench-full: ## The same in full, into docs/benchmarks.md: a quarter of an hour
 	@mkdir -p build

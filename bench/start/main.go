@@ -12,7 +12,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -20,6 +19,8 @@ import (
 	"strings"
 
 	"golang.org/x/perf/benchmath"
+
+	"github.com/iansmith/parigot/bench/internal/old"
 )
 
 type options struct {
@@ -104,7 +105,7 @@ func (p probes) round(ctx context.Context, trusted bool) (base, here figures, er
 		if i == 1 {
 			program, into = p.here, &here
 		}
-		text, err := command(ctx, "", nil, program, fmt.Sprintf("-trusted=%t", trusted), p.guest)
+		text, err := old.Command(ctx, "", nil, program, fmt.Sprintf("-trusted=%t", trusted), p.guest)
 		if err == nil {
 			err = json.Unmarshal(text, into)
 		}
@@ -145,44 +146,26 @@ func median(values []float64) float64 {
 func build(ctx context.Context, dir, commit string) (p probes, err error) {
 	const probe = "./start/probe"
 	p = probes{base: filepath.Join(dir, "base"), here: filepath.Join(dir, "here"), guest: filepath.Join(dir, "guest.wasm")}
-	if _, err := command(ctx, "", []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared", "-o", p.guest, "./start/guest"); err != nil {
+	if _, err := old.Command(ctx, "", []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared", "-o", p.guest, "./start/guest"); err != nil {
 		return p, err
 	}
-	if _, err := command(ctx, "", nil, "go", "build", "-o", p.here, probe); err != nil {
+	if _, err := old.Command(ctx, "", nil, "go", "build", "-o", p.here, probe); err != nil {
 		return p, err
 	}
-	old, packed := filepath.Join(dir, "old"), filepath.Join(dir, "old.tar")
-	if err := os.Mkdir(old, 0o700); err != nil {
-		return p, err
-	}
-	if _, err := command(ctx, "..", nil, "git", "archive", "-o", packed, commit); err != nil {
-		return p, err
-	}
-	if _, err := command(ctx, "", nil, "tar", "-xf", packed, "-C", old); err != nil {
-		return p, err
-	}
-	source, err := os.ReadFile("start/probe/main.go")
+	source, err := old.Source(ctx, dir, commit)
 	if err != nil {
 		return p, err
 	}
-	if err := os.MkdirAll(filepath.Join(old, "bench", probe), 0o700); err != nil {
+	program, err := os.ReadFile("start/probe/main.go")
+	if err != nil {
 		return p, err
 	}
-	if err := os.WriteFile(filepath.Join(old, "bench", probe, "main.go"), source, 0o600); err != nil {
+	if err := os.MkdirAll(filepath.Join(source, "bench", probe), 0o700); err != nil {
 		return p, err
 	}
-	_, err = command(ctx, filepath.Join(old, "bench"), nil, "go", "build", "-o", p.base, probe)
+	if err := os.WriteFile(filepath.Join(source, "bench", probe, "main.go"), program, 0o600); err != nil {
+		return p, err
+	}
+	_, err = old.Command(ctx, filepath.Join(source, "bench"), nil, "go", "build", "-o", p.base, probe)
 	return p, err
-}
-
-// command runs a program, and returns what it prints.
-func command(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	cmd.Env = append(os.Environ(), env...)
-	text, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", cmd, err)
-	}
-	return text, nil
 }
