@@ -3,12 +3,15 @@
 package syscall
 
 import (
+	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/syscallwire"
 	"github.com/iansmith/parigot/pluginsdk/id"
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
 
@@ -19,7 +22,7 @@ type CallInfo struct {
 	id     id.CallId
 	caller *hostInfo
 	target *hostInfo // the guest that it goes to
-	reply  chan *syscallpb.ResolvedCall
+	seat   seat      // where its caller waits for the result
 	parent *CallInfo // on whose behalf it is made, or nil
 	depth  int       // how many calls are above it
 
@@ -29,26 +32,93 @@ type CallInfo struct {
 
 	links [2]links // of the lists that it is in
 
-	incoming *incoming // nil once it is delivered
-	bytes    int       // of the request and what came beside it
+	// What the target is given, once: a guest that does not answer would have the host keep
+	// payloads that the guest itself has forgotten. Guarded by seat.
+	method   id.MethodId
+	param    []byte
+	metadata map[string]string
+	bytes    int // of the two
 }
 
-// incoming is what ReadOne returns, in one piece of memory. It is apart from the
-// CallInfo, which stays until the call is over: a guest that does not answer would
-// have the host keep payloads that the guest itself has forgotten.
-type incoming struct {
-	syscallpb.IncomingCall
-	callKey   parigotpb.Id
-	methodKey parigotpb.Id
-	callerKey parigotpb.Id
+// outcome is what came of a call: a response, or with a code other than 0 a status; or err,
+// when the caller can take neither.
+type outcome struct {
+	body []byte
+	code int32
+	err  error
+}
+
+// seat is where a caller waits for the result of a call. Until it gets up, its call is in no
+// [CallMatcher].
+type seat struct {
+	mu    sync.Mutex
+	reply chan outcome // has room for one; nil when nobody waits here
+	room  core.Room    // of a guest that stands still, whose memory has the request; nil: of none
+}
+
+// hand gives the result to who waits, and copies it. It is false when nobody does.
+func (s *seat) hand(result outcome) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reply == nil {
+		return false
+	}
+	s.reply <- result.in(s.room)
+	s.reply, s.room = nil, nil
+	return true
+}
+
+// in returns a copy of the result, in a room if that is not nil.
+func (o outcome) in(room core.Room) outcome {
+	prefix := 0
+	if o.code == 0 {
+		prefix = syscallwire.ResultPrefix
+	}
+	switch {
+	case o.err != nil:
+		return o
+	case room == nil:
+		return outcome{body: slices.Clone(o.body), code: o.code}
+	case o.code == 0 && len(o.body) == 0:
+		return outcome{}
+	}
+	dst, err := room(uint32(prefix + len(o.body)))
+	if err != nil {
+		return outcome{err: err}
+	}
+	if prefix > 0 {
+		syscallwire.PutResult(dst, len(o.body))
+	}
+	copy(dst[prefix:], o.body)
+	return outcome{body: dst, code: o.code}
+}
+
+// leave has nobody wait any longer. It is false when nobody did: the result is there, or was
+// given up. And then, which may be nil, comes before any result can.
+func (ci *CallInfo) leave(then func()) bool {
+	s := &ci.seat
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reply == nil {
+		return false
+	}
+	if s.room != nil {
+		ci.param = slices.Clone(ci.param)
+	}
+	s.reply, s.room = nil, nil
+	if then != nil {
+		then()
+	}
+	return true
 }
 
 // call is what a caller asks for.
 type call struct {
 	caller   *hostInfo
-	reply    chan *syscallpb.ResolvedCall // of the host's calls, see promise
+	reply    chan outcome // where the caller waits for the result, or nil
+	room     core.Room    // see seat
 	method   id.MethodId
-	param    *anypb.Any
+	param    []byte
 	metadata map[string]string
 	parent   *CallInfo
 	depth    int
@@ -58,35 +128,56 @@ type call struct {
 // newCallInfo makes a call to a guest. It keeps what param and metadata have.
 func newCallInfo(cid id.CallId, c *call, target *hostInfo) *CallInfo {
 	ci := &CallInfo{
-		id: cid, caller: c.caller, target: target, reply: c.reply,
+		id: cid, caller: c.caller, target: target, seat: seat{reply: c.reply, room: c.room},
 		parent: c.parent, depth: c.depth, deadline: c.deadline,
-	}
-	in := new(incoming)
-	in.callKey.High, in.callKey.Low = cid.High(), cid.Low()
-	in.methodKey.High, in.methodKey.Low = c.method.High(), c.method.Low()
-	in.CallId, in.MethodId, in.CallerName, in.Metadata = &in.callKey, &in.methodKey, c.caller.name, c.metadata
-	if !c.caller.id.IsZero() {
-		in.callerKey.High, in.callerKey.Low = c.caller.id.High(), c.caller.id.Low()
-		in.Caller = &in.callerKey
+		method: c.method, param: c.param, metadata: c.metadata, bytes: len(c.param),
 	}
 	for key, value := range c.metadata {
 		ci.bytes += len(key) + len(value)
 	}
-	in.Param = c.param
-	ci.bytes += sizeOf(c.param)
-	ci.incoming = in
 	return ci
+}
+
+// timeLeft returns the time until the deadline in nanoseconds, or 0.
+func (ci *CallInfo) timeLeft() int64 {
+	if ci.deadline.IsZero() {
+		return 0
+	}
+	// A call that is late is about to be cancelled. 0 would mean any time.
+	return max(1, int64(time.Until(ci.deadline)))
 }
 
 // deliver returns the call for a response of ReadOne, once.
 func (ci *CallInfo) deliver() *syscallpb.IncomingCall {
-	in := &ci.incoming.IncomingCall
-	ci.incoming = nil
-	if !ci.deadline.IsZero() {
-		// A call that is late is about to be cancelled. 0 would mean any time.
-		in.TimeoutNs = max(1, int64(time.Until(ci.deadline)))
+	ci.seat.mu.Lock()
+	defer ci.seat.mu.Unlock()
+	in := &syscallpb.IncomingCall{
+		CallId: ci.id.Proto(), MethodId: ci.method.Proto(), Param: &anypb.Any{Value: ci.param},
+		Caller: ci.caller.id.Proto(), CallerName: ci.caller.name,
+		TimeoutNs: ci.timeLeft(), Metadata: ci.metadata,
 	}
+	if ci.seat.room != nil {
+		in.Param.Value = slices.Clone(ci.param)
+	}
+	ci.param, ci.metadata = nil, nil
 	return in
+}
+
+// deliverIn writes the call into a room, once, for a response of Next.
+func (ci *CallInfo) deliverIn(room core.Room) ([]byte, error) {
+	ci.seat.mu.Lock()
+	defer ci.seat.mu.Unlock()
+	d := syscallwire.Delivery{
+		Call: ci.id.Low(), MethodHigh: ci.method.High(), MethodLow: ci.method.Low(),
+		CallerHigh: ci.caller.id.High(), CallerLow: ci.caller.id.Low(), CallerName: ci.caller.name,
+		TimeoutNs: ci.timeLeft(), Metadata: ci.metadata, Param: ci.param,
+	}
+	dst, err := room(uint32(d.Size()))
+	if err != nil {
+		return nil, err
+	}
+	ci.param, ci.metadata = nil, nil
+	return dst, d.Put(dst)
 }
 
 // path names the guests from the first call on whose behalf ci is made to the

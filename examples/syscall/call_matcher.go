@@ -50,7 +50,7 @@ var _ CallMatcher = (*callMatcher)(nil)
 // promise is a call that has no result yet.
 type promise struct {
 	host  *hostInfo                    // the guest that waits for it
-	reply chan *syscallpb.ResolvedCall // where the host waits for it; it has room for one
+	reply chan *syscallpb.ResolvedCall // where its Call waits for it, which has room for one; nil: ReadOne has it
 	call  syscallpb.ResolvedCall
 	key   parigotpb.Id
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -26,7 +27,7 @@ const (
 
 // dispatch sends a call on its way.
 func (k *kernel) dispatch(ctx context.Context, h *hostInfo, req *syscallpb.DispatchRequest) (id.CallId, error) {
-	s, mid, err := k.callee(h, req)
+	s, mid, err := k.callee(h, id.FromProto[id.ServiceKind](req.GetServiceId()), id.FromProto[id.MethodKind](req.GetMethodId()), sizeOf(req.GetParam()))
 	if err != nil {
 		return id.CallId{}, err
 	}
@@ -35,7 +36,7 @@ func (k *kernel) dispatch(ctx context.Context, h *hostInfo, req *syscallpb.Dispa
 		return id.CallId{}, err
 	}
 	c := &call{
-		caller: h, method: mid, param: takeOut(&req.Param), metadata: maps.Clone(pluginsdk.Metadata(ctx)),
+		caller: h, method: mid, param: req.GetParam().GetValue(), metadata: maps.Clone(pluginsdk.Metadata(ctx)),
 		parent: parent, depth: depth,
 	}
 	if ns := req.GetTimeoutNs(); ns > 0 {
@@ -65,7 +66,7 @@ func (k *kernel) route(s *service, c *call) (*CallInfo, accept, error) {
 		if c.depth > k.maxCallDepth {
 			return nil, refusedGone, k.tooDeep(ci)
 		}
-		switch taken, err := k.send(ci); {
+		switch taken, err := k.send(ci, c.reply != nil); {
 		case err != nil:
 			return nil, refusedGone, err
 		case taken == accepted:
@@ -84,9 +85,8 @@ func (k *kernel) route(s *service, c *call) (*CallInfo, accept, error) {
 }
 
 // callee checks what a call names.
-func (k *kernel) callee(h *hostInfo, req *syscallpb.DispatchRequest) (*service, id.MethodId, error) {
-	mid := id.FromProto[id.MethodKind](req.GetMethodId())
-	s := h.service(id.FromProto[id.ServiceKind](req.GetServiceId()))
+func (k *kernel) callee(h *hostInfo, sid id.ServiceId, mid id.MethodId, size int) (*service, id.MethodId, error) {
+	s := h.service(sid)
 	if s.service == nil {
 		return nil, mid, refuse(syscallpb.KernelErr_NotRequired, "the guest has not located this service: call Locate first")
 	}
@@ -98,9 +98,8 @@ func (k *kernel) callee(h *hostInfo, req *syscallpb.DispatchRequest) (*service, 
 		return nil, mid, refuse(syscallpb.KernelErr_BadId, "there is no such method")
 	case s.grants != nil && !s.grants.MayCall(s.name.String(), m.name):
 		return nil, mid, status.Errorf(status.PermissionDenied, "the host does not let the guest %s call %s.%s", h.name, s.name, m.name)
-	case sizeOf(req.GetParam()) > k.maxPayload:
-		return nil, mid, status.Errorf(syscallpb.KernelErr_DataTooLarge, "the request has %d bytes, the host takes %d",
-			sizeOf(req.GetParam()), k.maxPayload)
+	case size > k.maxPayload:
+		return nil, mid, status.Errorf(syscallpb.KernelErr_DataTooLarge, "the request has %d bytes, the host takes %d", size, k.maxPayload)
 	case k.data.exitAsked.Load():
 		return nil, mid, refuse(syscallpb.KernelErr_AbortRequest, "all guests were asked to end")
 	case !m.bound.Load() && s.isReady():
@@ -140,56 +139,44 @@ func (k *kernel) tooDeep(ci *CallInfo) error {
 	return status.Errorf(syscallpb.KernelErr_DependencyCycle, "calls on behalf of calls go deeper than %d: %s", k.maxCallDepth, path)
 }
 
-// takeOut takes a payload out of a request. The request is the bridge's again when
-// the call returns, so that nothing in it may be kept; what is no longer in it may,
-// and is not copied. A copy would cost more than all the rest of the kernel.
-func takeOut(field **anypb.Any) *anypb.Any {
-	payload := *field
-	*field = nil
-	return payload
-}
-
 // send queues a call for its target. Unless it is accepted, nothing of it stays.
-func (k *kernel) send(ci *CallInfo) (accept, error) {
+func (k *kernel) send(ci *CallInfo, waits bool) (accept, error) {
 	if err := ci.caller.begin(ci); err != nil {
 		return refusedGone, err
 	}
-	if code := k.expect(ci); code != syscallpb.KernelErr_NoError {
+	if !waits && k.matcher.Dispatch(ci.caller.id, ci.id) != syscallpb.KernelErr_NoError {
 		ci.caller.forget(ci)
 		return refusedGone, refuse(syscallpb.KernelErr_ChannelClosed, "the guest has ended")
 	}
 	taken := ci.target.push(ci)
 	if taken != accepted {
-		k.matcher.drop(ci.id)
+		if !waits {
+			k.matcher.drop(ci.id)
+		}
 		ci.caller.forget(ci)
 		return taken, nil
 	}
-	if !ci.deadline.IsZero() && ci.reply == nil { // the host looks at its context
+	if !ci.deadline.IsZero() && !waits { // who waits looks at its context
 		ci.caller.endAt(ci, k.deadlinePassed)
 	}
 	return accepted, nil
 }
 
-func (k *kernel) expect(ci *CallInfo) syscallpb.KernelErr {
-	if ci.reply != nil {
-		return k.matcher.expect(ci.id, &promise{reply: ci.reply})
-	}
-	return k.matcher.Dispatch(ci.caller.id, ci.id)
-}
-
-// resolve gives a call its result, unless it has one.
-func (k *kernel) resolve(ci *CallInfo, result *anypb.Any, code int32) syscallpb.KernelErr {
-	answer := k.matcher.Response(ci.id, result, code)
-	if answer == syscallpb.KernelErr_NoError {
+// resolve gives a call its result. It is false when it has one.
+func (k *kernel) resolve(ci *CallInfo, result outcome) bool {
+	given := ci.seat.hand(result) || k.matcher.Response(ci.id, &anypb.Any{Value: slices.Clone(result.body)}, result.code) == syscallpb.KernelErr_NoError
+	if given {
 		ci.caller.forget(ci)
 	}
-	return answer
+	return given
 }
+
+// drop has a call get no result. It is false when it has one.
+func (k *kernel) drop(ci *CallInfo) bool { return ci.leave(nil) || k.matcher.drop(ci.id) }
 
 // fail ends a call in the kernel, and tells its target, which may be serving it.
 func (k *kernel) fail(ci *CallInfo, code protoreflect.Enum, message string) {
-	result, wire := failure(code, message)
-	if k.resolve(ci, result, wire) == syscallpb.KernelErr_NoError {
+	if k.resolve(ci, failure(code, message)) {
 		ci.target.abandon(ci)
 	}
 }
@@ -207,14 +194,23 @@ func (k *kernel) notRead(ci *CallInfo) {
 // returnValue answers a call that h serves.
 func (k *kernel) returnValue(h *hostInfo, req *syscallpb.ReturnValueRequest) error {
 	cid := id.FromProto[id.CallKind](req.GetCallId())
-	if n := sizeOf(req.GetResult()); n > k.maxPayload {
-		return status.Errorf(syscallpb.KernelErr_DataTooLarge, "the result has %d bytes, the host takes %d", n, k.maxPayload)
+	if cid.High() == 0 { // Next names calls by the other half
+		cid = id.From[id.CallKind](k.data.nonce, cid.Low())
+	}
+	answered, err := k.answer(h, cid, outcome{body: req.GetResult().GetValue(), code: req.GetResultError()})
+	if err == nil && !answered {
+		err = refuse(syscallpb.KernelErr_BadCallId, "the call is not this guest's to answer, or it is over")
+	}
+	return err
+}
+
+// answer is returnValue, and false for a call that is over.
+func (k *kernel) answer(h *hostInfo, cid id.CallId, result outcome) (bool, error) {
+	if n := len(result.body); n > k.maxPayload {
+		return false, status.Errorf(syscallpb.KernelErr_DataTooLarge, "the result has %d bytes, the host takes %d", n, k.maxPayload)
 	}
 	ci := h.answer(cid)
-	if ci == nil || k.resolve(ci, takeOut(&req.Result), req.GetResultError()) != syscallpb.KernelErr_NoError {
-		return refuse(syscallpb.KernelErr_BadCallId, "the call is not this guest's to answer, or it is over")
-	}
-	return nil
+	return ci != nil && k.resolve(ci, result), nil
 }
 
 // cancel forgets a call of h that has no result.
@@ -229,7 +225,7 @@ func (k *kernel) cancel(h *hostInfo, cid id.CallId) error {
 // giveUp ends a call that its caller does not wait for any longer. It is false when
 // the call has its result.
 func (k *kernel) giveUp(ci *CallInfo) bool {
-	if !k.matcher.drop(ci.id) {
+	if !k.drop(ci) {
 		return false
 	}
 	ci.caller.forget(ci)

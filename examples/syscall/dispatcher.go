@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -31,9 +30,9 @@ func (d dispatcher) Invoke(ctx context.Context, m *pluginsdk.Method, req, resp p
 	if err != nil {
 		return status.Wrap(status.InvalidArgument, err, "encode the request")
 	}
-	result, err := d.kernel.callFromHost(ctx, splitName(m.Service), m.Name, &anypb.Any{Value: param})
+	result, err := d.kernel.callFromHost(ctx, splitName(m.Service), m.Name, param)
 	if err == nil {
-		err = pluginsdk.Result(ctx, result.GetResultError(), result.GetResult().GetValue(), resp)
+		err = pluginsdk.Result(ctx, result.code, result.body, resp)
 	}
 	return syscallpb.Canonical(err)
 }
@@ -48,43 +47,43 @@ func endOf(err error, what string) error {
 }
 
 // callFromHost makes a call, and waits for who serves it and for its result.
-func (k *kernel) callFromHost(ctx context.Context, name serviceName, method string, param *anypb.Any) (*syscallpb.ResolvedCall, error) {
-	if n := sizeOf(param); n > k.maxPayload {
-		return nil, status.Errorf(syscallpb.KernelErr_DataTooLarge, "the request has %d bytes, the host takes %d", n, k.maxPayload)
+func (k *kernel) callFromHost(ctx context.Context, name serviceName, method string, param []byte) (result outcome, err error) {
+	if n := len(param); n > k.maxPayload {
+		return result, status.Errorf(syscallpb.KernelErr_DataTooLarge, "the request has %d bytes, the host takes %d", n, k.maxPayload)
 	}
 	c := &call{
 		caller: k.native, param: param, metadata: maps.Clone(pluginsdk.Metadata(ctx)),
-		reply: make(chan *syscallpb.ResolvedCall, 1),
+		reply: make(chan outcome, 1),
 	}
 	c.deadline, _ = ctx.Deadline()
 	for {
 		s, m, err := k.data.served(ctx, name, method)
 		if err != nil {
-			return nil, err
+			return result, err
 		}
 		c.method = m.id
 		ci, taken, err := k.route(s, c)
 		switch {
 		case err != nil:
-			return nil, err
+			return result, err
 		case taken == refusedGone:
 			continue // they ended since, before they had the call
 		}
-		return k.result(ctx, ci)
+		return k.result(ctx, ci, c.reply)
 	}
 }
 
 // result waits for the result of a call of the host.
-func (k *kernel) result(ctx context.Context, ci *CallInfo) (*syscallpb.ResolvedCall, error) {
+func (k *kernel) result(ctx context.Context, ci *CallInfo, reply chan outcome) (outcome, error) {
 	select {
-	case result := <-ci.reply:
+	case result := <-reply:
 		return result, nil
 	case <-ctx.Done():
 	}
 	if !k.giveUp(ci) {
-		return <-ci.reply, nil // it came at the same time
+		return <-reply, nil // it came at the same time
 	}
-	return nil, endOf(ctx.Err(), "the guest "+ci.target.name+" has not answered")
+	return outcome{}, endOf(ctx.Err(), "the guest "+ci.target.name+" has not answered")
 }
 
 // served returns a method of a service. It waits until somebody serves it.

@@ -207,8 +207,8 @@ func TestHostCallFails(t *testing.T) {
 		require.ErrorContains(t, dispatch(greetingService, "Do", "too many"), "2 calls in flight")
 
 		// The errors of the service, whatever they look like.
-		failure, code := failure(syscallpb.KernelErr_ExitFailed, "as its own")
-		require.NoError(t, server.returns(in.GetCallId(), failure, code))
+		failure := failure(syscallpb.KernelErr_ExitFailed, "as its own")
+		require.NoError(t, server.returns(in.GetCallId(), &anypb.Any{Value: failure.body}, failure.code))
 		<-first.done
 		requireErr(t, first.err, syscallpb.KernelErr_ExitFailed, "as its own")
 		require.NoError(t, server.returns(server.incoming().GetCallId(), text("\xff\xff"), 7))

@@ -58,21 +58,21 @@ func (b *hostBundle) run(name string, args ...string) string {
 	return out.String()
 }
 
-type outcome struct {
+type ending struct {
 	code uint32
 	err  error
 }
 
 // serve runs a guest until it serves.
-func (b *hostBundle) serve(ctx context.Context, name string) <-chan outcome {
+func (b *hostBundle) serve(ctx context.Context, name string) <-chan ending {
 	b.t.Helper()
 	guest := b.compile(name)
 	stdout, w := io.Pipe()
-	done := make(chan outcome, 1)
+	done := make(chan ending, 1)
 	go func() {
 		code, err := guest.Run(ctx, eng.WithArgs("serve"), eng.WithStdout(w))
 		_ = w.Close() // never fails
-		done <- outcome{code, err}
+		done <- ending{code, err}
 	}()
 	out := bufio.NewReader(stdout)
 	line, err := out.ReadString('\n')
@@ -89,8 +89,8 @@ func TestGuestsServeEachOther(t *testing.T) {
 	const want = "Hello, Ada, says hello's friend\nHello, Bob, says hello's friend\n"
 	require.Equal(t, want, b.run("hello", "call", "Ada", "Bob"))
 	require.Equal(t, want, b.run("hello", "exit", "Ada", "Bob"))
-	require.Equal(t, outcome{}, <-one, "all end, with 0")
-	require.Equal(t, outcome{}, <-two)
+	require.Equal(t, ending{}, <-one, "all end, with 0")
+	require.Equal(t, ending{}, <-two)
 	b.serve(t.Context(), "another")
 }
 
@@ -104,7 +104,7 @@ func TestGuestThatTraps(t *testing.T) {
 
 	again := b.serve(t.Context(), "somebody else")
 	require.Contains(t, b.run("hello", "exit", "Ada"), "Hello, Ada")
-	require.Equal(t, outcome{}, <-again)
+	require.Equal(t, ending{}, <-again)
 }
 
 func TestGuestThatIsStopped(t *testing.T) {
@@ -121,7 +121,7 @@ func TestGuestThatIsStopped(t *testing.T) {
 
 // requireStopped wants a guest that was stopped, or that saw its call end and was
 // faster: it exits with 1.
-func requireStopped(t *testing.T, got outcome, want error) {
+func requireStopped(t *testing.T, got ending, want error) {
 	t.Helper()
 	if got.err == nil {
 		require.Equal(t, uint32(1), got.code)

@@ -49,7 +49,7 @@ func (*SyscallPlugin) Init(ctx context.Context, e eng.Engine) bool {
 		return pluginsdk.InitError(e, err)
 	}
 	p := &SyscallPlugin{kernel: newKernel(s, e.Logger()), whoCalls: eng.CallerFromContext, mayDo: eng.GrantsOf}
-	if err := syscallpbparigot.RegisterSyscall(ctx, e, p); err != nil {
+	if err := syscallpbparigot.RegisterSyscall(ctx, swift{e, p}, p); err != nil {
 		return false // the engine has kept why
 	}
 	pluginsdk.OfferDispatcher(ctx, dispatcher{p.kernel})

@@ -142,6 +142,37 @@ func (b *inbox) park(only id.CallId) (*reader, error) {
 	return r, nil
 }
 
+// collectNext takes the first call, or all notices. Both are nil when nothing is there any longer.
+func (b *inbox) collectNext() (*CallInfo, *syscallpb.NextResponse) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.withdrawn = nil // who calls with Call is told by its errors
+	if ci := b.queue.first; ci != nil {
+		b.dequeue(ci)
+		b.serving[ci.id] = ci
+		return ci, nil
+	}
+	notice := new(syscallpb.NextResponse)
+	for _, cid := range b.cancelled {
+		notice.Cancelled = append(notice.Cancelled, cid.GetLow())
+	}
+	b.cancelled = nil
+	notice.Exit = b.takeExit()
+	if notice.Cancelled == nil && notice.Exit == nil {
+		return nil, nil
+	}
+	return nil, notice
+}
+
+// takeExit returns the notice of the end if it is due, which comes after all that was there before.
+func (b *inbox) takeExit() *syscallpb.ExitNotice {
+	if b.queue.size > 0 || b.resolved.len() > 0 || !b.exitDue() {
+		return nil
+	}
+	b.exit.told = b.exit.everyone
+	return &syscallpb.ExitNotice{Code: b.exit.code, Everyone: b.exit.everyone, Drained: b.drained()}
+}
+
 // unpark ends a wait that nothing came of. What did come meanwhile stays for the
 // next reader.
 func (b *inbox) unpark(r *reader) {
@@ -211,11 +242,7 @@ func (b *inbox) collect(resp *syscallpb.ReadOneResponse, limit, size int) bool {
 	}
 	resp.Cancelled, b.cancelled = b.cancelled, nil
 	resp.Withdrawn, b.withdrawn = b.withdrawn, nil
-	// The end comes last: after all that was there before.
-	if b.queue.size == 0 && b.resolved.len() == 0 && b.exitDue() {
-		resp.Exit = &syscallpb.ExitNotice{Code: b.exit.code, Everyone: b.exit.everyone, Drained: b.drained()}
-		b.exit.told = b.exit.everyone
-	}
+	resp.Exit = b.takeExit()
 	return len(resp.Call) > 0 || len(resp.Resolved) > 0 || len(resp.Cancelled) > 0 || len(resp.Withdrawn) > 0 || resp.Exit != nil
 }
 

@@ -75,7 +75,7 @@ func (k *kernel) ended(c eng.Caller) {
 		k.fail(ci, syscallpb.KernelErr_CallerUnavailable, "the guest "+h.name+" has ended")
 	}
 	for _, ci := range unresolved {
-		if k.matcher.drop(ci.id) {
+		if k.drop(ci) {
 			ci.target.abandon(ci)
 		}
 	}

@@ -86,7 +86,8 @@ func (b *inbox) pushResult(call *syscallpb.ResolvedCall) {
 		return
 	}
 	if b.resolvedBytes > 0 && b.resolvedBytes+sizeOf(call.GetResult()) > b.limits.maxWaitingBytes {
-		call.Result, call.ResultError = failure(status.ResourceExhausted, "the guest does not read its results")
+		full := failure(status.ResourceExhausted, "the guest does not read its results")
+		call.Result, call.ResultError = &anypb.Any{Value: full.body}, full.code
 	}
 	b.resolvedBytes += sizeOf(call.GetResult())
 	b.resolved.push(call)
@@ -125,14 +126,14 @@ func isCall(c *syscallpb.ResolvedCall, cid id.CallId) bool {
 func sizeOf(a *anypb.Any) int { return len(a.GetTypeUrl()) + len(a.GetValue()) }
 
 // failure returns the result of a call that failed in the kernel.
-func failure(code protoreflect.Enum, message string) (*anypb.Any, int32) {
+func failure(code protoreflect.Enum, message string) outcome {
 	s, _ := status.From(status.Error(code, message))
 	wire, _ := s.WireCode()
 	value, err := proto.Marshal(s.Proto())
 	if err != nil {
-		return nil, wire // the code tells enough; a valid status always encodes
+		return outcome{code: wire} // the code tells enough; a valid status always encodes
 	}
-	return &anypb.Any{Value: value}, wire
+	return outcome{body: value, code: wire}
 }
 
 // fifo is a queue. The zero value is empty.

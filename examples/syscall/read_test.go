@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -42,9 +43,9 @@ func TestErrorsOfServicesPass(t *testing.T) {
 	b := setup(t, nil)
 	server, client, greeting := b.pair()
 	greeting.mustCall("x")
-	result, wire := failure(syscallpb.KernelErr_UnmarshalFailed, "it does not decode")
+	result := failure(syscallpb.KernelErr_UnmarshalFailed, "it does not decode")
 	_, err := server.client.ReturnValue(server.ctx, &syscallpb.ReturnValueRequest{
-		CallId: server.incoming().GetCallId(), Result: result, ResultError: wire,
+		CallId: server.incoming().GetCallId(), Result: &anypb.Any{Value: result.body}, ResultError: result.code,
 	})
 	require.NoError(t, err)
 	requireErr(t, failed(t, client.result()), syscallpb.KernelErr_UnmarshalFailed, "it does not decode")

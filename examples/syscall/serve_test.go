@@ -52,7 +52,7 @@ type running struct {
 	lines  chan string // its output
 	in     io.WriteCloser
 	stderr bytes.Buffer // until it has ended
-	done   chan outcome
+	done   chan ending
 }
 
 // start runs a guest.
@@ -61,7 +61,7 @@ func (b *serveBundle) start(ctx context.Context, name string, args ...string) *r
 	guest := b.compile(name)
 	stdout, out := io.Pipe()
 	in, stdin := io.Pipe()
-	r := &running{t: b.t, lines: make(chan string, 1000), in: stdin, done: make(chan outcome, 1)}
+	r := &running{t: b.t, lines: make(chan string, 1000), in: stdin, done: make(chan ending, 1)}
 	b.t.Cleanup(func() { _, _ = stdin.Close(), stdout.Close() }) // never fail
 	go func() {                                                  // a guest that writes waits for who reads
 		defer close(r.lines)
@@ -72,7 +72,7 @@ func (b *serveBundle) start(ctx context.Context, name string, args ...string) *r
 	go func() {
 		code, err := guest.Run(ctx, eng.WithArgs(args...), eng.WithStdin(in), eng.WithStdout(out), eng.WithStderr(&r.stderr))
 		_ = out.Close() // never fails
-		r.done <- outcome{code, err}
+		r.done <- ending{code, err}
 	}()
 	return r
 }
@@ -106,10 +106,10 @@ func (r *running) ask(line string) string {
 // requireEnd wants the guest to end with an exit code.
 func (r *running) requireEnd(code uint32) {
 	r.t.Helper()
-	require.Equal(r.t, outcome{code: code}, <-r.done, r.stderr.String())
+	require.Equal(r.t, ending{code: code}, <-r.done, r.stderr.String())
 }
 
-// TestWhatCallersGet: the outcome of a call is what a plugin's would be.
+// TestWhatCallersGet: the ending of a call is what a plugin's would be.
 func TestWhatCallersGet(t *testing.T) {
 	t.Parallel()
 	b := setupServe(t)
@@ -131,7 +131,8 @@ func TestWhatCallersGet(t *testing.T) {
 		{"do echo \xff", "INVALID_ARGUMENT: encode the request: string field contains invalid UTF-8"},
 		{"do echo goes on", "goes on"},
 	} {
-		require.Equal(t, c.want, client.ask(c.line), c.line)
+		got := client.ask(c.line)
+		require.Equal(t, c.want, got, "%s %s", c.line, worker.stderr.String())
 	}
 	require.Empty(t, b.run("third", "exit", "0"))
 	worker.requireEnd(0)
@@ -224,7 +225,8 @@ func TestGuestThatServesAndCalls(t *testing.T) {
 		{"relay own", "WORKER_ERR_AS_ASKED: here you are"},
 		{"relay canonical", "NOT_FOUND: nothing there"},
 	} {
-		require.Equal(t, c.want, client.ask(c.line), c.line)
+		got := client.ask(c.line)
+		require.Equal(t, c.want, got, "%s %s", c.line, worker.stderr.String())
 	}
 	require.Contains(t, client.ask("relay panic"), "INTERNAL: kerneltest.v1.Worker.Do: internal error, incident ")
 	require.Empty(t, b.run("third", "exit", "0"))
@@ -248,7 +250,7 @@ func TestGuestWithSeveralServices(t *testing.T) {
 func TestServerThatTraps(t *testing.T) {
 	t.Parallel()
 	b := setupServe(t)
-	for how, want := range map[string]outcome{"die": {code: 3}, "trap": {err: status.Of(status.Aborted)}} {
+	for how, want := range map[string]ending{"die": {code: 3}, "trap": {err: status.Of(status.Aborted)}} {
 		worker, client := b.serving(t.Context(), "worker"), b.asking()
 		require.Equal(t, "UNAVAILABLE: the guest worker has ended: CallerUnavailable", client.ask("do "+how))
 		got := <-worker.done
@@ -386,9 +388,9 @@ func TestGuestsThatLocateFirst(t *testing.T) {
 	told, other := worker, relay
 	select {
 	case out := <-worker.done:
-		require.Equal(t, outcome{code: 1}, out)
+		require.Equal(t, ending{code: 1}, out)
 	case out := <-relay.done:
-		require.Equal(t, outcome{code: 1}, out)
+		require.Equal(t, ending{code: 1}, out)
 		told, other = relay, worker
 	}
 	line := told.line()

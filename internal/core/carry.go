@@ -23,7 +23,7 @@ import (
 //
 // An err becomes the result as that of a server does: one with a code reaches
 // the guest, one without becomes INTERNAL and an incident.
-type Carrier func(ctx context.Context, request []byte, room func(size uint32) ([]byte, error)) (code int32, body []byte, err error)
+type Carrier func(ctx context.Context, request []byte, room Room) (code int32, body []byte, err error)
 
 // Carry returns the server of m for which carry does what a server's function does
 // otherwise: limits, header, budget, overlapping calls and failures are the same.
@@ -63,12 +63,21 @@ type carried struct {
 
 // carry has the carrier do the call.
 func (c *carried) carry(ctx context.Context, x *exchange, carry Carrier) (code int32) {
-	to, written := x.answerRoom, []byte(nil) // copies, so that only such calls keep them on the heap
+	to, here := x.answerRoom, carried{} // copies, so that only such calls keep them on the heap
 	if x.inst.Intercept != nil {
 		to.ends = ends{} // the caller sees what the interceptors let through
 	}
-	defer func() { x.reserved, c.written = to.reserved, written }() // when it panics, too
-	code, c.body, c.err = carry(ctx, c.request, func(size uint32) ([]byte, error) {
+	defer func() { x.reserved, c.written = to.reserved, here.written }() // when it panics, too
+	code, c.body, c.err = carry(ctx, c.request, here.roomAt(&to))
+	if c.err != nil {
+		clear(here.written)
+	}
+	return code
+}
+
+// roomAt returns what gives a carrier room for its answer at to, and notes where it is.
+func (c *carried) roomAt(to *answerRoom) Room {
+	return func(size uint32) ([]byte, error) {
 		if s := to.overLimit(int(size)); s != nil {
 			return nil, s
 		}
@@ -77,14 +86,10 @@ func (c *carried) carry(ctx context.Context, x *exchange, carry Carrier) (code i
 			return nil, s
 		}
 		if size <= to.resp.size {
-			written = dst
+			c.written = dst
 		}
 		return dst, nil
-	})
-	if c.err != nil {
-		clear(written)
 	}
-	return code
 }
 
 // deliver gives the caller the result of a call that was carried.

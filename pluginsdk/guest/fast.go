@@ -46,12 +46,16 @@ func (w *wire) call(ctx context.Context, b *borrowing, m *Method, req proto.Mess
 	c := m.resp
 	x := m.req.Marshaler(req)
 	size := x.SizeVT()
-	if size > len(e.req.b) && !e.grow(size) {
+	full := size + m.Frame.Head
+	if full > len(e.req.b) && !e.grow(full) {
 		return w.slow(ctx, b, m, req)
 	}
 	e.busy = true
-	out := e.req.b[:size]
-	n, err := x.MarshalToSizedBufferVT(out)
+	out := e.req.b[:full]
+	n, err := x.MarshalToSizedBufferVT(out[full-size:])
+	if m.Frame.Put != nil {
+		m.Frame.Put(ctx, out, size)
+	}
 	e.busy = false
 	room := e.resp.b
 	if b != nil {
@@ -61,18 +65,31 @@ func (w *wire) call(ctx context.Context, b *borrowing, m *Method, req proto.Mess
 		return w.slow(ctx, b, m, req) // says what is wrong, and lets go of large buffers
 	}
 	result := uint64(m.Import(
-		unsafe.Pointer(unsafe.SliceData(out)), uint32(size),
+		unsafe.Pointer(unsafe.SliceData(out)), uint32(full),
 		unsafe.Pointer(unsafe.SliceData(room)), uint32(len(room))))
 	if result > uint64(len(room)) { // a code, or a response that does not fit
 		return w.settle(b, m, result, resp)
 	}
 	e.busy = true
+<<<<<<< HEAD
 	if b == nil {
 		breathe(int(result))
 		err = c.Own(room[:result], resp)
 	} else {
 		c.Recycle(resp)
 		err = c.Borrower(resp).UnmarshalVTUnsafe(room[:result])
+=======
+	body := room[min(m.Frame.Skip, int(result)):result]
+	switch {
+	case b == nil:
+		breathe(int(result))
+		err = c.Own(body, resp)
+	case c.Recycles:
+		c.Resetter(resp).ResetVT()
+		err = c.Borrower(resp).UnmarshalVTUnsafe(body)
+	default:
+		err = decode(c, body, &b.receive, resp)
+>>>>>>> 850ac5d (kernel: calls go from guest to guest as bytes, by Call and Next)
 	}
 	e.busy = false
 	if err != nil {
@@ -90,7 +107,7 @@ func (w *wire) slow(ctx context.Context, b *borrowing, m *Method, req proto.Mess
 		return nil, err
 	}
 	resp, receive := b.place(m)
-	p, err := w.roundTrip(m, header, receive, req, resp)
+	p, err := w.roundTrip(ctx, m, header, receive, req, resp)
 	if p != nil {
 		err = w.finish(ctx, p)
 	}

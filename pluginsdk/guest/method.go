@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"context"
 	"unsafe"
 
 	"google.golang.org/protobuf/proto"
@@ -22,12 +23,28 @@ type Method struct {
 	MayBlock bool
 	// New returns an empty response. It must not be nil.
 	New func() proto.Message
+	// Frame is for a method by which others are called; the zero value is none.
+	Frame Frame
 
 	req    *codec.Codec
 	resp   *codec.Owner
 	usual  bool // whether its next call may be, see [wire.call]
 	number int  // see [borrowing]; 0 is none
 }
+
+// Frame is what surrounds the messages of a method by which others are called: the kernel's
+// Call, whose requests and responses have those of the method that is called in them.
+type Frame struct {
+	// Head is the number of bytes before a request, and Put writes them to the start of b,
+	// before a request of size bytes. ctx is that of the call. Put must not allocate.
+	Head int
+	Put  func(ctx context.Context, b []byte, size int)
+	// Skip is the number of bytes before a response that is not empty.
+	Skip int
+}
+
+// response returns the response in what a frame surrounds.
+func (f *Frame) response(body []byte) []byte { return body[min(f.Skip, len(body)):] }
 
 // find asks the messages how they are encoded and decoded. The caller holds the lock of the
 // wire.

@@ -8,7 +8,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/internal/abi"
-	"github.com/iansmith/parigot/internal/codec"
 	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
@@ -36,20 +35,21 @@ type poller interface {
 // pendingCall is a call that goes on in the host.
 type pendingCall struct {
 	handle uint32
-	codec  *codec.Owner // of resp
+	method *Method // nil: the bytes of the response are wanted
 	resp   proto.Message
-	err    error         // valid when done is closed, like resp
+	body   []byte
+	err    error         // valid when done is closed, like resp and body
 	done   chan struct{} // closed when the result is there
 }
 
-// pend makes a pending call that waits for its result. The caller holds w.mu, and has
+// pend has a pending call wait for its result. The caller holds w.mu, and has
 // held it since the call: no result could be delivered before.
-func (w *wire) pend(handle uint32, c *codec.Owner, resp proto.Message) *pendingCall {
-	p := &pendingCall{handle: handle, codec: c, resp: resp, done: make(chan struct{})}
+func (w *wire) pend(p *pendingCall) *pendingCall {
+	p.done = make(chan struct{})
 	if w.pending == nil {
 		w.pending = map[uint32]*pendingCall{}
 	}
-	w.pending[handle] = p
+	w.pending[p.handle] = p
 	w.lookSoon()
 	if w.pumping {
 		return p
@@ -57,6 +57,7 @@ func (w *wire) pend(handle uint32, c *codec.Owner, resp proto.Message) *pendingC
 	w.pumping = true
 	if w.resume == nil {
 		w.resume = make(chan struct{}, 1)
+		w.pumps.Store(1)
 		go w.pump()
 	}
 	w.resume <- struct{}{}
@@ -170,9 +171,15 @@ func (w *wire) deliver(r abi.Record, body []byte, err error) {
 	if p == nil {
 		return
 	}
-	p.err = err
-	if err == nil {
-		p.err = answer(r.Code, body, p.codec, nil, p.resp)
+	switch {
+	case err != nil:
+		p.err = err
+	case p.method != nil:
+		p.err = answer(r.Code, body, p.method, nil, p.resp)
+	case r.Code != 0:
+		p.err = wirestatus.Decode(r.Code, body)
+	default:
+		p.body = append([]byte(nil), body...)
 	}
 	close(p.done)
 }

@@ -234,7 +234,7 @@ func TestAwaitEnd(t *testing.T) {
 		require.False(t, w.awaitEnd(w.ends()), "no call is pending")
 		for range 3 {
 			m := &Method{Import: h.method, MayBlock: true}
-			p, err := w.roundTrip(m, nil, nil, wrapperspb.String("x"), new(wrapperspb.StringValue))
+			p, err := w.roundTrip(t.Context(), m, nil, nil, wrapperspb.String("x"), new(wrapperspb.StringValue))
 			require.NoError(t, err)
 			require.NotNil(t, p)
 		}

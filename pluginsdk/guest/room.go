@@ -11,11 +11,4 @@ func AwaitEnd(n uint64) bool { return host.awaitEnd(n) }
 
 // Goroutines returns how many goroutines the package has for itself: what
 // [runtime.NumGoroutine] counts beside those of the program.
-func Goroutines() int {
-	host.mu.Lock()
-	defer host.mu.Unlock()
-	if host.resume == nil {
-		return 0
-	}
-	return 1 // the pump
-}
+func Goroutines() int { return int(host.pumps.Load()) }

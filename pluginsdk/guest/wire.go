@@ -3,9 +3,11 @@ package guest
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/iansmith/parigot/internal/abi"
@@ -34,6 +36,7 @@ type wire struct {
 	pending map[uint32]*pendingCall
 	pumping bool
 	resume  chan struct{} // made with the pump, tells it that calls are pending
+	pumps   atomic.Int32  // how many pumps there are: none, or one
 	tick    time.Duration // until the pump looks for results by itself
 	// ended counts the pending calls that have ended. arrival is closed by the next
 	// one, and nil when nobody waits for that.
@@ -42,7 +45,7 @@ type wire struct {
 }
 
 // roundTrip is call with the lock. It returns a pending call if the call goes on in the host.
-func (w *wire) roundTrip(m *Method, header []byte, receive *buffer, req, resp proto.Message) (*pendingCall, error) {
+func (w *wire) roundTrip(ctx context.Context, m *Method, header []byte, receive *buffer, req, resp proto.Message) (*pendingCall, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	m.find(req, resp)
@@ -50,7 +53,7 @@ func (w *wire) roundTrip(m *Method, header []byte, receive *buffer, req, resp pr
 	if b == nil {
 		b = &w.resp
 	}
-	code, n, err := w.send(m, header, b, req)
+	code, n, err := w.send(ctx, m, header, b, req)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +65,7 @@ func (w *wire) roundTrip(m *Method, header []byte, receive *buffer, req, resp pr
 func (w *wire) outcome(m *Method, receive, b *buffer, code int32, n uint32, resp proto.Message) (*pendingCall, error) {
 	if code == abi.Pending {
 		proto.Reset(resp)
-		return w.pend(n, m.resp, resp), nil
+		return w.pend(&pendingCall{handle: n, method: m, resp: resp}), nil
 	}
 	body, err := w.receive(n, b)
 	if err != nil {
@@ -70,8 +73,11 @@ func (w *wire) outcome(m *Method, receive, b *buffer, code int32, n uint32, resp
 	}
 	b.used(len(body))
 	m.usual = m.req.Fast && m.resp.Fast && len(body) <= small && !m.MayBlock
-	return nil, answer(code, body, m.resp, receive, resp)
+	return nil, answer(code, body, m, receive, resp)
 }
+
+// timeoutTag is that of the field timeout_ns in a header.
+const timeoutTag = 1<<3 | byte(protowire.VarintType)
 
 // prepare returns the encoded header of a call with ctx, or nil when it needs none.
 func prepare(ctx context.Context) ([]byte, error) {
@@ -79,8 +85,11 @@ func prepare(ctx context.Context) ([]byte, error) {
 		return nil, wirestatus.Coded(err)
 	}
 	h := headerOf(ctx)
-	if h == nil {
+	switch {
+	case h == nil:
 		return nil, nil
+	case h.GetMetadata() == nil: // protobuf-go would run through much more code
+		return protowire.AppendVarint(append(make([]byte, 0, 11), timeoutTag), uint64(h.GetTimeoutNs())), nil
 	}
 	b, err := proto.Marshal(h)
 	if err != nil {
@@ -91,15 +100,19 @@ func prepare(ctx context.Context) ([]byte, error) {
 
 // send gives the host a request, and room for the response in b. The caller holds
 // w.mu.
-func (w *wire) send(m *Method, header []byte, b *buffer, req proto.Message) (code int32, n uint32, err error) {
-	size := m.req.Size(req)
+func (w *wire) send(ctx context.Context, m *Method, header []byte, b *buffer, req proto.Message) (code int32, n uint32, err error) {
+	head := m.Frame.Head
+	size := head + m.req.Size(req)
 	body, ok := w.req.makeRoom(size)
 	if !ok {
 		return 0, 0, noMemory("request", size)
 	}
 	body = body[:size]
-	if err := m.req.Encode(body, req); err != nil {
+	if err := m.req.Encode(body[head:], req); err != nil {
 		return 0, 0, status.Wrap(status.InvalidArgument, err, "encode the request")
+	}
+	if m.Frame.Put != nil {
+		m.Frame.Put(ctx, body, size-head)
 	}
 	room := b.room(firstResponse)
 	if header != nil {
@@ -131,14 +144,14 @@ func (w *wire) receive(n uint32, b *buffer) ([]byte, error) {
 }
 
 // answer returns the outcome of a call, whose response or status is in body.
-func answer(code int32, body []byte, c *codec.Owner, receive *buffer, resp proto.Message) error {
+func answer(code int32, body []byte, m *Method, receive *buffer, resp proto.Message) error {
 	if code != 0 {
 		return wirestatus.Decode(code, body)
 	}
 	if !fits(len(body)) { // what it is decoded to
 		return noMemory("response", len(body))
 	}
-	if err := decode(c, body, receive, resp); err != nil {
+	if err := decode(m.resp, m.Frame.response(body), receive, resp); err != nil {
 		return undecodable(resp, err)
 	}
 	return nil

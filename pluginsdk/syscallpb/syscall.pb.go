@@ -1596,6 +1596,349 @@ func (x *ExitNotice) GetDrained() bool {
 	return false
 }
 
+// CallRequest is a call. Its deadline and its metadata are those of the call of the
+// kernel. Ids are in two halves, and fields have fixed sizes, so that a guest writes
+// them beside the request with a few instructions; wait_ns need not be set.
+type CallRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The method, as MethodBinding names it.
+	MethodHigh uint64 `protobuf:"fixed64,1,opt,name=method_high,json=methodHigh,proto3" json:"method_high,omitempty"`
+	MethodLow  uint64 `protobuf:"fixed64,2,opt,name=method_low,json=methodLow,proto3" json:"method_low,omitempty"`
+	// The call on whose behalf this one is made, as NextResponse names it: one that
+	// the guest is serving. 0 for none.
+	Parent uint64 `protobuf:"fixed64,3,opt,name=parent,proto3" json:"parent,omitempty"`
+	// How long the guest stands still for the result, in nanoseconds, before other
+	// things go on in it: up to 10 ms.
+	WaitNs int64 `protobuf:"fixed64,4,opt,name=wait_ns,json=waitNs,proto3" json:"wait_ns,omitempty"`
+	// The encoded request. The kernel passes it on as it is and looks at nothing in
+	// it.
+	Param         []byte `protobuf:"bytes,5,opt,name=param,proto3" json:"param,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallRequest) Reset() {
+	*x = CallRequest{}
+	mi := &file_syscall_v1_syscall_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallRequest) ProtoMessage() {}
+
+func (x *CallRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_syscall_v1_syscall_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
+func (*CallRequest) Descriptor() ([]byte, []int) {
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *CallRequest) GetMethodHigh() uint64 {
+	if x != nil {
+		return x.MethodHigh
+	}
+	return 0
+}
+
+func (x *CallRequest) GetMethodLow() uint64 {
+	if x != nil {
+		return x.MethodLow
+	}
+	return 0
+}
+
+func (x *CallRequest) GetParent() uint64 {
+	if x != nil {
+		return x.Parent
+	}
+	return 0
+}
+
+func (x *CallRequest) GetWaitNs() int64 {
+	if x != nil {
+		return x.WaitNs
+	}
+	return 0
+}
+
+func (x *CallRequest) GetParam() []byte {
+	if x != nil {
+		return x.Param
+	}
+	return nil
+}
+
+// CallResponse answers a CallRequest.
+type CallResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The encoded response, as who serves the call returned it.
+	Result        []byte `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallResponse) Reset() {
+	*x = CallResponse{}
+	mi := &file_syscall_v1_syscall_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallResponse) ProtoMessage() {}
+
+func (x *CallResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_syscall_v1_syscall_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallResponse.ProtoReflect.Descriptor instead.
+func (*CallResponse) Descriptor() ([]byte, []int) {
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *CallResponse) GetResult() []byte {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+// NextRequest answers a call and asks for another one.
+type NextRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The call that is answered, as NextResponse named it. 0 for none.
+	Call uint64 `protobuf:"fixed64,1,opt,name=call,proto3" json:"call,omitempty"`
+	// How long the guest stands still for the next call, in nanoseconds, before other
+	// things go on in it: up to 10 ms.
+	WaitNs int64 `protobuf:"fixed64,2,opt,name=wait_ns,json=waitNs,proto3" json:"wait_ns,omitempty"`
+	// 0 for success, above 0 for the error of the service, below 0 for minus a
+	// google.rpc.Code.
+	ResultError int32 `protobuf:"fixed32,3,opt,name=result_error,json=resultError,proto3" json:"result_error,omitempty"`
+	// The encoded response, or with a result_error a google.rpc.Status.
+	Result        []byte `protobuf:"bytes,4,opt,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NextRequest) Reset() {
+	*x = NextRequest{}
+	mi := &file_syscall_v1_syscall_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NextRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NextRequest) ProtoMessage() {}
+
+func (x *NextRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_syscall_v1_syscall_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NextRequest.ProtoReflect.Descriptor instead.
+func (*NextRequest) Descriptor() ([]byte, []int) {
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *NextRequest) GetCall() uint64 {
+	if x != nil {
+		return x.Call
+	}
+	return 0
+}
+
+func (x *NextRequest) GetWaitNs() int64 {
+	if x != nil {
+		return x.WaitNs
+	}
+	return 0
+}
+
+func (x *NextRequest) GetResultError() int32 {
+	if x != nil {
+		return x.ResultError
+	}
+	return 0
+}
+
+func (x *NextRequest) GetResult() []byte {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+// NextResponse is a call to answer, or a notice.
+type NextResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the call. 0 for a notice.
+	Call uint64 `protobuf:"fixed64,1,opt,name=call,proto3" json:"call,omitempty"`
+	// The method, as BindMethod named it.
+	MethodHigh uint64 `protobuf:"fixed64,2,opt,name=method_high,json=methodHigh,proto3" json:"method_high,omitempty"`
+	MethodLow  uint64 `protobuf:"fixed64,3,opt,name=method_low,json=methodLow,proto3" json:"method_low,omitempty"`
+	// The guest that calls: its instance. 0 when the host itself does.
+	CallerHigh uint64 `protobuf:"fixed64,4,opt,name=caller_high,json=callerHigh,proto3" json:"caller_high,omitempty"`
+	CallerLow  uint64 `protobuf:"fixed64,5,opt,name=caller_low,json=callerLow,proto3" json:"caller_low,omitempty"`
+	// The time until the caller's deadline, in nanoseconds. 0 means none.
+	TimeoutNs int64 `protobuf:"fixed64,6,opt,name=timeout_ns,json=timeoutNs,proto3" json:"timeout_ns,omitempty"`
+	// The guest that calls: the name that it was compiled under. Empty when the host
+	// itself does.
+	CallerName string `protobuf:"bytes,7,opt,name=caller_name,json=callerName,proto3" json:"caller_name,omitempty"`
+	// What the caller sent beside the request, such as a "traceparent".
+	Metadata map[string]string `protobuf:"bytes,8,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The encoded request, as its caller sent it.
+	Param []byte `protobuf:"bytes,9,opt,name=param,proto3" json:"param,omitempty"`
+	// A notice: calls that Next brought and that nobody waits for any longer. Their
+	// answers are dropped.
+	Cancelled []uint64 `protobuf:"fixed64,10,rep,packed,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// A notice: set when the guest should end.
+	Exit          *ExitNotice `protobuf:"bytes,11,opt,name=exit,proto3" json:"exit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NextResponse) Reset() {
+	*x = NextResponse{}
+	mi := &file_syscall_v1_syscall_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NextResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NextResponse) ProtoMessage() {}
+
+func (x *NextResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_syscall_v1_syscall_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NextResponse.ProtoReflect.Descriptor instead.
+func (*NextResponse) Descriptor() ([]byte, []int) {
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *NextResponse) GetCall() uint64 {
+	if x != nil {
+		return x.Call
+	}
+	return 0
+}
+
+func (x *NextResponse) GetMethodHigh() uint64 {
+	if x != nil {
+		return x.MethodHigh
+	}
+	return 0
+}
+
+func (x *NextResponse) GetMethodLow() uint64 {
+	if x != nil {
+		return x.MethodLow
+	}
+	return 0
+}
+
+func (x *NextResponse) GetCallerHigh() uint64 {
+	if x != nil {
+		return x.CallerHigh
+	}
+	return 0
+}
+
+func (x *NextResponse) GetCallerLow() uint64 {
+	if x != nil {
+		return x.CallerLow
+	}
+	return 0
+}
+
+func (x *NextResponse) GetTimeoutNs() int64 {
+	if x != nil {
+		return x.TimeoutNs
+	}
+	return 0
+}
+
+func (x *NextResponse) GetCallerName() string {
+	if x != nil {
+		return x.CallerName
+	}
+	return ""
+}
+
+func (x *NextResponse) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *NextResponse) GetParam() []byte {
+	if x != nil {
+		return x.Param
+	}
+	return nil
+}
+
+func (x *NextResponse) GetCancelled() []uint64 {
+	if x != nil {
+		return x.Cancelled
+	}
+	return nil
+}
+
+func (x *NextResponse) GetExit() *ExitNotice {
+	if x != nil {
+		return x.Exit
+	}
+	return nil
+}
+
 // ReturnValueRequest is the answer to a call.
 type ReturnValueRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1612,7 +1955,7 @@ type ReturnValueRequest struct {
 
 func (x *ReturnValueRequest) Reset() {
 	*x = ReturnValueRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[23]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1624,7 +1967,7 @@ func (x *ReturnValueRequest) String() string {
 func (*ReturnValueRequest) ProtoMessage() {}
 
 func (x *ReturnValueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[23]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1637,7 +1980,7 @@ func (x *ReturnValueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReturnValueRequest.ProtoReflect.Descriptor instead.
 func (*ReturnValueRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{23}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReturnValueRequest) GetCallId() *parigotpb.Id {
@@ -1670,7 +2013,7 @@ type ReturnValueResponse struct {
 
 func (x *ReturnValueResponse) Reset() {
 	*x = ReturnValueResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[24]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +2025,7 @@ func (x *ReturnValueResponse) String() string {
 func (*ReturnValueResponse) ProtoMessage() {}
 
 func (x *ReturnValueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[24]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +2038,7 @@ func (x *ReturnValueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReturnValueResponse.ProtoReflect.Descriptor instead.
 func (*ReturnValueResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{24}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{28}
 }
 
 // CancelRequest names a call that the guest does not wait for any longer.
@@ -1709,7 +2052,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[25]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +2064,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[25]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +2077,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{25}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CancelRequest) GetCallId() *parigotpb.Id {
@@ -1753,7 +2096,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[26]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1765,7 +2108,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[26]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +2121,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{26}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{30}
 }
 
 // ExitRequest says that the guest, or everybody, is going to end.
@@ -1794,7 +2137,7 @@ type ExitRequest struct {
 
 func (x *ExitRequest) Reset() {
 	*x = ExitRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[27]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1806,7 +2149,7 @@ func (x *ExitRequest) String() string {
 func (*ExitRequest) ProtoMessage() {}
 
 func (x *ExitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[27]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1819,7 +2162,7 @@ func (x *ExitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExitRequest.ProtoReflect.Descriptor instead.
 func (*ExitRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{27}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ExitRequest) GetCode() int32 {
@@ -1845,7 +2188,7 @@ type ExitResponse struct {
 
 func (x *ExitResponse) Reset() {
 	*x = ExitResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[28]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +2200,7 @@ func (x *ExitResponse) String() string {
 func (*ExitResponse) ProtoMessage() {}
 
 func (x *ExitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[28]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +2213,7 @@ func (x *ExitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExitResponse.ProtoReflect.Descriptor instead.
 func (*ExitResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{28}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{32}
 }
 
 // ServiceInfo describes a service.
@@ -1896,7 +2239,7 @@ type ServiceInfo struct {
 
 func (x *ServiceInfo) Reset() {
 	*x = ServiceInfo{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[29]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1908,7 +2251,7 @@ func (x *ServiceInfo) String() string {
 func (*ServiceInfo) ProtoMessage() {}
 
 func (x *ServiceInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[29]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +2264,7 @@ func (x *ServiceInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceInfo.ProtoReflect.Descriptor instead.
 func (*ServiceInfo) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{29}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ServiceInfo) GetServiceId() *parigotpb.Id {
@@ -1984,7 +2327,7 @@ type ServiceByNameRequest struct {
 
 func (x *ServiceByNameRequest) Reset() {
 	*x = ServiceByNameRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[30]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1996,7 +2339,7 @@ func (x *ServiceByNameRequest) String() string {
 func (*ServiceByNameRequest) ProtoMessage() {}
 
 func (x *ServiceByNameRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[30]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2009,7 +2352,7 @@ func (x *ServiceByNameRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceByNameRequest.ProtoReflect.Descriptor instead.
 func (*ServiceByNameRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{30}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ServiceByNameRequest) GetService() *FullyQualifiedService {
@@ -2030,7 +2373,7 @@ type ServiceByNameResponse struct {
 
 func (x *ServiceByNameResponse) Reset() {
 	*x = ServiceByNameResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[31]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2385,7 @@ func (x *ServiceByNameResponse) String() string {
 func (*ServiceByNameResponse) ProtoMessage() {}
 
 func (x *ServiceByNameResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[31]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2398,7 @@ func (x *ServiceByNameResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceByNameResponse.ProtoReflect.Descriptor instead.
 func (*ServiceByNameResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{31}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ServiceByNameResponse) GetInfo() *ServiceInfo {
@@ -2076,7 +2419,7 @@ type ServiceByIdRequest struct {
 
 func (x *ServiceByIdRequest) Reset() {
 	*x = ServiceByIdRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[32]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2088,7 +2431,7 @@ func (x *ServiceByIdRequest) String() string {
 func (*ServiceByIdRequest) ProtoMessage() {}
 
 func (x *ServiceByIdRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[32]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2101,7 +2444,7 @@ func (x *ServiceByIdRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceByIdRequest.ProtoReflect.Descriptor instead.
 func (*ServiceByIdRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{32}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ServiceByIdRequest) GetServiceId() *parigotpb.Id {
@@ -2122,7 +2465,7 @@ type ServiceByIdResponse struct {
 
 func (x *ServiceByIdResponse) Reset() {
 	*x = ServiceByIdResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[33]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2134,7 +2477,7 @@ func (x *ServiceByIdResponse) String() string {
 func (*ServiceByIdResponse) ProtoMessage() {}
 
 func (x *ServiceByIdResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[33]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2147,7 +2490,7 @@ func (x *ServiceByIdResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceByIdResponse.ProtoReflect.Descriptor instead.
 func (*ServiceByIdResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{33}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ServiceByIdResponse) GetInfo() *ServiceInfo {
@@ -2170,7 +2513,7 @@ type DependencyExistsRequest struct {
 
 func (x *DependencyExistsRequest) Reset() {
 	*x = DependencyExistsRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[34]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2525,7 @@ func (x *DependencyExistsRequest) String() string {
 func (*DependencyExistsRequest) ProtoMessage() {}
 
 func (x *DependencyExistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[34]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2538,7 @@ func (x *DependencyExistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DependencyExistsRequest.ProtoReflect.Descriptor instead.
 func (*DependencyExistsRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{34}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DependencyExistsRequest) GetSource() *FullyQualifiedService {
@@ -2223,7 +2566,7 @@ type DependencyExistsResponse struct {
 
 func (x *DependencyExistsResponse) Reset() {
 	*x = DependencyExistsResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[35]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2235,7 +2578,7 @@ func (x *DependencyExistsResponse) String() string {
 func (*DependencyExistsResponse) ProtoMessage() {}
 
 func (x *DependencyExistsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[35]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2248,7 +2591,7 @@ func (x *DependencyExistsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DependencyExistsResponse.ProtoReflect.Descriptor instead.
 func (*DependencyExistsResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{35}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DependencyExistsResponse) GetExists() bool {
@@ -2368,7 +2711,44 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"ExitNotice\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x1a\n" +
 	"\beveryone\x18\x02 \x01(\bR\beveryone\x12\x18\n" +
-	"\adrained\x18\x03 \x01(\bR\adrained\"\x8e\x01\n" +
+	"\adrained\x18\x03 \x01(\bR\adrained\"\x94\x01\n" +
+	"\vCallRequest\x12\x1f\n" +
+	"\vmethod_high\x18\x01 \x01(\x06R\n" +
+	"methodHigh\x12\x1d\n" +
+	"\n" +
+	"method_low\x18\x02 \x01(\x06R\tmethodLow\x12\x16\n" +
+	"\x06parent\x18\x03 \x01(\x06R\x06parent\x12\x17\n" +
+	"\await_ns\x18\x04 \x01(\x10R\x06waitNs\x12\x14\n" +
+	"\x05param\x18\x05 \x01(\fR\x05param\"&\n" +
+	"\fCallResponse\x12\x16\n" +
+	"\x06result\x18\x01 \x01(\fR\x06result\"u\n" +
+	"\vNextRequest\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\x06R\x04call\x12\x17\n" +
+	"\await_ns\x18\x02 \x01(\x10R\x06waitNs\x12!\n" +
+	"\fresult_error\x18\x03 \x01(\x0fR\vresultError\x12\x16\n" +
+	"\x06result\x18\x04 \x01(\fR\x06result\"\xc3\x03\n" +
+	"\fNextResponse\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\x06R\x04call\x12\x1f\n" +
+	"\vmethod_high\x18\x02 \x01(\x06R\n" +
+	"methodHigh\x12\x1d\n" +
+	"\n" +
+	"method_low\x18\x03 \x01(\x06R\tmethodLow\x12\x1f\n" +
+	"\vcaller_high\x18\x04 \x01(\x06R\n" +
+	"callerHigh\x12\x1d\n" +
+	"\n" +
+	"caller_low\x18\x05 \x01(\x06R\tcallerLow\x12\x1d\n" +
+	"\n" +
+	"timeout_ns\x18\x06 \x01(\x10R\ttimeoutNs\x12\x1f\n" +
+	"\vcaller_name\x18\a \x01(\tR\n" +
+	"callerName\x12B\n" +
+	"\bmetadata\x18\b \x03(\v2&.syscall.v1.NextResponse.MetadataEntryR\bmetadata\x12\x14\n" +
+	"\x05param\x18\t \x01(\fR\x05param\x12\x1c\n" +
+	"\tcancelled\x18\n" +
+	" \x03(\x06R\tcancelled\x12*\n" +
+	"\x04exit\x18\v \x01(\v2\x16.syscall.v1.ExitNoticeR\x04exit\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8e\x01\n" +
 	"\x12ReturnValueRequest\x12'\n" +
 	"\acall_id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\x06callId\x12,\n" +
 	"\x06result\x18\x02 \x01(\v2\x14.google.protobuf.AnyR\x06result\x12!\n" +
@@ -2430,7 +2810,7 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\rChannelClosed\x10\x13\x12\x0e\n" +
 	"\n" +
 	"ExitFailed\x10\x14\x12\x10\n" +
-	"\fAbortRequest\x10\x15\x1a\b\xa2\x85\xa7\xb5\t\x02\b\x012\x9e\b\n" +
+	"\fAbortRequest\x10\x15\x1a\b\xa2\x85\xa7\xb5\t\x02\b\x012\xa8\t\n" +
 	"\aSyscall\x12E\n" +
 	"\bRegister\x12\x1b.syscall.v1.RegisterRequest\x1a\x1c.syscall.v1.RegisterResponse\x12K\n" +
 	"\n" +
@@ -2440,7 +2820,9 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\x06Launch\x12\x19.syscall.v1.LaunchRequest\x1a\x1a.syscall.v1.LaunchResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12?\n" +
 	"\x06Locate\x12\x19.syscall.v1.LocateRequest\x1a\x1a.syscall.v1.LocateResponse\x12E\n" +
 	"\bDispatch\x12\x1b.syscall.v1.DispatchRequest\x1a\x1c.syscall.v1.DispatchResponse\x12L\n" +
-	"\aReadOne\x12\x1a.syscall.v1.ReadOneRequest\x1a\x1b.syscall.v1.ReadOneResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12N\n" +
+	"\aReadOne\x12\x1a.syscall.v1.ReadOneRequest\x1a\x1b.syscall.v1.ReadOneResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12C\n" +
+	"\x04Call\x12\x17.syscall.v1.CallRequest\x1a\x18.syscall.v1.CallResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12C\n" +
+	"\x04Next\x12\x17.syscall.v1.NextRequest\x1a\x18.syscall.v1.NextResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12N\n" +
 	"\vReturnValue\x12\x1e.syscall.v1.ReturnValueRequest\x1a\x1f.syscall.v1.ReturnValueResponse\x12?\n" +
 	"\x06Cancel\x12\x19.syscall.v1.CancelRequest\x1a\x1a.syscall.v1.CancelResponse\x129\n" +
 	"\x04Exit\x12\x17.syscall.v1.ExitRequest\x1a\x18.syscall.v1.ExitResponse\x12T\n" +
@@ -2461,7 +2843,7 @@ func file_syscall_v1_syscall_proto_rawDescGZIP() []byte {
 }
 
 var file_syscall_v1_syscall_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_syscall_v1_syscall_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_syscall_v1_syscall_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_syscall_v1_syscall_proto_goTypes = []any{
 	(KernelErr)(0),                   // 0: syscall.v1.KernelErr
 	(*SyscallConfig)(nil),            // 1: syscall.v1.SyscallConfig
@@ -2487,103 +2869,114 @@ var file_syscall_v1_syscall_proto_goTypes = []any{
 	(*ResolvedCall)(nil),             // 21: syscall.v1.ResolvedCall
 	(*ServiceWithdrawn)(nil),         // 22: syscall.v1.ServiceWithdrawn
 	(*ExitNotice)(nil),               // 23: syscall.v1.ExitNotice
-	(*ReturnValueRequest)(nil),       // 24: syscall.v1.ReturnValueRequest
-	(*ReturnValueResponse)(nil),      // 25: syscall.v1.ReturnValueResponse
-	(*CancelRequest)(nil),            // 26: syscall.v1.CancelRequest
-	(*CancelResponse)(nil),           // 27: syscall.v1.CancelResponse
-	(*ExitRequest)(nil),              // 28: syscall.v1.ExitRequest
-	(*ExitResponse)(nil),             // 29: syscall.v1.ExitResponse
-	(*ServiceInfo)(nil),              // 30: syscall.v1.ServiceInfo
-	(*ServiceByNameRequest)(nil),     // 31: syscall.v1.ServiceByNameRequest
-	(*ServiceByNameResponse)(nil),    // 32: syscall.v1.ServiceByNameResponse
-	(*ServiceByIdRequest)(nil),       // 33: syscall.v1.ServiceByIdRequest
-	(*ServiceByIdResponse)(nil),      // 34: syscall.v1.ServiceByIdResponse
-	(*DependencyExistsRequest)(nil),  // 35: syscall.v1.DependencyExistsRequest
-	(*DependencyExistsResponse)(nil), // 36: syscall.v1.DependencyExistsResponse
-	nil,                              // 37: syscall.v1.IncomingCall.MetadataEntry
-	(*durationpb.Duration)(nil),      // 38: google.protobuf.Duration
-	(*parigotpb.Id)(nil),             // 39: parigot.v1.Id
-	(*anypb.Any)(nil),                // 40: google.protobuf.Any
+	(*CallRequest)(nil),              // 24: syscall.v1.CallRequest
+	(*CallResponse)(nil),             // 25: syscall.v1.CallResponse
+	(*NextRequest)(nil),              // 26: syscall.v1.NextRequest
+	(*NextResponse)(nil),             // 27: syscall.v1.NextResponse
+	(*ReturnValueRequest)(nil),       // 28: syscall.v1.ReturnValueRequest
+	(*ReturnValueResponse)(nil),      // 29: syscall.v1.ReturnValueResponse
+	(*CancelRequest)(nil),            // 30: syscall.v1.CancelRequest
+	(*CancelResponse)(nil),           // 31: syscall.v1.CancelResponse
+	(*ExitRequest)(nil),              // 32: syscall.v1.ExitRequest
+	(*ExitResponse)(nil),             // 33: syscall.v1.ExitResponse
+	(*ServiceInfo)(nil),              // 34: syscall.v1.ServiceInfo
+	(*ServiceByNameRequest)(nil),     // 35: syscall.v1.ServiceByNameRequest
+	(*ServiceByNameResponse)(nil),    // 36: syscall.v1.ServiceByNameResponse
+	(*ServiceByIdRequest)(nil),       // 37: syscall.v1.ServiceByIdRequest
+	(*ServiceByIdResponse)(nil),      // 38: syscall.v1.ServiceByIdResponse
+	(*DependencyExistsRequest)(nil),  // 39: syscall.v1.DependencyExistsRequest
+	(*DependencyExistsResponse)(nil), // 40: syscall.v1.DependencyExistsResponse
+	nil,                              // 41: syscall.v1.IncomingCall.MetadataEntry
+	nil,                              // 42: syscall.v1.NextResponse.MetadataEntry
+	(*durationpb.Duration)(nil),      // 43: google.protobuf.Duration
+	(*parigotpb.Id)(nil),             // 44: parigot.v1.Id
+	(*anypb.Any)(nil),                // 45: google.protobuf.Any
 }
 var file_syscall_v1_syscall_proto_depIdxs = []int32{
-	38, // 0: syscall.v1.SyscallConfig.launch_timeout:type_name -> google.protobuf.Duration
-	38, // 1: syscall.v1.SyscallConfig.write_timeout:type_name -> google.protobuf.Duration
-	39, // 2: syscall.v1.RegisterResponse.service_id:type_name -> parigot.v1.Id
-	39, // 3: syscall.v1.BindMethodRequest.service_id:type_name -> parigot.v1.Id
-	39, // 4: syscall.v1.BindMethodResponse.method_id:type_name -> parigot.v1.Id
-	39, // 5: syscall.v1.ExportRequest.service_id:type_name -> parigot.v1.Id
-	39, // 6: syscall.v1.RequireRequest.source:type_name -> parigot.v1.Id
+	43, // 0: syscall.v1.SyscallConfig.launch_timeout:type_name -> google.protobuf.Duration
+	43, // 1: syscall.v1.SyscallConfig.write_timeout:type_name -> google.protobuf.Duration
+	44, // 2: syscall.v1.RegisterResponse.service_id:type_name -> parigot.v1.Id
+	44, // 3: syscall.v1.BindMethodRequest.service_id:type_name -> parigot.v1.Id
+	44, // 4: syscall.v1.BindMethodResponse.method_id:type_name -> parigot.v1.Id
+	44, // 5: syscall.v1.ExportRequest.service_id:type_name -> parigot.v1.Id
+	44, // 6: syscall.v1.RequireRequest.source:type_name -> parigot.v1.Id
 	8,  // 7: syscall.v1.RequireRequest.dest:type_name -> syscall.v1.FullyQualifiedService
-	39, // 8: syscall.v1.LaunchRequest.service_id:type_name -> parigot.v1.Id
+	44, // 8: syscall.v1.LaunchRequest.service_id:type_name -> parigot.v1.Id
 	8,  // 9: syscall.v1.LocateRequest.service:type_name -> syscall.v1.FullyQualifiedService
-	39, // 10: syscall.v1.LocateResponse.service_id:type_name -> parigot.v1.Id
+	44, // 10: syscall.v1.LocateResponse.service_id:type_name -> parigot.v1.Id
 	15, // 11: syscall.v1.LocateResponse.binding:type_name -> syscall.v1.MethodBinding
-	39, // 12: syscall.v1.MethodBinding.method_id:type_name -> parigot.v1.Id
-	39, // 13: syscall.v1.DispatchRequest.service_id:type_name -> parigot.v1.Id
-	39, // 14: syscall.v1.DispatchRequest.method_id:type_name -> parigot.v1.Id
-	40, // 15: syscall.v1.DispatchRequest.param:type_name -> google.protobuf.Any
-	39, // 16: syscall.v1.DispatchRequest.parent:type_name -> parigot.v1.Id
-	39, // 17: syscall.v1.DispatchResponse.call_id:type_name -> parigot.v1.Id
-	39, // 18: syscall.v1.ReadOneRequest.call_id:type_name -> parigot.v1.Id
+	44, // 12: syscall.v1.MethodBinding.method_id:type_name -> parigot.v1.Id
+	44, // 13: syscall.v1.DispatchRequest.service_id:type_name -> parigot.v1.Id
+	44, // 14: syscall.v1.DispatchRequest.method_id:type_name -> parigot.v1.Id
+	45, // 15: syscall.v1.DispatchRequest.param:type_name -> google.protobuf.Any
+	44, // 16: syscall.v1.DispatchRequest.parent:type_name -> parigot.v1.Id
+	44, // 17: syscall.v1.DispatchResponse.call_id:type_name -> parigot.v1.Id
+	44, // 18: syscall.v1.ReadOneRequest.call_id:type_name -> parigot.v1.Id
 	20, // 19: syscall.v1.ReadOneResponse.call:type_name -> syscall.v1.IncomingCall
 	21, // 20: syscall.v1.ReadOneResponse.resolved:type_name -> syscall.v1.ResolvedCall
-	39, // 21: syscall.v1.ReadOneResponse.cancelled:type_name -> parigot.v1.Id
+	44, // 21: syscall.v1.ReadOneResponse.cancelled:type_name -> parigot.v1.Id
 	22, // 22: syscall.v1.ReadOneResponse.withdrawn:type_name -> syscall.v1.ServiceWithdrawn
 	23, // 23: syscall.v1.ReadOneResponse.exit:type_name -> syscall.v1.ExitNotice
-	39, // 24: syscall.v1.IncomingCall.call_id:type_name -> parigot.v1.Id
-	39, // 25: syscall.v1.IncomingCall.method_id:type_name -> parigot.v1.Id
-	40, // 26: syscall.v1.IncomingCall.param:type_name -> google.protobuf.Any
-	39, // 27: syscall.v1.IncomingCall.caller:type_name -> parigot.v1.Id
-	37, // 28: syscall.v1.IncomingCall.metadata:type_name -> syscall.v1.IncomingCall.MetadataEntry
-	39, // 29: syscall.v1.ResolvedCall.call_id:type_name -> parigot.v1.Id
-	40, // 30: syscall.v1.ResolvedCall.result:type_name -> google.protobuf.Any
-	39, // 31: syscall.v1.ServiceWithdrawn.service_id:type_name -> parigot.v1.Id
+	44, // 24: syscall.v1.IncomingCall.call_id:type_name -> parigot.v1.Id
+	44, // 25: syscall.v1.IncomingCall.method_id:type_name -> parigot.v1.Id
+	45, // 26: syscall.v1.IncomingCall.param:type_name -> google.protobuf.Any
+	44, // 27: syscall.v1.IncomingCall.caller:type_name -> parigot.v1.Id
+	41, // 28: syscall.v1.IncomingCall.metadata:type_name -> syscall.v1.IncomingCall.MetadataEntry
+	44, // 29: syscall.v1.ResolvedCall.call_id:type_name -> parigot.v1.Id
+	45, // 30: syscall.v1.ResolvedCall.result:type_name -> google.protobuf.Any
+	44, // 31: syscall.v1.ServiceWithdrawn.service_id:type_name -> parigot.v1.Id
 	8,  // 32: syscall.v1.ServiceWithdrawn.service:type_name -> syscall.v1.FullyQualifiedService
-	39, // 33: syscall.v1.ReturnValueRequest.call_id:type_name -> parigot.v1.Id
-	40, // 34: syscall.v1.ReturnValueRequest.result:type_name -> google.protobuf.Any
-	39, // 35: syscall.v1.CancelRequest.call_id:type_name -> parigot.v1.Id
-	39, // 36: syscall.v1.ServiceInfo.service_id:type_name -> parigot.v1.Id
-	8,  // 37: syscall.v1.ServiceInfo.service:type_name -> syscall.v1.FullyQualifiedService
-	15, // 38: syscall.v1.ServiceInfo.binding:type_name -> syscall.v1.MethodBinding
-	8,  // 39: syscall.v1.ServiceByNameRequest.service:type_name -> syscall.v1.FullyQualifiedService
-	30, // 40: syscall.v1.ServiceByNameResponse.info:type_name -> syscall.v1.ServiceInfo
-	39, // 41: syscall.v1.ServiceByIdRequest.service_id:type_name -> parigot.v1.Id
-	30, // 42: syscall.v1.ServiceByIdResponse.info:type_name -> syscall.v1.ServiceInfo
-	8,  // 43: syscall.v1.DependencyExistsRequest.source:type_name -> syscall.v1.FullyQualifiedService
-	8,  // 44: syscall.v1.DependencyExistsRequest.target:type_name -> syscall.v1.FullyQualifiedService
-	2,  // 45: syscall.v1.Syscall.Register:input_type -> syscall.v1.RegisterRequest
-	4,  // 46: syscall.v1.Syscall.BindMethod:input_type -> syscall.v1.BindMethodRequest
-	6,  // 47: syscall.v1.Syscall.Export:input_type -> syscall.v1.ExportRequest
-	9,  // 48: syscall.v1.Syscall.Require:input_type -> syscall.v1.RequireRequest
-	11, // 49: syscall.v1.Syscall.Launch:input_type -> syscall.v1.LaunchRequest
-	13, // 50: syscall.v1.Syscall.Locate:input_type -> syscall.v1.LocateRequest
-	16, // 51: syscall.v1.Syscall.Dispatch:input_type -> syscall.v1.DispatchRequest
-	18, // 52: syscall.v1.Syscall.ReadOne:input_type -> syscall.v1.ReadOneRequest
-	24, // 53: syscall.v1.Syscall.ReturnValue:input_type -> syscall.v1.ReturnValueRequest
-	26, // 54: syscall.v1.Syscall.Cancel:input_type -> syscall.v1.CancelRequest
-	28, // 55: syscall.v1.Syscall.Exit:input_type -> syscall.v1.ExitRequest
-	31, // 56: syscall.v1.Syscall.ServiceByName:input_type -> syscall.v1.ServiceByNameRequest
-	33, // 57: syscall.v1.Syscall.ServiceById:input_type -> syscall.v1.ServiceByIdRequest
-	35, // 58: syscall.v1.Syscall.DependencyExists:input_type -> syscall.v1.DependencyExistsRequest
-	3,  // 59: syscall.v1.Syscall.Register:output_type -> syscall.v1.RegisterResponse
-	5,  // 60: syscall.v1.Syscall.BindMethod:output_type -> syscall.v1.BindMethodResponse
-	7,  // 61: syscall.v1.Syscall.Export:output_type -> syscall.v1.ExportResponse
-	10, // 62: syscall.v1.Syscall.Require:output_type -> syscall.v1.RequireResponse
-	12, // 63: syscall.v1.Syscall.Launch:output_type -> syscall.v1.LaunchResponse
-	14, // 64: syscall.v1.Syscall.Locate:output_type -> syscall.v1.LocateResponse
-	17, // 65: syscall.v1.Syscall.Dispatch:output_type -> syscall.v1.DispatchResponse
-	19, // 66: syscall.v1.Syscall.ReadOne:output_type -> syscall.v1.ReadOneResponse
-	25, // 67: syscall.v1.Syscall.ReturnValue:output_type -> syscall.v1.ReturnValueResponse
-	27, // 68: syscall.v1.Syscall.Cancel:output_type -> syscall.v1.CancelResponse
-	29, // 69: syscall.v1.Syscall.Exit:output_type -> syscall.v1.ExitResponse
-	32, // 70: syscall.v1.Syscall.ServiceByName:output_type -> syscall.v1.ServiceByNameResponse
-	34, // 71: syscall.v1.Syscall.ServiceById:output_type -> syscall.v1.ServiceByIdResponse
-	36, // 72: syscall.v1.Syscall.DependencyExists:output_type -> syscall.v1.DependencyExistsResponse
-	59, // [59:73] is the sub-list for method output_type
-	45, // [45:59] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	42, // 33: syscall.v1.NextResponse.metadata:type_name -> syscall.v1.NextResponse.MetadataEntry
+	23, // 34: syscall.v1.NextResponse.exit:type_name -> syscall.v1.ExitNotice
+	44, // 35: syscall.v1.ReturnValueRequest.call_id:type_name -> parigot.v1.Id
+	45, // 36: syscall.v1.ReturnValueRequest.result:type_name -> google.protobuf.Any
+	44, // 37: syscall.v1.CancelRequest.call_id:type_name -> parigot.v1.Id
+	44, // 38: syscall.v1.ServiceInfo.service_id:type_name -> parigot.v1.Id
+	8,  // 39: syscall.v1.ServiceInfo.service:type_name -> syscall.v1.FullyQualifiedService
+	15, // 40: syscall.v1.ServiceInfo.binding:type_name -> syscall.v1.MethodBinding
+	8,  // 41: syscall.v1.ServiceByNameRequest.service:type_name -> syscall.v1.FullyQualifiedService
+	34, // 42: syscall.v1.ServiceByNameResponse.info:type_name -> syscall.v1.ServiceInfo
+	44, // 43: syscall.v1.ServiceByIdRequest.service_id:type_name -> parigot.v1.Id
+	34, // 44: syscall.v1.ServiceByIdResponse.info:type_name -> syscall.v1.ServiceInfo
+	8,  // 45: syscall.v1.DependencyExistsRequest.source:type_name -> syscall.v1.FullyQualifiedService
+	8,  // 46: syscall.v1.DependencyExistsRequest.target:type_name -> syscall.v1.FullyQualifiedService
+	2,  // 47: syscall.v1.Syscall.Register:input_type -> syscall.v1.RegisterRequest
+	4,  // 48: syscall.v1.Syscall.BindMethod:input_type -> syscall.v1.BindMethodRequest
+	6,  // 49: syscall.v1.Syscall.Export:input_type -> syscall.v1.ExportRequest
+	9,  // 50: syscall.v1.Syscall.Require:input_type -> syscall.v1.RequireRequest
+	11, // 51: syscall.v1.Syscall.Launch:input_type -> syscall.v1.LaunchRequest
+	13, // 52: syscall.v1.Syscall.Locate:input_type -> syscall.v1.LocateRequest
+	16, // 53: syscall.v1.Syscall.Dispatch:input_type -> syscall.v1.DispatchRequest
+	18, // 54: syscall.v1.Syscall.ReadOne:input_type -> syscall.v1.ReadOneRequest
+	24, // 55: syscall.v1.Syscall.Call:input_type -> syscall.v1.CallRequest
+	26, // 56: syscall.v1.Syscall.Next:input_type -> syscall.v1.NextRequest
+	28, // 57: syscall.v1.Syscall.ReturnValue:input_type -> syscall.v1.ReturnValueRequest
+	30, // 58: syscall.v1.Syscall.Cancel:input_type -> syscall.v1.CancelRequest
+	32, // 59: syscall.v1.Syscall.Exit:input_type -> syscall.v1.ExitRequest
+	35, // 60: syscall.v1.Syscall.ServiceByName:input_type -> syscall.v1.ServiceByNameRequest
+	37, // 61: syscall.v1.Syscall.ServiceById:input_type -> syscall.v1.ServiceByIdRequest
+	39, // 62: syscall.v1.Syscall.DependencyExists:input_type -> syscall.v1.DependencyExistsRequest
+	3,  // 63: syscall.v1.Syscall.Register:output_type -> syscall.v1.RegisterResponse
+	5,  // 64: syscall.v1.Syscall.BindMethod:output_type -> syscall.v1.BindMethodResponse
+	7,  // 65: syscall.v1.Syscall.Export:output_type -> syscall.v1.ExportResponse
+	10, // 66: syscall.v1.Syscall.Require:output_type -> syscall.v1.RequireResponse
+	12, // 67: syscall.v1.Syscall.Launch:output_type -> syscall.v1.LaunchResponse
+	14, // 68: syscall.v1.Syscall.Locate:output_type -> syscall.v1.LocateResponse
+	17, // 69: syscall.v1.Syscall.Dispatch:output_type -> syscall.v1.DispatchResponse
+	19, // 70: syscall.v1.Syscall.ReadOne:output_type -> syscall.v1.ReadOneResponse
+	25, // 71: syscall.v1.Syscall.Call:output_type -> syscall.v1.CallResponse
+	27, // 72: syscall.v1.Syscall.Next:output_type -> syscall.v1.NextResponse
+	29, // 73: syscall.v1.Syscall.ReturnValue:output_type -> syscall.v1.ReturnValueResponse
+	31, // 74: syscall.v1.Syscall.Cancel:output_type -> syscall.v1.CancelResponse
+	33, // 75: syscall.v1.Syscall.Exit:output_type -> syscall.v1.ExitResponse
+	36, // 76: syscall.v1.Syscall.ServiceByName:output_type -> syscall.v1.ServiceByNameResponse
+	38, // 77: syscall.v1.Syscall.ServiceById:output_type -> syscall.v1.ServiceByIdResponse
+	40, // 78: syscall.v1.Syscall.DependencyExists:output_type -> syscall.v1.DependencyExistsResponse
+	63, // [63:79] is the sub-list for method output_type
+	47, // [47:63] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_syscall_v1_syscall_proto_init() }
@@ -2597,7 +2990,7 @@ func file_syscall_v1_syscall_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_syscall_v1_syscall_proto_rawDesc), len(file_syscall_v1_syscall_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   37,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

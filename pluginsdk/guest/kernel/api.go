@@ -24,7 +24,8 @@ var (
 func self() *runtime {
 	once.Do(func() {
 		calling := callStats{ended: guest.Ended, awaitEnd: guest.AwaitEnd, goroutines: guest.Goroutines}
-		running = newRuntime(hostKernel(), calling, os.Stderr)
+		next := func(req []byte, r *guest.Receiver) ([]byte, error) { return guest.Exchange(importNext, req, r) }
+		running = newRuntime(hostKernel(), importCall, next, calling, os.Stderr)
 	})
 	return running
 }
@@ -57,7 +58,7 @@ func Serve(ctx context.Context, s guest.Service, requires ...string) error {
 }
 
 // Locate finds a service by its full name. methods are the names of its methods,
-// which [Remote.Call] takes the indexes of. Generated code calls it.
+// which [Call] takes the indexes of. Generated code calls it.
 //
 // It waits until the service has started, for as long as the kernel's launch timeout:
 // then it is RunTimeout. When it is all that the guest does, and the guests that should

@@ -5,15 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/iansmith/parigot/internal/codec"
+	"github.com/iansmith/parigot/internal/syscallwire"
 	"github.com/iansmith/parigot/internal/wirestatus"
-	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
@@ -24,26 +22,22 @@ import (
 type Remote struct {
 	runtime *runtime
 	name    string
-	service *parigotpb.Id
 	names   []string
-	// methods are the ids of the names, nil for those that nobody has bound yet. It
-	// is exchanged, not changed.
-	methods atomic.Pointer[[]*parigotpb.Id]
+	methods []remoteMethod
 }
 
-// outgoing is a call that waits for its result.
-type outgoing struct {
-	id     id.CallId
-	key    *parigotpb.Id
-	done   chan struct{} // closed when the result is there
-	result *syscallpb.ResolvedCall
-	err    error
+// remoteMethod is a method of a [Remote].
+type remoteMethod struct {
+	guest.Method
+	id *parigotpb.Id // nil: nobody has bound it yet; guarded by the lock of the runtime
 }
 
-func (c *outgoing) end(result *syscallpb.ResolvedCall, err error) {
-	c.result, c.err = result, err
-	close(c.done)
-}
+const (
+	// aloneWait is how long a guest stands still for a result, when nothing else in it can run,
+	// and moment when something can.
+	aloneWait = time.Millisecond
+	moment    = 50 * time.Microsecond
+)
 
 // locate implements [Locate].
 func (r *runtime) locate(ctx context.Context, name string, methods []string) (*Remote, error) {
@@ -57,7 +51,13 @@ func (r *runtime) locate(ctx context.Context, name string, methods []string) (*R
 	if err != nil {
 		return nil, fmt.Errorf("locate %s: %w", name, wirestatus.Coded(err))
 	}
-	remote := &Remote{runtime: r, name: name, service: found.GetServiceId(), names: methods}
+	remote := &Remote{runtime: r, name: name, names: methods, methods: make([]remoteMethod, len(methods))}
+	for i := range remote.methods {
+		m := &remote.methods[i]
+		m.Import = r.call
+		m.Frame = guest.Frame{Head: syscallwire.CallPrefix, Skip: syscallwire.ResultPrefix}
+		m.Frame.Put = func(ctx context.Context, b []byte, size int) { r.putCall(ctx, m, b, size) }
+	}
 	remote.bind(found)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,150 +102,74 @@ func notYet(err error) bool {
 }
 
 // bind takes the ids of the methods from what the kernel knows.
-func (m *Remote) bind(found *syscallpb.LocateResponse) {
-	ids := make([]*parigotpb.Id, len(m.names))
+func (r *Remote) bind(found *syscallpb.LocateResponse) {
+	r.runtime.mu.Lock()
+	defer r.runtime.mu.Unlock()
 	for _, b := range found.GetBinding() {
-		if i := slices.Index(m.names, b.GetMethodName()); i >= 0 {
-			ids[i] = b.GetMethodId()
+		if i := slices.Index(r.names, b.GetMethodName()); i >= 0 {
+			r.methods[i].id = b.GetMethodId()
 		}
 	}
-	m.methods.Store(&ids)
 }
 
-// method returns the id of a method. One that is missing may have come since.
-func (m *Remote) method(ctx context.Context, index int) (*parigotpb.Id, error) {
-	if mid := (*m.methods.Load())[index]; mid != nil {
-		return mid, nil
+// bound reports whether a method has an id.
+func (r *Remote) bound(m *remoteMethod) bool {
+	r.runtime.mu.Lock()
+	defer r.runtime.mu.Unlock()
+	return m.id != nil
+}
+
+// method returns a method. The id of one that lacks it may have come since.
+func (r *Remote) method(ctx context.Context, index int) (*remoteMethod, error) {
+	m := &r.methods[index]
+	if r.bound(m) {
+		return m, nil
 	}
-	found, err := m.runtime.kernel.Locate(ctx, &syscallpb.LocateRequest{Service: qualified(m.name)})
+	found, err := r.runtime.kernel.Locate(ctx, &syscallpb.LocateRequest{Service: qualified(r.name)})
 	if err != nil {
 		return nil, syscallpb.Canonical(err)
 	}
-	m.bind(found)
-	if mid := (*m.methods.Load())[index]; mid != nil {
-		return mid, nil
+	if r.bind(found); r.bound(m) {
+		return m, nil
 	}
-	return nil, status.Errorf(status.Unimplemented, "those who serve %s have no method %s", m.name, m.names[index])
+	return nil, status.Errorf(status.Unimplemented, "those who serve %s have no method %s", r.name, r.names[index])
 }
 
 // Call calls the method of r with the given index with req and returns the response, a *T.
-// Generated clients call it. See [Remote.Call].
+// Generated clients call it. It sends the deadline and the metadata of ctx along. When ctx ends
+// the call does, and the context of who serves it. A method must be called with the same T each
+// time.
+//
+// Errors are a [status.Status]: the service's own, or a canonical one.
 func Call[T any, P interface {
 	*T
 	proto.Message
 }](ctx context.Context, r *Remote, method int, req proto.Message) (*T, error) {
-	resp := new(T)
-	if err := r.Call(ctx, method, req, P(resp)); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// Call calls the method with the given index with req, and decodes the response into
-// resp; what that had is gone, and after a call that failed it is undefined. It sends the
-// deadline and the metadata of ctx along. When ctx ends the call does, and the context of who
-// serves it.
-//
-// Errors are a [status.Status]: the service's own, or a canonical one.
-func (m *Remote) Call(ctx context.Context, method int, req, resp proto.Message) error {
-	c, err := m.start(ctx, method, req)
-	if err != nil {
-		return err
-	}
-	return m.runtime.finishCall(ctx, c, resp)
-}
-
-// start sends a call on its way.
-func (m *Remote) start(ctx context.Context, method int, req proto.Message) (*outgoing, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, wirestatus.Coded(err)
-	}
-	c := codec.Of(req)
-	value := make([]byte, c.Size(req))
-	if err := c.Encode(value, req); err != nil {
-		return nil, status.Wrap(status.InvalidArgument, err, "encode the request")
-	}
-	mid, err := m.method(ctx, method)
+	m, err := r.method(ctx, method)
 	if err != nil {
 		return nil, err
 	}
-	d := &syscallpb.DispatchRequest{ServiceId: m.service, MethodId: mid, Param: &anypb.Any{Value: value}}
-	if deadline, ok := ctx.Deadline(); ok {
-		d.TimeoutNs = max(1, int64(time.Until(deadline))) // 0 would mean any time
+	if m.New == nil {
+		m.New = func() proto.Message { return P(new(T)) }
 	}
-	return m.runtime.dispatch(ctx, d)
+	resp, err := guest.Call[T](ctx, guest.Client{}, &m.Method, req)
+	if err != nil && callOf(ctx) != nil && errors.Is(err, status.Of(syscallpb.KernelErr_BadCallId)) {
+		// The call on whose behalf it is made is over, and ctx will end.
+		resp, err = guest.Call[T](context.WithValue(ctx, callKey{}, (*incoming)(nil)), guest.Client{}, &m.Method, req)
+	}
+	return resp, syscallpb.Canonical(err)
 }
 
-// dispatch makes a call. No result can be read before the call is entered.
-func (r *runtime) dispatch(ctx context.Context, d *syscallpb.DispatchRequest) (*outgoing, error) {
+// putCall writes what comes before a request.
+func (r *runtime) putCall(ctx context.Context, m *remoteMethod, b []byte, size int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.broken != nil {
-		return nil, syscallpb.Canonical(r.broken)
+	c := syscallwire.Call{MethodHigh: m.id.GetHigh(), MethodLow: m.id.GetLow(), WaitNs: int64(moment)}
+	if r.others() <= 0 {
+		c.WaitNs = int64(aloneWait)
 	}
 	if parent := callOf(ctx); parent != nil && !parent.over {
-		d.Parent = parent.key
+		c.Parent = parent.id
 	}
-	// Of ctx only the metadata: the deadline is that of the call, not of Dispatch.
-	sent, err := r.kernel.Dispatch(context.WithoutCancel(ctx), d)
-	if err != nil && d.Parent != nil && errors.Is(err, status.Of(syscallpb.KernelErr_BadCallId)) {
-		// That one is over, and ctx will end.
-		d.Parent = nil
-		sent, err = r.kernel.Dispatch(context.WithoutCancel(ctx), d)
-	}
-	if err != nil {
-		return nil, syscallpb.Canonical(err)
-	}
-	key := sent.GetCallId()
-	c := &outgoing{id: id.FromProto[id.CallKind](key), key: key, done: make(chan struct{})}
-	r.calls[c.id] = c
-	r.resume()
-	return c, nil
-}
-
-// resolve gives a call its result. One that nobody waits for is dropped.
-func (r *runtime) resolve(out *syscallpb.ResolvedCall) {
-	cid := id.FromProto[id.CallKind](out.GetCallId())
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if c := r.calls[cid]; c != nil {
-		delete(r.calls, cid)
-		c.end(out, nil)
-	}
-}
-
-// finishCall waits for the result of a call, or for the end of ctx, in which case who
-// serves it is told.
-func (r *runtime) finishCall(ctx context.Context, c *outgoing, resp proto.Message) error {
-	select {
-	case <-c.done:
-		return c.decode(resp)
-	case <-ctx.Done():
-	}
-	r.mu.Lock()
-	waits := r.calls[c.id] == c
-	delete(r.calls, c.id)
-	r.mu.Unlock()
-	if !waits {
-		<-c.done // it came at the same time
-		return c.decode(resp)
-	}
-	// What can go wrong is that the result has come: nobody reads it.
-	_, _ = r.kernel.Cancel(context.WithoutCancel(ctx), &syscallpb.CancelRequest{CallId: c.key})
-	return wirestatus.Coded(ctx.Err())
-}
-
-func (c *outgoing) decode(resp proto.Message) error {
-	if c.err != nil {
-		return syscallpb.Canonical(c.err)
-	}
-	value := c.result.GetResult().GetValue()
-	if code := c.result.GetResultError(); code != 0 {
-		return syscallpb.Canonical(wirestatus.Decode(code, value))
-	}
-	proto.Reset(resp)
-	if err := codec.Of(resp).Decode(value, resp); err != nil {
-		return status.Wrap(status.Internal, err, fmt.Sprintf("decode the response as %s", codec.NameOf(resp)))
-	}
-	return nil
+	c.Put(b, size)
 }

@@ -7,8 +7,8 @@ import (
 	goruntime "runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 
+	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -16,35 +16,33 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
 )
 
-// runtime is the guest's end of the kernel. One goroutine, the pump, reads what the
-// kernel has for the guest, while the guest serves or waits for a result.
+// runtime is the guest's end of the kernel. One goroutine at a time is the reader: it reads what
+// the kernel has for the guest, and serves the calls. See attend.go.
 type runtime struct {
 	kernel   syscallpbparigot.SyscallClient
+	call     guest.Import // the kernel's Call
+	next     nextFunc
 	calling  callStats
 	stderr   io.Writer // gets what callers are not told
 	maxBytes int
 
 	mu       sync.Mutex
 	known    bool                     // to the kernel
-	pumping  bool                     // the pump runs
-	broken   error                    // why the pump has stopped
-	ended    chan struct{}            // closed when it has, or the guest should end
+	broken   error                    // why nothing can be read any more
+	ended    chan struct{}            // closed when that is so, or the guest should end
 	exit     *syscallpb.ExitNotice    // why the guest should end
 	client   *parigotpb.Id            // the service that stands for the guest itself
 	remotes  map[string]*Remote       // what was located
-	calls    map[id.CallId]*outgoing  // that wait for their results
 	services map[string]*served       // that the guest serves
 	methods  map[id.MethodId]*handled // of these services
-	serving  map[id.CallId]*incoming  // calls that are being served
+	serving  map[uint64]*incoming     // calls that are being served
 	bytes    int                      // of their requests
-
-	tasks  chan task    // takes a call when a goroutine that served one is idle
-	idlers atomic.Int32 // how many are
+	waiting  int                      // goroutines that wait for the reader
+	readers
 }
 
-// maxIdlers is how many goroutines wait for calls to serve, with what their stacks
-// have grown to.
-const maxIdlers = 64
+// nextFunc makes a call of the kernel's Next: see [guest.Exchange].
+type nextFunc func(req []byte, r *guest.Receiver) ([]byte, error)
 
 // callStats is what the package guest knows of the calls that are pending.
 type callStats struct {
@@ -53,24 +51,16 @@ type callStats struct {
 	goroutines func() int
 }
 
-func newRuntime(k syscallpbparigot.SyscallClient, calling callStats, stderr io.Writer) *runtime {
+func newRuntime(k syscallpbparigot.SyscallClient, call guest.Import, next nextFunc, calling callStats, stderr io.Writer) *runtime {
 	return &runtime{
-		kernel: k, calling: calling, stderr: stderr, maxBytes: MaxBytes,
-		ended: make(chan struct{}), tasks: make(chan task),
-		remotes: map[string]*Remote{}, calls: map[id.CallId]*outgoing{},
-		services: map[string]*served{}, methods: map[id.MethodId]*handled{}, serving: map[id.CallId]*incoming{},
+		kernel: k, call: call, next: next, calling: calling, stderr: stderr, maxBytes: MaxBytes,
+		ended: make(chan struct{}), remotes: map[string]*Remote{},
+		services: map[string]*served{}, methods: map[id.MethodId]*handled{}, serving: map[uint64]*incoming{},
+		readers: readers{come: make(chan struct{}, 1)},
 	}
 }
 
-// resume has the pump read, which there is a reason for now. The caller holds r.mu.
-func (r *runtime) resume() {
-	if !r.pumping {
-		r.pumping = true
-		go r.pump()
-	}
-}
-
-// listen lets the pump read for who serves. It reports whether the kernel knows the
+// listen lets the reader read for who serves. It reports whether the kernel knows the
 // guest: else nothing will come.
 func (r *runtime) listen() bool {
 	r.mu.Lock()
@@ -81,57 +71,18 @@ func (r *runtime) listen() bool {
 	return r.known
 }
 
-// wanted reports whether there is anything to read for. If not, the pump has to stop:
-// then nothing of the guest is pending, so that Go finds a guest that waits for itself.
-func (r *runtime) wanted() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.pumping = len(r.calls) > 0 || len(r.services) > 0 && r.exit == nil
-	return r.pumping
-}
-
 // alone reports whether nothing of the guest can run while the goroutine that asks
 // waits, but for what a timer may start.
 func (r *runtime) alone() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.pumping && goruntime.NumGoroutine()-r.calling.goroutines() <= 1
+	return !r.reading && r.others() <= 0
 }
 
-// pump reads while somebody serves or waits, and until that fails.
-func (r *runtime) pump() {
-	req := new(syscallpb.ReadOneRequest)
-	for r.wanted() {
-		// What was read last comes first: it may end the wait of somebody.
-		goruntime.Gosched()
-		ended := r.calling.ended()
-		got, err := r.kernel.ReadOne(context.Background(), req)
-		switch {
-		case err == nil:
-			r.take(got)
-		case errors.Is(err, status.Of(status.ResourceExhausted)) && r.calling.awaitEnd(ended):
-			// As many calls of the guest were pending as may be.
-		default:
-			r.fail(err)
-			return
-		}
-	}
-}
-
-// take gives everybody what ReadOne brought.
-func (r *runtime) take(got *syscallpb.ReadOneResponse) {
-	for _, in := range got.GetCall() {
-		r.accept(in)
-	}
-	for _, out := range got.GetResolved() {
-		r.resolve(out)
-	}
-	for _, cid := range got.GetCancelled() {
-		r.abandon(id.FromProto[id.CallKind](cid))
-	}
-	if e := got.GetExit(); e.GetDrained() {
-		r.end(e)
-	}
+// others returns how many goroutines there are that may have something to do, beside the one
+// that asks: those that wait for the reader, and for its place, have not. The caller holds r.mu.
+func (r *runtime) others() int {
+	return goruntime.NumGoroutine() - r.calling.goroutines() - r.waiting - r.standIns - 1
 }
 
 // end tells those who serve that the guest should end.
@@ -153,13 +104,10 @@ func (r *runtime) fail(err error) {
 		r.exit = new(syscallpb.ExitNotice)
 		close(r.ended)
 	}
-	for cid, c := range r.calls {
-		delete(r.calls, cid)
-		c.end(nil, err)
-	}
 	for _, c := range r.serving {
-		c.cancel()
+		c.Cancel()
 	}
+	r.reading = false
 }
 
 // why returns the error of who serves until now.

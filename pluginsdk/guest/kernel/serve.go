@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
@@ -34,12 +33,20 @@ type handled struct {
 
 // incoming is a call that is being served.
 type incoming struct {
-	key    *parigotpb.Id // as the kernel sent it
-	method *handled
-	caller serve.Caller
-	bytes  int
-	cancel func()
-	over   bool // guarded by the runtime: nobody waits for its answer any longer
+	serve.Call        // its context
+	id         uint64 // as the kernel sent it
+	method     *handled
+	caller     serve.Caller
+	bytes      int
+	over       bool // guarded by the runtime: nobody waits for its answer any longer
+}
+
+// Value implements [context.Context].
+func (c *incoming) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Call.Value(key)
 }
 
 type callKey struct{}
@@ -92,15 +99,25 @@ func (r *runtime) run(ctx context.Context, v *served, requires []string) error {
 
 // untilExit waits for the end of ctx or of the guest.
 func (r *runtime) untilExit(ctx context.Context) error {
+	r.wait(1)
 	select {
 	case <-r.ended:
+		r.wait(-1)
 		return r.why()
 	case <-ctx.Done():
+		r.wait(-1)
 	}
 	if _, err := r.kernel.Exit(context.WithoutCancel(ctx), new(syscallpb.ExitRequest)); err != nil {
 		return err
 	}
 	return ctx.Err()
+}
+
+// wait counts the goroutines that wait for the reader.
+func (r *runtime) wait(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting += n
 }
 
 func (r *runtime) add(v *served) error {
@@ -158,46 +175,6 @@ func (r *runtime) open(ctx context.Context, v *served, requires []string) error 
 	return err
 }
 
-// accept starts to serve a call.
-func (r *runtime) accept(in *syscallpb.IncomingCall) {
-	param := in.GetParam().GetValue()
-	c := &incoming{
-		key: in.GetCallId(), bytes: len(param),
-		caller: serve.Caller{ID: id.FromProto[id.HostKind](in.GetCaller()), Name: in.GetCallerName()},
-	}
-	if err := r.admit(c, id.FromProto[id.MethodKind](in.GetMethodId())); err != nil {
-		r.answer(c, nil, err)
-		return
-	}
-	t := task{ctx: c.context(in), call: c, param: param}
-	select {
-	case r.tasks <- t:
-	default: // nobody is idle
-		go r.work(t)
-	}
-}
-
-// task is a call for a goroutine to serve.
-type task struct {
-	ctx   context.Context
-	call  *incoming
-	param []byte
-}
-
-// work serves a call, and then others. A new goroutine for each would have to grow
-// its stack each time, which is the better part of a tenth of a small call.
-func (r *runtime) work(t task) {
-	for {
-		r.handle(t.ctx, t.call, t.param)
-		if r.idlers.Add(1) > maxIdlers {
-			r.idlers.Add(-1)
-			return
-		}
-		t = <-r.tasks
-		r.idlers.Add(-1)
-	}
-}
-
 // admit enters a call among those that are being served.
 func (r *runtime) admit(c *incoming, mid id.MethodId) error {
 	r.mu.Lock()
@@ -209,41 +186,16 @@ func (r *runtime) admit(c *incoming, mid id.MethodId) error {
 	case len(r.serving) >= MaxCalls, r.bytes > 0 && r.bytes+c.bytes > r.maxBytes:
 		return status.Errorf(status.ResourceExhausted, "%s: the guest serves as many calls as it may", c.method.by.Name)
 	}
-	r.serving[id.FromProto[id.CallKind](c.key)] = c
+	r.serving[c.id] = c
 	r.bytes += c.bytes
 	c.method.by.calls.Add(1)
 	return nil
 }
 
-// context returns the context of a call.
-func (c *incoming) context(in *syscallpb.IncomingCall) context.Context {
-	parent := context.WithValue(c.method.by.ctx, callKey{}, c)
-	ctx := new(serve.Call)
-	ctx.Start(parent, &c.caller, in.GetMetadata(), time.Duration(in.GetTimeoutNs()), c.method.Budget)
-	c.cancel = ctx.Cancel
-	return ctx
-}
-
-// handle serves a call.
-func (r *runtime) handle(ctx context.Context, c *incoming, param []byte) {
-	var value []byte
-	err := errors.New("the handler ended its goroutine")
-	defer func() { // deferred, as it may do that
-		c.cancel()
-		if r.finish(c) {
-			r.answer(c, value, err)
-		}
-		c.method.by.calls.Done()
-	}()
-	value, err = c.method.Run(ctx, param, nil)
-}
-
 // finish removes a call from those that are being served. It reports whether
-// somebody waits for its answer.
+// somebody waits for its answer. The caller holds r.mu.
 func (r *runtime) finish(c *incoming) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.serving, id.FromProto[id.CallKind](c.key))
+	delete(r.serving, c.id)
 	r.bytes -= c.bytes
 	wanted := !c.over
 	c.over = true
@@ -251,12 +203,12 @@ func (r *runtime) finish(c *incoming) bool {
 }
 
 // abandon ends a call that nobody waits for any longer.
-func (r *runtime) abandon(cid id.CallId) {
+func (r *runtime) abandon(call uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c := r.serving[cid]; c != nil {
+	if c := r.serving[call]; c != nil {
 		c.over = true
-		c.cancel()
+		c.Cancel()
 	}
 }
 
@@ -295,7 +247,7 @@ func (r *runtime) sendStatus(c *incoming, p *spb.Status, code int32) error {
 // send answers a call, unless it is over.
 func (r *runtime) send(c *incoming, value []byte, code int32) error {
 	_, err := r.kernel.ReturnValue(context.Background(), &syscallpb.ReturnValueRequest{
-		CallId: c.key, Result: &anypb.Any{Value: value}, ResultError: code,
+		CallId: &parigotpb.Id{Low: c.id}, Result: &anypb.Any{Value: value}, ResultError: code,
 	})
 	if err == nil || errors.Is(err, status.Of(syscallpb.KernelErr_BadCallId)) || errors.Is(err, status.Of(syscallpb.KernelErr_ChannelClosed)) {
 		return nil

@@ -136,6 +136,24 @@ func (c SyscallClient) ReadOne(ctx context.Context, req *syscallpb.ReadOneReques
 	return c.calls.callReadOne(ctx, req)
 }
 
+// Call calls a method of a service that the guest has located, and returns its
+// result. Errors are those of the service as they are, those of Dispatch, and
+// CallerUnavailable when the guest that serves the call ends. Calls go to the
+// guests that export the service, in turns. When the call of the kernel is
+// cancelled, who serves it is told.
+func (c SyscallClient) Call(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error) {
+	return c.calls.callCall(ctx, req)
+}
+
+// Next answers a call, if there is an answer, and waits for the next one, or for
+// a notice. An answer that comes too late is dropped. Each call goes to one Next.
+//
+// Errors: DataTooLarge: the call waits for another answer, and nothing was read.
+// ChannelClosed.
+func (c SyscallClient) Next(ctx context.Context, req *syscallpb.NextRequest) (*syscallpb.NextResponse, error) {
+	return c.calls.callNext(ctx, req)
+}
+
 // ReturnValue answers a call that ReadOne brought.
 //
 // Errors: BadCallId for a call that is not this guest's to answer, or is over:
@@ -194,6 +212,8 @@ type callsSyscall interface {
 	callLocate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error)
 	callDispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error)
 	callReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
+	callCall(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error)
+	callNext(ctx context.Context, req *syscallpb.NextRequest) (*syscallpb.NextResponse, error)
 	callReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error)
 	callCancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error)
 	callExit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error)
@@ -290,6 +310,26 @@ var methodSyscall_ReadOne = guest.Method{Import: importSyscall_ReadOne, MayBlock
 
 func (c importedSyscall) callReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
 	return guest.Call[syscallpb.ReadOneResponse](ctx, c.client, &methodSyscall_ReadOne, req)
+}
+
+//go:wasmimport syscall.v1.Syscall Call
+//go:noescape
+func importSyscall_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Call = guest.Method{Import: importSyscall_Call, MayBlock: true, New: func() proto.Message { return new(syscallpb.CallResponse) }}
+
+func (c importedSyscall) callCall(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error) {
+	return guest.Call[syscallpb.CallResponse](ctx, c.client, &methodSyscall_Call, req)
+}
+
+//go:wasmimport syscall.v1.Syscall Next
+//go:noescape
+func importSyscall_Next(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
+
+var methodSyscall_Next = guest.Method{Import: importSyscall_Next, MayBlock: true, New: func() proto.Message { return new(syscallpb.NextResponse) }}
+
+func (c importedSyscall) callNext(ctx context.Context, req *syscallpb.NextRequest) (*syscallpb.NextResponse, error) {
+	return guest.Call[syscallpb.NextResponse](ctx, c.client, &methodSyscall_Next, req)
 }
 
 //go:wasmimport syscall.v1.Syscall ReturnValue

@@ -110,6 +110,18 @@ type SyscallClient interface {
 	// Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
 	// guest in flight, ChannelClosed.
 	ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
+	// Call calls a method of a service that the guest has located, and returns its
+	// result. Errors are those of the service as they are, those of Dispatch, and
+	// CallerUnavailable when the guest that serves the call ends. Calls go to the
+	// guests that export the service, in turns. When the call of the kernel is
+	// cancelled, who serves it is told.
+	Call(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error)
+	// Next answers a call, if there is an answer, and waits for the next one, or for
+	// a notice. An answer that comes too late is dropped. Each call goes to one Next.
+	//
+	// Errors: DataTooLarge: the call waits for another answer, and nothing was read.
+	// ChannelClosed.
+	Next(ctx context.Context, req *syscallpb.NextRequest) (*syscallpb.NextResponse, error)
 	// ReturnValue answers a call that ReadOne brought.
 	//
 	// Errors: BadCallId for a call that is not this guest's to answer, or is over:
@@ -192,28 +204,36 @@ func (c clientSyscall) ReadOne(ctx context.Context, req *syscallpb.ReadOneReques
 	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[7], req, new(syscallpb.ReadOneResponse))
 }
 
+func (c clientSyscall) Call(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[8], req, new(syscallpb.CallResponse))
+}
+
+func (c clientSyscall) Next(ctx context.Context, req *syscallpb.NextRequest) (*syscallpb.NextResponse, error) {
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[9], req, new(syscallpb.NextResponse))
+}
+
 func (c clientSyscall) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[8], req, new(syscallpb.ReturnValueResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[10], req, new(syscallpb.ReturnValueResponse))
 }
 
 func (c clientSyscall) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[9], req, new(syscallpb.CancelResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[11], req, new(syscallpb.CancelResponse))
 }
 
 func (c clientSyscall) Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[10], req, new(syscallpb.ExitResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[12], req, new(syscallpb.ExitResponse))
 }
 
 func (c clientSyscall) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[11], req, new(syscallpb.ServiceByNameResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[13], req, new(syscallpb.ServiceByNameResponse))
 }
 
 func (c clientSyscall) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[12], req, new(syscallpb.ServiceByIdResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[14], req, new(syscallpb.ServiceByIdResponse))
 }
 
 func (c clientSyscall) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[13], req, new(syscallpb.DependencyExistsResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[15], req, new(syscallpb.DependencyExistsResponse))
 }
 
 // SyscallIntoServer is the form of SyscallServer that [pluginsdk.Into] asks
@@ -228,6 +248,8 @@ type SyscallIntoServer interface {
 	LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error
 	DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error
 	ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error
+	CallInto(ctx context.Context, req *syscallpb.CallRequest, resp *syscallpb.CallResponse) error
+	NextInto(ctx context.Context, req *syscallpb.NextRequest, resp *syscallpb.NextResponse) error
 	ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error
 	CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error
 	ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error
@@ -283,6 +305,14 @@ var Syscall_ServiceDesc = parigotimpl.ServiceDesc{
 		{
 			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "ReadOne", FullName: Syscall_ReadOne_FullName, MayBlock: true},
 			Handler: parigotimpl.Handle(SyscallServer.ReadOne, SyscallIntoServer.ReadOneInto, bridgeSyscall_ReadOne),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Call", FullName: Syscall_Call_FullName, MayBlock: true},
+			Handler: parigotimpl.Handle(SyscallServer.Call, SyscallIntoServer.CallInto, bridgeSyscall_Call),
+		},
+		{
+			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Next", FullName: Syscall_Next_FullName, MayBlock: true},
+			Handler: parigotimpl.Handle(SyscallServer.Next, SyscallIntoServer.NextInto, bridgeSyscall_Next),
 		},
 		{
 			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "ReturnValue", FullName: Syscall_ReturnValue_FullName},
@@ -349,6 +379,16 @@ func bridgeSyscall_Dispatch(ctx context.Context, h *parigotimpl.Handler[*syscall
 func bridgeSyscall_ReadOne(ctx context.Context, h *parigotimpl.Handler[*syscallpb.ReadOneRequest, *syscallpb.ReadOneResponse], m api.Module, stack []uint64) {
 	req, resp := h.Messages(ctx)
 	pluginsdk.InvokeImplFromStack(ctx, Syscall_ReadOne_FullName, m, stack, h.Serve, req, resp)
+}
+
+func bridgeSyscall_Call(ctx context.Context, h *parigotimpl.Handler[*syscallpb.CallRequest, *syscallpb.CallResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_Call_FullName, m, stack, h.Serve, req, resp)
+}
+
+func bridgeSyscall_Next(ctx context.Context, h *parigotimpl.Handler[*syscallpb.NextRequest, *syscallpb.NextResponse], m api.Module, stack []uint64) {
+	req, resp := h.Messages(ctx)
+	pluginsdk.InvokeImplFromStack(ctx, Syscall_Next_FullName, m, stack, h.Serve, req, resp)
 }
 
 func bridgeSyscall_ReturnValue(ctx context.Context, h *parigotimpl.Handler[*syscallpb.ReturnValueRequest, *syscallpb.ReturnValueResponse], m api.Module, stack []uint64) {

@@ -30,6 +30,8 @@ const (
 	Syscall_Locate_FullName           = "syscall.v1.Syscall.Locate"
 	Syscall_Dispatch_FullName         = "syscall.v1.Syscall.Dispatch"
 	Syscall_ReadOne_FullName          = "syscall.v1.Syscall.ReadOne"
+	Syscall_Call_FullName             = "syscall.v1.Syscall.Call"
+	Syscall_Next_FullName             = "syscall.v1.Syscall.Next"
 	Syscall_ReturnValue_FullName      = "syscall.v1.Syscall.ReturnValue"
 	Syscall_Cancel_FullName           = "syscall.v1.Syscall.Cancel"
 	Syscall_Exit_FullName             = "syscall.v1.Syscall.Exit"
@@ -125,6 +127,18 @@ type SyscallServer interface {
 	// Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
 	// guest in flight, ChannelClosed.
 	ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
+	// Call calls a method of a service that the guest has located, and returns its
+	// result. Errors are those of the service as they are, those of Dispatch, and
+	// CallerUnavailable when the guest that serves the call ends. Calls go to the
+	// guests that export the service, in turns. When the call of the kernel is
+	// cancelled, who serves it is told.
+	Call(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error)
+	// Next answers a call, if there is an answer, and waits for the next one, or for
+	// a notice. An answer that comes too late is dropped. Each call goes to one Next.
+	//
+	// Errors: DataTooLarge: the call waits for another answer, and nothing was read.
+	// ChannelClosed.
+	Next(ctx context.Context, req *syscallpb.NextRequest) (*syscallpb.NextResponse, error)
 	// ReturnValue answers a call that ReadOne brought.
 	//
 	// Errors: BadCallId for a call that is not this guest's to answer, or is over:
@@ -198,6 +212,16 @@ func (UnimplementedSyscallServer) Dispatch(context.Context, *syscallpb.DispatchR
 // ReadOne returns UNIMPLEMENTED.
 func (UnimplementedSyscallServer) ReadOne(context.Context, *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
 	return nil, status.Error(status.Unimplemented, Syscall_ReadOne_FullName+" is not implemented")
+}
+
+// Call returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) Call(context.Context, *syscallpb.CallRequest) (*syscallpb.CallResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_Call_FullName+" is not implemented")
+}
+
+// Next returns UNIMPLEMENTED.
+func (UnimplementedSyscallServer) Next(context.Context, *syscallpb.NextRequest) (*syscallpb.NextResponse, error) {
+	return nil, status.Error(status.Unimplemented, Syscall_Next_FullName+" is not implemented")
 }
 
 // ReturnValue returns UNIMPLEMENTED.

@@ -156,8 +156,8 @@ func (n *node) hop(ctx context.Context, hops int) (*wrapperspb.StringValue, erro
 func (n *node) call(ctx context.Context, service string, hops int) (*wrapperspb.StringValue, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	start, resp := time.Now(), new(wrapperspb.StringValue)
-	err := n.remoteCall(ctx, service, wrapperspb.String(strconv.Itoa(hops)), resp)
+	start := time.Now()
+	resp, err := n.remoteCall(ctx, service, wrapperspb.String(strconv.Itoa(hops)))
 	if took := time.Since(start); took > limit+grace {
 		complain("a call of %s took %s: %v", service, took, err)
 	}
@@ -170,21 +170,21 @@ func (n *node) call(ctx context.Context, service string, hops int) (*wrapperspb.
 	return resp, err
 }
 
-func (n *node) remoteCall(ctx context.Context, service string, req, resp *wrapperspb.StringValue) error {
+func (n *node) remoteCall(ctx context.Context, service string, req *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
 	n.mu.Lock()
 	remote := n.remotes[service]
 	n.mu.Unlock()
 	if remote == nil {
 		found, err := kernel.Locate(ctx, service, "Visit")
 		if err != nil {
-			return err
+			return nil, err
 		}
 		n.mu.Lock()
 		n.remotes[service] = found
 		n.mu.Unlock()
 		remote = found
 	}
-	return remote.Call(ctx, 0, req, resp)
+	return kernel.Call[wrapperspb.StringValue](ctx, remote, 0, req)
 }
 
 // typed reports whether a call may end with err when others end. Only Locate, which

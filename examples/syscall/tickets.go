@@ -1,0 +1,240 @@
+//go:build !wasip1
+
+package syscall
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/iansmith/parigot/internal/core"
+	"github.com/iansmith/parigot/internal/syscallwire"
+	"github.com/iansmith/parigot/pluginsdk"
+	"github.com/iansmith/parigot/pluginsdk/id"
+	"github.com/iansmith/parigot/pluginsdk/status"
+	"github.com/iansmith/parigot/pluginsdk/syscallpb"
+)
+
+// longestWait bounds the time for which a guest may stand still.
+const longestWait = 10 * time.Millisecond
+
+// moment is how long a guest stands still that asks for ns nanoseconds.
+func moment(ns int64) time.Duration { return min(time.Duration(ns), longestWait) }
+
+// timer is one for the short waits of guests, which is used again.
+type timer struct{ *time.Timer }
+
+var timers = sync.Pool{New: func() any {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return timer{t}
+}}
+
+// startTimer returns a timer that fires after d. It has to be released.
+func startTimer(d time.Duration) timer {
+	t, _ := timers.Get().(timer)
+	t.Reset(d)
+	return t
+}
+
+func (t timer) release() {
+	t.Stop()
+	timers.Put(t)
+}
+
+// callTicket is a call of a guest, from Call.
+type callTicket struct {
+	kernel  *kernel
+	ci      *CallInfo
+	reply   chan outcome
+	pending chan *syscallpb.ResolvedCall // has the result once the caller has left; nil before
+	wait    time.Duration
+	result  *outcome // nil: none yet
+}
+
+var _ core.Ticket = (*callTicket)(nil)
+
+// call sends a call on its way.
+func (k *kernel) call(ctx context.Context, h *hostInfo, req *syscallwire.Call, room core.Room) (*callTicket, error) {
+	mid := id.From[id.MethodKind](req.MethodHigh, req.MethodLow)
+	s, mid, err := k.callee(h, id.From[id.ServiceKind](k.data.nonce, mid.High()), mid, len(req.Param))
+	if err != nil {
+		return nil, err
+	}
+	c := &call{
+		caller: h, method: mid, param: req.Param, metadata: maps.Clone(pluginsdk.Metadata(ctx)),
+		reply: make(chan outcome, 1), room: room,
+	}
+	if req.Parent != 0 {
+		if c.parent, c.depth, err = k.parent(h, id.From[id.CallKind](k.data.nonce, req.Parent)); err != nil {
+			return nil, err
+		}
+	}
+	c.deadline, _ = ctx.Deadline()
+	ci, taken, err := k.route(s, c)
+	switch {
+	case err != nil:
+		return nil, err
+	case taken == refusedGone:
+		return nil, status.Errorf(syscallpb.KernelErr_CallerUnavailable, "nobody serves %s now", s.name)
+	}
+	return &callTicket{kernel: k, ci: ci, reply: c.reply, wait: moment(req.WaitNs)}, nil
+}
+
+// Soon implements [core.Ticket].
+func (t *callTicket) Soon() bool {
+	if t.wait <= 0 {
+		return false
+	}
+	limit := startTimer(t.wait)
+	defer limit.release()
+	select {
+	case result := <-t.reply:
+		t.result = &result
+	case <-limit.C:
+	}
+	return t.result != nil
+}
+
+// Leave implements [core.Ticket].
+func (t *callTicket) Leave() bool {
+	pending := make(chan *syscallpb.ResolvedCall, 1)
+	left := t.ci.leave(func() {
+		_ = t.kernel.matcher.expect(t.ci.id, &promise{reply: pending}) // the id is new
+	})
+	if left {
+		t.pending = pending
+		return true
+	}
+	result := <-t.reply // it came at the same time
+	t.result = &result
+	return false
+}
+
+// Result implements [core.Ticket].
+func (t *callTicket) Result(ctx context.Context, room core.Room) (code int32, body []byte, err error) {
+	result := t.result
+	if result == nil {
+		if result, err = t.await(ctx, room); err != nil {
+			return 0, nil, err
+		}
+	}
+	return result.code, result.body, result.err
+}
+
+func (t *callTicket) await(ctx context.Context, room core.Room) (*outcome, error) {
+	select {
+	case result := <-t.reply:
+		return &result, nil
+	case call := <-t.pending:
+		return resolved(call, room), nil
+	case <-ctx.Done():
+	}
+	if t.kernel.giveUp(t.ci) {
+		return nil, ctx.Err()
+	}
+	if t.pending != nil {
+		return resolved(<-t.pending, room), nil
+	}
+	result := <-t.reply
+	return &result, nil
+}
+
+// resolved returns the outcome of a call that its caller has left, in a room.
+func resolved(call *syscallpb.ResolvedCall, room core.Room) *outcome {
+	o := outcome{body: call.GetResult().GetValue(), code: call.GetResultError()}.in(room)
+	return &o
+}
+
+// nextTicket is a Next that waits for a call, or for a notice.
+type nextTicket struct {
+	kernel *kernel
+	host   *hostInfo
+	wait   time.Duration
+	reader *reader   // waits; nil when there is something
+	call   *CallInfo // nil: none yet
+	notice *syscallpb.NextResponse
+}
+
+var _ core.Ticket = (*nextTicket)(nil)
+
+// next answers a call, if req names one, and waits for another.
+func (k *kernel) next(h *hostInfo, req *syscallwire.Answer) (*nextTicket, error) {
+	if req.Call != 0 {
+		if _, err := k.answer(h, id.From[id.CallKind](k.data.nonce, req.Call), outcome{body: req.Body, code: req.Code}); err != nil {
+			return nil, err
+		}
+	}
+	t := &nextTicket{kernel: k, host: h, wait: moment(req.WaitNs)}
+	return t, t.look()
+}
+
+// look takes what is there, or waits.
+func (t *nextTicket) look() (err error) {
+	for t.call == nil && t.notice == nil && t.reader == nil && err == nil {
+		if t.reader, err = t.host.park(id.CallId{}); t.reader == nil && err == nil {
+			t.call, t.notice = t.host.collectNext()
+		}
+	}
+	return err
+}
+
+// woken takes what a reader was woken for.
+func (t *nextTicket) woken(ci *CallInfo) error {
+	t.host.reuse(t.reader)
+	t.call, t.reader = ci, nil
+	return t.look()
+}
+
+// Soon implements [core.Ticket].
+func (t *nextTicket) Soon() bool {
+	if t.reader == nil || t.wait <= 0 {
+		return t.reader == nil
+	}
+	limit := startTimer(t.wait)
+	defer limit.release()
+	for t.reader != nil {
+		select {
+		case ci := <-t.reader.ch:
+			if t.woken(ci) != nil {
+				return false // Result says so
+			}
+		case <-limit.C:
+			return false
+		}
+	}
+	return true
+}
+
+// Leave implements [core.Ticket].
+func (t *nextTicket) Leave() bool { return true }
+
+// Result implements [core.Ticket].
+func (t *nextTicket) Result(ctx context.Context, room core.Room) (code int32, body []byte, err error) {
+	for err = t.look(); t.reader != nil && err == nil; {
+		select {
+		case ci := <-t.reader.ch:
+			err = t.woken(ci)
+		case <-ctx.Done():
+			t.host.unpark(t.reader)
+			t.reader, err = nil, ctx.Err()
+		}
+	}
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case t.call == nil:
+		d := syscallwire.Delivery{Notice: t.notice}
+		dst, err := room(uint32(d.Size()))
+		if err == nil {
+			err = d.Put(dst)
+		}
+		return 0, dst, err
+	}
+	body, err = t.call.deliverIn(room)
+	if err != nil {
+		t.kernel.fail(t.call, status.ResourceExhausted, "the guest "+t.host.name+" cannot take the request")
+	}
+	return 0, body, err
+}
