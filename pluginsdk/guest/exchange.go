@@ -13,14 +13,16 @@ type Receiver struct{ b buffer }
 
 // Exchange calls an imported method with an encoded request, and returns the encoded
 // response, which is good until the next call with r. The call may go on while other goroutines
-// run. Package kernel calls it, for calls whose messages have others in them. Errors are those
-// of [Call]. req must not change during the call.
-func Exchange(imp Import, req []byte, r *Receiver) ([]byte, error) {
-	return host.exchange(imp, req, &r.b)
+// run; left is called before, when the host has the request. Package kernel calls it, for calls
+// whose messages have others in them. Errors are those of [Call]. req must not change before
+// left is called.
+func Exchange(imp Import, req []byte, r *Receiver, left func()) ([]byte, error) {
+	return host.exchange(imp, req, &r.b, left)
 }
 
-func (w *wire) exchange(imp Import, req []byte, receive *buffer) ([]byte, error) {
+func (w *wire) exchange(imp Import, req []byte, receive *buffer, left func()) ([]byte, error) {
 	p, body, err := w.exchangeLocked(imp, req, receive)
+	left()
 	if p == nil {
 		return body, err
 	}

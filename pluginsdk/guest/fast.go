@@ -71,25 +71,13 @@ func (w *wire) call(ctx context.Context, b *borrowing, m *Method, req proto.Mess
 		return w.settle(b, m, result, resp)
 	}
 	e.busy = true
-<<<<<<< HEAD
+	body := room[min(m.Frame.Skip, int(result)):result]
 	if b == nil {
 		breathe(int(result))
-		err = c.Own(room[:result], resp)
+		err = c.Own(body, resp)
 	} else {
 		c.Recycle(resp)
-		err = c.Borrower(resp).UnmarshalVTUnsafe(room[:result])
-=======
-	body := room[min(m.Frame.Skip, int(result)):result]
-	switch {
-	case b == nil:
-		breathe(int(result))
-		err = c.Own(body, resp)
-	case c.Recycles:
-		c.Resetter(resp).ResetVT()
 		err = c.Borrower(resp).UnmarshalVTUnsafe(body)
-	default:
-		err = decode(c, body, &b.receive, resp)
->>>>>>> 850ac5d (kernel: calls go from guest to guest as bytes, by Call and Next)
 	}
 	e.busy = false
 	if err != nil {

@@ -24,7 +24,9 @@ var (
 func self() *runtime {
 	once.Do(func() {
 		calling := callStats{ended: guest.Ended, awaitEnd: guest.AwaitEnd, goroutines: guest.Goroutines}
-		next := func(req []byte, r *guest.Receiver) ([]byte, error) { return guest.Exchange(importNext, req, r) }
+		next := func(req []byte, r *guest.Receiver, left func()) ([]byte, error) {
+			return guest.Exchange(importNext, req, r, left)
+		}
 		running = newRuntime(hostKernel(), importCall, next, calling, os.Stderr)
 	})
 	return running

@@ -51,8 +51,34 @@ type attendant struct {
 	receiver guest.Receiver
 	room     []byte    // for an answer: what comes before it, and the response
 	answer   *incoming // whose response is in room, and was not sent; nil: none
+	left     func()    // tells that it was sent
+
+	// What the last call had: the next one is often alike.
 	caller   id.HostId
 	name     string // of caller
+	methodID id.MethodId
+	method   *handled // nil: none
+	calls    []incoming
+}
+
+// lot is how many calls are allocated at once, if their requests have up to smallest bytes. One
+// that lives keeps the others.
+const (
+	lot      = 8
+	smallest = 256
+)
+
+// newCall returns a new call.
+func (a *attendant) newCall(size int) *incoming {
+	if size > smallest {
+		return new(incoming)
+	}
+	if len(a.calls) == 0 {
+		a.calls = make([]incoming, lot)
+	}
+	c := &a.calls[0]
+	a.calls = a.calls[1:]
+	return c
 }
 
 func newRoom() []byte { return make([]byte, syscallwire.AnswerPrefix, firstRoom) }
@@ -82,6 +108,7 @@ func (r *runtime) vacate() {
 // that, and begins again, until there is nothing to read for.
 func (r *runtime) attend() {
 	a := &attendant{room: newRoom()}
+	a.left = func() { r.hasLeft(a) }
 	for first := true; r.standIn(a, first); first = false {
 		r.read(a)
 	}
@@ -117,27 +144,42 @@ func (r *runtime) dismiss() {
 	}
 }
 
-// wanted reports whether there is anything to read for. If not, nobody is the reader any longer:
-// then nothing of the guest is pending, so that Go finds a guest that waits for itself.
-func (r *runtime) wanted() bool {
+// wanted returns how long the guest may stand still for the next call. 0 is when there is
+// nothing to read for: then nobody is the reader any longer, and nothing of the guest is pending,
+// so that Go finds a guest that waits for itself.
+func (r *runtime) wanted() time.Duration {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.reading = r.broken == nil && len(r.services) > 0 && r.exit == nil
-	return r.reading
+	reading, others := r.reading, r.others()
+	r.mu.Unlock()
+	switch {
+	case !reading:
+		return 0
+	case others <= 0:
+		return idleWait
+	}
+	goruntime.Gosched()
+	return busyWait
 }
 
 // read is what the reader does until it is no longer the reader.
 func (r *runtime) read(a *attendant) {
-	for r.wanted() {
+	for {
+		wait := r.wanted()
+		if wait == 0 {
+			break
+		}
 		ended := r.calling.ended()
-		got, err := r.next(a.request(r.patience()), &a.receiver)
-		answered := r.sent(a, err)
+		got, err := r.next(a.request(wait), &a.receiver, a.left)
+		sent := a.answer
+		a.answer = nil
 		switch {
 		case err == nil:
 			if !r.take(a, got) {
 				return
 			}
-		case answered: // that was what failed
+		case sent != nil: // it is too large: then that is the outcome
+			r.answer(sent, nil, syscallpb.Canonical(err))
 		case errors.Is(err, status.Of(status.ResourceExhausted)) && r.calling.awaitEnd(ended):
 			// As many calls of the guest were pending as may be.
 		default:
@@ -158,18 +200,6 @@ func (a *attendant) request(wait time.Duration) []byte {
 	}
 	next.Put(a.room, len(a.room)-syscallwire.AnswerPrefix)
 	return a.room
-}
-
-// patience returns how long the guest may stand still. Others run before.
-func (r *runtime) patience() time.Duration {
-	r.mu.Lock()
-	others := r.others()
-	r.mu.Unlock()
-	if others <= 0 {
-		return idleWait
-	}
-	goruntime.Gosched()
-	return busyWait
 }
 
 // take does what Next has brought. It is false when somebody else is the reader now.
@@ -205,12 +235,24 @@ func (r *runtime) accept(a *attendant, d *syscallwire.Delivery) (still bool) {
 	if caller != a.caller || a.name == "" {
 		a.caller, a.name = caller, strings.Clone(d.CallerName)
 	}
-	c := &incoming{id: d.Call, bytes: len(d.Param), caller: serve.Caller{ID: caller, Name: a.name}}
-	if err := r.admit(c, id.From[id.MethodKind](d.MethodHigh, d.MethodLow)); err != nil {
+	c := a.newCall(len(d.Param))
+	c.id, c.bytes, c.caller = d.Call, len(d.Param), serve.Caller{ID: caller, Name: a.name}
+	mid := id.From[id.MethodKind](d.MethodHigh, d.MethodLow)
+	r.mu.Lock()
+	if mid != a.methodID || a.method == nil || a.method.by.gone {
+		a.methodID, a.method = mid, r.methods[mid]
+	}
+	c.method = a.method
+	err := r.admit(c)
+	if err == nil {
+		c.Start(c.method.by.ctx, &c.caller, d.Metadata, time.Duration(d.TimeoutNs), c.method.Budget)
+		r.vacate()
+	}
+	r.mu.Unlock()
+	if err != nil {
 		r.answer(c, nil, err)
 		return true
 	}
-	c.Start(c.method.by.ctx, &c.caller, d.Metadata, time.Duration(d.TimeoutNs), c.method.Budget)
 	return r.handle(a, c, d.Param)
 }
 
@@ -228,9 +270,6 @@ func (r *runtime) handle(a *attendant, c *incoming, param []byte) (still bool) {
 			}
 		}
 	}()
-	r.mu.Lock()
-	r.vacate()
-	r.mu.Unlock()
 	room, err := c.method.Run(c, param, a.room[:syscallwire.AnswerPrefix])
 	returned = true
 	return r.handled(a, c, room, err)
@@ -258,8 +297,15 @@ func (r *runtime) handled(a *attendant, c *incoming, room []byte, err error) (st
 	default:
 		r.answer(c, nil, err)
 	}
-	c.method.by.calls.Done()
+	r.answered(c)
 	return still
+}
+
+// answered notes that there is nothing left to do for a call.
+func (r *runtime) answered(c *incoming) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done(c.method.by, 1)
 }
 
 // flush sends the answer that the reader has left for its next step.
@@ -267,24 +313,16 @@ func (r *runtime) flush(a *attendant) {
 	if c := a.answer; c != nil {
 		a.answer = nil
 		r.answer(c, a.room[syscallwire.AnswerPrefix:], nil)
-		c.method.by.calls.Done()
+		r.answered(c)
 	}
 }
 
-// sent notes that Next has brought an answer to the kernel, or why it has not. It reports whether
-// there was one.
-func (r *runtime) sent(a *attendant, err error) bool {
-	c := a.answer
-	a.answer = nil
+// hasLeft notes that the host has the answer that the reader has left for its next step.
+func (r *runtime) hasLeft(a *attendant) {
+	if c := a.answer; c != nil {
+		r.answered(c)
+	}
 	if cap(a.room) > largestKept {
 		a.room = newRoom()
 	}
-	if c == nil {
-		return false
-	}
-	if err != nil {
-		r.answer(c, nil, syscallpb.Canonical(err)) // it is too large: then that is the outcome
-	}
-	c.method.by.calls.Done()
-	return true
 }

@@ -6,17 +6,15 @@ import (
 	"bytes"
 	"context"
 	goruntime "runtime"
-	"slices"
 	"testing"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"github.com/iansmith/parigot/internal/metadata"
 	"github.com/iansmith/parigot/internal/serve"
 	"github.com/iansmith/parigot/pluginsdk/guest"
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 	echov1 "github.com/iansmith/parigot/pluginsdk/testdata/gen/echo/v1"
@@ -25,72 +23,58 @@ import (
 // These tests are about what a real kernel does seldom or never: examples/syscall has
 // those of guests on the real one.
 
-func TestResults(t *testing.T) {
+// TestReaderWithoutRoom: when as many calls of the guest are pending as may be, the reader waits
+// for the end of one.
+func TestReaderWithoutRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		k := newFake()
+		k, done := newFake(), make(chan struct{})
+		close(done)
 		k.calling.ended = func() uint64 { return 7 }
 		room := make(chan uint64)
 		k.calling.awaitEnd = func(n uint64) bool { room <- n; return true }
-		m := remote(t, k.runtime(nil), k)
-		f := begin(t, m)
-		k.reads <- result(t, 99, bytesOf(9)) // a call that nobody waits for
+		r := k.runtime(nil)
+		end := serving(t, r, service(done))
 		k.reads <- status.Error(status.ResourceExhausted, "too many calls are pending")
 		require.EqualValues(t, 7, <-room)
-		k.reads <- result(t, 1, bytesOf(3))
-		require.NoError(t, f.Wait(t.Context()))
-		resp, ok := f.Succeeded()
-		require.True(t, ok)
-		require.Len(t, resp.GetValue(), 3)
-
-		synctest.Wait() // the pump reads no more, or the bubble would not end
+		k.reads <- incomingCall(1, 1)
+		k.reads <- new(syscallpb.NextResponse)
+		require.Zero(t, (<-k.answers).GetResultError())
+		end()
+		k.reads <- new(syscallpb.NextResponse) // the reader reads no more, or the bubble would not end
 	})
 }
 
-// TestMessagesOfVtprotobuf: their own methods encode and decode them, and nothing is left of
-// what the response had.
+// TestMessagesOfVtprotobuf: their own methods encode and decode them.
 func TestMessagesOfVtprotobuf(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		k := newFake()
-		var sent []byte
-		k.dispatch = func(req *syscallpb.DispatchRequest) error {
-			sent = slices.Clone(req.GetParam().GetValue())
-			return nil
-		}
-		m := remote(t, k.runtime(nil), k)
-		resp := &echov1.SendResponse{Id: "old", Tags: []string{"old"}}
-		done := make(chan error)
-		// protobuf-go would refuse to encode the text.
-		go func() { done <- m.Call(t.Context(), 0, &echov1.SendRequest{Queue: "\xff"}, resp) }()
-		k.reads <- result(t, 1, &echov1.SendResponse{Tags: []string{"new"}})
-		require.NoError(t, <-done)
-		require.Equal(t, "\x0a\x01\xff", string(sent))
-		require.Empty(t, resp.GetId())
-		require.Equal(t, []string{"new"}, resp.GetTags())
-		synctest.Wait()
-	})
+	k := newFake()
+	var sent []byte
+	k.called = func(req *syscallpb.CallRequest) ([]byte, error) {
+		sent = req.GetParam()
+		require.EqualValues(t, 7, req.GetMethodLow())
+		return proto.Marshal(&echov1.SendResponse{Tags: []string{"new"}})
+	}
+	m := remote(t, k.runtime(nil), k)
+	// protobuf-go would refuse to encode the text.
+	resp, err := Call[echov1.SendResponse](t.Context(), m, 0, &echov1.SendRequest{Queue: "\xff"})
+	require.NoError(t, err)
+	require.Equal(t, "\x0a\x01\xff", string(sent))
+	require.Equal(t, []string{"new"}, resp.GetTags())
 }
 
-// TestPumpThatFails ends all that waits for it.
-func TestPumpThatFails(t *testing.T) {
+// TestReaderThatFails ends all that waits for it.
+func TestReaderThatFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k := newFake()
 		r := k.runtime(nil)
-		m := remote(t, r, k)
 		gone := status.Error(syscallpb.KernelErr_ChannelClosed, "the engine is closing")
-		f := begin(t, m)
 		served := make(chan error)
 		go func() { served <- r.serve(t.Context(), service(nil), nil) }()
 		synctest.Wait()
 		k.reads <- gone
-		require.NoError(t, f.Wait(t.Context()))
-		err, _ := f.Failed()
-		require.ErrorIs(t, err, status.Of(status.Unavailable))
-		require.ErrorIs(t, err, status.Of(syscallpb.KernelErr_ChannelClosed))
 		require.ErrorIs(t, <-served, gone)
-		require.ErrorIs(t, m.Call(t.Context(), 0, bytesOf(1), new(wrapperspb.BytesValue)), status.Of(status.Unavailable))
 	})
 }
 
@@ -111,8 +95,10 @@ func TestTooManyCalls(t *testing.T) {
 			r := k.runtime(nil)
 			r.maxBytes = c.limit
 			defer serving(t, r, service(done))()
-			k.reads <- calls(t, 0, c.calls, c.size)
-			k.reads <- calls(t, 1_000_000, 1_000_001, c.size)
+			for n := range c.calls {
+				k.reads <- incomingCall(1+n, c.size)
+			}
+			k.reads <- incomingCall(1_000_000, c.size)
 			refused := <-k.answers
 			require.EqualValues(t, 1_000_000, refused.GetCallId().GetLow())
 			require.Equal(t, -int32(status.ResourceExhausted), refused.GetResultError())
@@ -120,7 +106,7 @@ func TestTooManyCalls(t *testing.T) {
 			for range c.calls {
 				require.Zero(t, (<-k.answers).GetResultError())
 			}
-			k.reads <- calls(t, 2_000_000, 2_000_001, c.size)
+			k.reads <- incomingCall(2_000_000, c.size)
 			require.Zero(t, (<-k.answers).GetResultError(), "there is room again")
 		})
 	}
@@ -140,11 +126,12 @@ func TestCancelledCall(t *testing.T) {
 			return nil, ctx.Err()
 		}),
 	}}})()
-	k.reads <- calls(t, 1, 3, 1)
-	k.reads <- &syscallpb.ReadOneResponse{Cancelled: []*parigotpb.Id{number(1), number(55)}}
+	k.reads <- incomingCall(1, 1)
+	k.reads <- incomingCall(2, 1)
+	k.reads <- &syscallpb.NextResponse{Cancelled: []uint64{1, 55}}
 	require.ErrorIs(t, <-ended, context.Canceled)
 	require.Empty(t, k.answers)
-	k.reads <- &syscallpb.ReadOneResponse{Cancelled: []*parigotpb.Id{number(2)}}
+	k.reads <- &syscallpb.NextResponse{Cancelled: []uint64{2}}
 	require.ErrorIs(t, <-ended, context.Canceled)
 	require.Empty(t, k.answers)
 }
@@ -154,8 +141,8 @@ func TestUnknownMethod(t *testing.T) {
 	t.Parallel()
 	k := newFake()
 	defer serving(t, k.runtime(nil), service(nil))()
-	in := calls(t, 1, 2, 1)
-	in.Call[0].MethodId = number(99)
+	in := incomingCall(1, 1)
+	in.MethodLow = 99
 	k.reads <- in
 	require.Equal(t, -int32(status.Unavailable), (<-k.answers).GetResultError())
 }
@@ -176,20 +163,20 @@ func TestAnswersThatAreRefused(t *testing.T) {
 	}
 	r := k.runtime(&stderr)
 	end := serving(t, r, service(done))
-	k.reads <- calls(t, 1, 2, 200)
+	k.reads <- incomingCall(1, 200)
 	answer := <-k.answers
 	require.Equal(t, -int32(status.ResourceExhausted), answer.GetResultError())
 	require.Contains(t, string(answer.GetResult().GetValue()), "too large")
 
 	limit = 20
-	k.reads <- calls(t, 2, 3, 200)
+	k.reads <- incomingCall(2, 200)
 	answer = <-k.answers
 	require.Equal(t, -int32(status.ResourceExhausted), answer.GetResultError())
 	require.NotContains(t, string(answer.GetResult().GetValue()), "too large")
 
 	limit = 0
-	k.reads <- calls(t, 3, 4, 200)
-	k.reads <- new(syscallpb.ReadOneResponse) // the pump has taken the call
+	k.reads <- incomingCall(3, 200)
+	k.reads <- new(syscallpb.NextResponse) // the answer was refused
 	end()
 	require.Contains(t, stderr.String(), "kernel: a call of caller cannot be answered: DataTooLarge: too large")
 }
@@ -198,21 +185,20 @@ func TestAnswersThatAreRefused(t *testing.T) {
 func TestParentThatIsOver(t *testing.T) {
 	t.Parallel()
 	k := newFake()
-	r := k.runtime(nil)
-	m := remote(t, r, k)
+	m := remote(t, k.runtime(nil), k)
 	var parents []uint64
-	k.dispatch = func(req *syscallpb.DispatchRequest) error {
-		parents = append(parents, req.GetParent().GetLow())
+	k.called = func(req *syscallpb.CallRequest) ([]byte, error) {
+		parents = append(parents, req.GetParent())
 		if len(parents) == 1 {
-			return status.Error(syscallpb.KernelErr_BadCallId, "it was cancelled")
+			return nil, status.Error(syscallpb.KernelErr_BadCallId, "it was cancelled")
 		}
-		return nil
+		return nil, nil
 	}
-	parent := &incoming{key: number(5)}
-	ctx := metadata.Replace(context.WithValue(t.Context(), callKey{}, parent), map[string]string{"a": "b"})
+	parent := &incoming{id: 5}
+	parent.Start(t.Context(), &parent.caller, map[string]string{"a": "b"}, 0, 0)
 	for call := range uint64(3) {
 		parent.over = call == 2
-		_, err := m.start(ctx, 0, bytesOf(1))
+		_, err := Call[wrapperspb.BytesValue](parent, m, 0, bytesOf(1))
 		require.NoError(t, err)
 	}
 	require.Equal(t, []uint64{5, 0, 5, 0}, parents)
@@ -222,29 +208,14 @@ func TestParentThatIsOver(t *testing.T) {
 func TestMethodThatComesLater(t *testing.T) {
 	t.Parallel()
 	k := newFake()
-	r := k.runtime(nil)
-	m, err := r.locate(t.Context(), "test.v1.Test", []string{"Do"})
+	k.called = func(*syscallpb.CallRequest) ([]byte, error) { return nil, nil }
+	m, err := k.runtime(nil).locate(t.Context(), "test.v1.Test", []string{"Do"})
 	require.NoError(t, err)
-	_, err = m.start(t.Context(), 0, bytesOf(1))
+	_, err = Call[wrapperspb.BytesValue](t.Context(), m, 0, bytesOf(1))
 	require.EqualError(t, err, "UNIMPLEMENTED: those who serve test.v1.Test have no method Do")
 	k.methods = []*syscallpb.MethodBinding{{MethodName: "Do", MethodId: number(7)}}
-	_, err = m.start(t.Context(), 0, bytesOf(1))
+	_, err = Call[wrapperspb.BytesValue](t.Context(), m, 0, bytesOf(1))
 	require.NoError(t, err)
-}
-
-// TestCancelsWhatNobodyWaitsFor, and only that.
-func TestCancelsWhatNobodyWaitsFor(t *testing.T) {
-	t.Parallel()
-	k := newFake()
-	m := remote(t, k.runtime(nil), k)
-	ctx, cancel := context.WithCancel(t.Context())
-	c, err := m.start(ctx, 0, bytesOf(1))
-	require.NoError(t, err)
-	cancel()
-	require.ErrorIs(t, m.runtime.finishCall(ctx, c, new(wrapperspb.BytesValue)), context.Canceled)
-	require.Equal(t, []uint64{1}, k.cancelled)
-	require.ErrorIs(t, m.Call(ctx, 0, bytesOf(1), new(wrapperspb.BytesValue)), context.Canceled)
-	require.EqualValues(t, 1, k.lastCall, "a context that has ended makes no call")
 }
 
 // TestLocate: it waits, by launching, until the service is there.

@@ -35,14 +35,13 @@ type runtime struct {
 	remotes  map[string]*Remote       // what was located
 	services map[string]*served       // that the guest serves
 	methods  map[id.MethodId]*handled // of these services
-	serving  map[uint64]*incoming     // calls that are being served
-	bytes    int                      // of their requests
-	waiting  int                      // goroutines that wait for the reader
+	serving  callsServed
+	waiting  int // goroutines that wait for the reader
 	readers
 }
 
 // nextFunc makes a call of the kernel's Next: see [guest.Exchange].
-type nextFunc func(req []byte, r *guest.Receiver) ([]byte, error)
+type nextFunc func(req []byte, r *guest.Receiver, left func()) ([]byte, error)
 
 // callStats is what the package guest knows of the calls that are pending.
 type callStats struct {
@@ -55,7 +54,7 @@ func newRuntime(k syscallpbparigot.SyscallClient, call guest.Import, next nextFu
 	return &runtime{
 		kernel: k, call: call, next: next, calling: calling, stderr: stderr, maxBytes: MaxBytes,
 		ended: make(chan struct{}), remotes: map[string]*Remote{},
-		services: map[string]*served{}, methods: map[id.MethodId]*handled{}, serving: map[uint64]*incoming{},
+		services: map[string]*served{}, methods: map[id.MethodId]*handled{},
 		readers: readers{come: make(chan struct{}, 1)},
 	}
 }
@@ -104,7 +103,7 @@ func (r *runtime) fail(err error) {
 		r.exit = new(syscallpb.ExitNotice)
 		close(r.ended)
 	}
-	for _, c := range r.serving {
+	for c := r.serving.first; c != nil; c = c.next {
 		c.Cancel()
 	}
 	r.reading = false

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
@@ -22,7 +21,9 @@ import (
 type served struct {
 	serve.Service
 	ctx   context.Context // what the contexts of its calls descend from
-	calls sync.WaitGroup  // that are being served
+	calls int             // that are being served
+	gone  bool            // it is not served any longer
+	quiet chan struct{}   // closed when it is gone, and none of its calls is served
 }
 
 // handled is a method of a service that the guest serves.
@@ -38,7 +39,10 @@ type incoming struct {
 	method     *handled
 	caller     serve.Caller
 	bytes      int
-	over       bool // guarded by the runtime: nobody waits for its answer any longer
+
+	// Guarded by the runtime.
+	over       bool // nobody waits for its answer any longer
+	prev, next *incoming
 }
 
 // Value implements [context.Context].
@@ -64,12 +68,12 @@ type starter interface {
 
 // serve implements [Serve].
 func (r *runtime) serve(ctx context.Context, s serve.Service, requires []string) error {
-	v := &served{Service: s, ctx: ctx}
+	v := &served{Service: s, ctx: ctx, quiet: make(chan struct{})}
 	err := r.add(v)
 	if err == nil {
 		err = r.run(ctx, v, requires)
 		r.remove(v)
-		v.calls.Wait()
+		<-v.quiet
 	}
 	if err != nil {
 		return fmt.Errorf("serve %s: %w", s.Name, wirestatus.Coded(err))
@@ -142,6 +146,16 @@ func (r *runtime) remove(v *served) {
 			delete(r.methods, mid)
 		}
 	}
+	v.gone = true
+	r.done(v, 0)
+}
+
+// done counts calls of a service out. The caller holds r.mu.
+func (r *runtime) done(v *served, calls int) {
+	v.calls -= calls
+	if v.gone && v.calls == 0 {
+		close(v.quiet)
+	}
 }
 
 // open makes the service known to the kernel, up to where calls come.
@@ -175,28 +189,47 @@ func (r *runtime) open(ctx context.Context, v *served, requires []string) error 
 	return err
 }
 
-// admit enters a call among those that are being served.
-func (r *runtime) admit(c *incoming, mid id.MethodId) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c.method = r.methods[mid]
+// callsServed are the calls that are being served. The lock of the runtime guards them.
+type callsServed struct {
+	first *incoming
+	count int
+	bytes int // of their requests
+}
+
+// admit enters a call among those that are being served. The caller holds r.mu.
+func (r *runtime) admit(c *incoming) error {
 	switch {
 	case c.method == nil:
 		return status.Error(status.Unavailable, "the guest does not serve this method any longer")
-	case len(r.serving) >= MaxCalls, r.bytes > 0 && r.bytes+c.bytes > r.maxBytes:
+	case r.serving.count >= MaxCalls, r.serving.bytes > 0 && r.serving.bytes+c.bytes > r.maxBytes:
 		return status.Errorf(status.ResourceExhausted, "%s: the guest serves as many calls as it may", c.method.by.Name)
 	}
-	r.serving[c.id] = c
-	r.bytes += c.bytes
-	c.method.by.calls.Add(1)
+	s := &r.serving
+	if c.next = s.first; c.next != nil {
+		c.next.prev = c
+	}
+	s.first = c
+	s.count++
+	s.bytes += c.bytes
+	c.method.by.calls++
 	return nil
 }
 
 // finish removes a call from those that are being served. It reports whether
 // somebody waits for its answer. The caller holds r.mu.
 func (r *runtime) finish(c *incoming) bool {
-	delete(r.serving, c.id)
-	r.bytes -= c.bytes
+	s := &r.serving
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		s.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.prev, c.next = nil, nil
+	s.count--
+	s.bytes -= c.bytes
 	wanted := !c.over
 	c.over = true
 	return wanted
@@ -206,9 +239,11 @@ func (r *runtime) finish(c *incoming) bool {
 func (r *runtime) abandon(call uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c := r.serving[call]; c != nil {
-		c.over = true
-		c.Cancel()
+	for c := r.serving.first; c != nil; c = c.next {
+		if c.id == call {
+			c.over = true
+			c.Cancel()
+		}
 	}
 }
 

@@ -7,16 +7,19 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/iansmith/parigot/internal/abi"
 	"github.com/iansmith/parigot/internal/serve"
-	"github.com/iansmith/parigot/pluginsdk/future"
+	"github.com/iansmith/parigot/internal/syscallwire"
 	"github.com/iansmith/parigot/pluginsdk/guest"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
+	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
 )
@@ -25,21 +28,19 @@ import (
 type fakeKernel struct {
 	syscallpbparigot.UnimplementedSyscallServer
 
-	reads    chan any // what ReadOne returns: a response, or an error
-	answers  chan *syscallpb.ReturnValueRequest
-	dispatch func(*syscallpb.DispatchRequest) error
-	answer   func(*syscallpb.ReturnValueRequest) error
-	methods  []*syscallpb.MethodBinding
+	reads   chan any // what Next returns: a response, or an error
+	answers chan *syscallpb.ReturnValueRequest
+	called  func(*syscallpb.CallRequest) ([]byte, error)
+	answer  func(*syscallpb.ReturnValueRequest) error
+	methods []*syscallpb.MethodBinding
 
 	launches, requires, locates []error // what these calls return, one after the other
 
 	calling callStats
 
-	mu        sync.Mutex
-	lastCall  uint64
-	cancelled []uint64
-	exits     int
-	alone     []bool // what each Launch said of single_flight
+	mu    sync.Mutex
+	exits int
+	alone []bool // what each Launch said of single_flight
 }
 
 func newFake() *fakeKernel {
@@ -54,7 +55,7 @@ func newFake() *fakeKernel {
 }
 
 func (k *fakeKernel) runtime(stderr *bytes.Buffer) *runtime {
-	return newRuntime(syscallpbparigot.NewLocalSyscallClient(k), k.calling, stderr)
+	return newRuntime(syscallpbparigot.NewLocalSyscallClient(k), k.call, k.next, k.calling, stderr)
 }
 
 func number(n uint64) *parigotpb.Id { return &parigotpb.Id{Low: n} }
@@ -101,33 +102,47 @@ func (k *fakeKernel) Locate(_ context.Context, _ *syscallpb.LocateRequest) (*sys
 	return &syscallpb.LocateResponse{ServiceId: number(1), Binding: k.methods}, next(&k.locates)
 }
 
-func (k *fakeKernel) Dispatch(_ context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.dispatch != nil {
-		if err := k.dispatch(req); err != nil {
+// call is the import of the kernel's Call.
+func (k *fakeKernel) call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64 {
+	m := new(syscallpb.CallRequest)
+	err := proto.Unmarshal(unsafe.Slice((*byte)(req), reqLen), m)
+	var body []byte
+	if err == nil {
+		body, err = k.called(m)
+	}
+	code := int32(0)
+	if err != nil {
+		s, _ := status.From(err)
+		code, _ = s.WireCode()
+		body, _ = proto.Marshal(s.Proto())
+	} else {
+		body = append(make([]byte, syscallwire.ResultPrefix), body...)
+		syscallwire.PutResult(body, len(body)-syscallwire.ResultPrefix)
+	}
+	return int64(abi.Result(code, uint32(copy(unsafe.Slice((*byte)(resp), respCap), body))))
+}
+
+// next makes a call of the kernel's Next.
+func (k *fakeKernel) next(req []byte, _ *guest.Receiver, left func()) ([]byte, error) {
+	m := new(syscallpb.NextRequest)
+	if err := proto.Unmarshal(req, m); err != nil {
+		return nil, err
+	}
+	if m.GetCall() != 0 {
+		answer := &syscallpb.ReturnValueRequest{CallId: number(m.GetCall()), Result: &anypb.Any{Value: m.GetResult()}, ResultError: m.GetResultError()}
+		if _, err := k.ReturnValue(context.Background(), answer); err != nil {
+			left()
 			return nil, err
 		}
 	}
-	k.lastCall++
-	return &syscallpb.DispatchResponse{CallId: number(k.lastCall)}, nil
-}
-
-func (k *fakeKernel) Cancel(_ context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.cancelled = append(k.cancelled, req.GetCallId().GetLow())
-	return new(syscallpb.CancelResponse), nil
-}
-
-func (k *fakeKernel) ReadOne(ctx context.Context, _ *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
+	left()
 	switch next := (<-k.reads).(type) {
 	case error:
 		return nil, next
-	case *syscallpb.ReadOneResponse:
-		return next, ctx.Err()
+	case *syscallpb.NextResponse:
+		return proto.Marshal(next)
 	}
-	return nil, ctx.Err()
+	return nil, nil
 }
 
 func (k *fakeKernel) ReturnValue(_ context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
@@ -142,19 +157,6 @@ func (k *fakeKernel) ReturnValue(_ context.Context, req *syscallpb.ReturnValueRe
 
 func bytesOf(n int) *wrapperspb.BytesValue { return wrapperspb.Bytes(make([]byte, n)) }
 
-func payload(t *testing.T, m proto.Message) *anypb.Any {
-	t.Helper()
-	value, err := proto.Marshal(m)
-	require.NoError(t, err)
-	return &anypb.Any{Value: value}
-}
-
-// result is what ReadOne brings when a call has one.
-func result(t *testing.T, call uint64, m proto.Message) *syscallpb.ReadOneResponse {
-	t.Helper()
-	return &syscallpb.ReadOneResponse{Resolved: []*syscallpb.ResolvedCall{{CallId: number(call), Result: payload(t, m)}}}
-}
-
 // remote returns a located service with one method.
 func remote(t *testing.T, r *runtime, k *fakeKernel) *Remote {
 	t.Helper()
@@ -167,22 +169,14 @@ func remote(t *testing.T, r *runtime, k *fakeKernel) *Remote {
 	return m
 }
 
-// begin makes a call as a generated client does.
-func begin(t *testing.T, m *Remote) *future.Method[*wrapperspb.BytesValue, error] {
-	t.Helper()
-	return future.Go(t.Context(), func(ctx context.Context, req *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
-		return Call[wrapperspb.BytesValue](ctx, m, 0, req)
-	}, bytesOf(1))
-}
-
 // service returns a service whose one method waits until done is closed.
 func service(done chan struct{}) guest.Service {
 	return guest.Service{Name: "test.v1.Test", Impl: done, Methods: []guest.ServedMethod{{
 		Name: "Do",
-		Handler: serve.Raw(func(ctx context.Context, param, _ []byte) ([]byte, error) {
+		Handler: serve.Raw(func(ctx context.Context, param, dst []byte) ([]byte, error) {
 			select {
 			case <-done:
-				return param, nil
+				return append(dst, param...), nil
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
@@ -202,13 +196,7 @@ func serving(t *testing.T, r *runtime, s guest.Service) func() {
 	}
 }
 
-func calls(t *testing.T, from, to uint64, size int) *syscallpb.ReadOneResponse {
-	t.Helper()
-	resp := new(syscallpb.ReadOneResponse)
-	for n := from; n < to; n++ {
-		resp.Call = append(resp.Call, &syscallpb.IncomingCall{
-			CallId: number(n), MethodId: number(7), CallerName: "caller", Param: &anypb.Any{Value: make([]byte, size)},
-		})
-	}
-	return resp
+// incomingCall is what Next brings.
+func incomingCall(n uint64, size int) *syscallpb.NextResponse {
+	return &syscallpb.NextResponse{Call: n, MethodLow: 7, CallerName: "caller", Param: make([]byte, size)}
 }
