@@ -131,8 +131,7 @@ func TestWhatCallersGet(t *testing.T) {
 		{"do echo \xff", "INVALID_ARGUMENT: encode the request: string field contains invalid UTF-8"},
 		{"do echo goes on", "goes on"},
 	} {
-		got := client.ask(c.line)
-		require.Equal(t, c.want, got, "%s %s", c.line, worker.stderr.String())
+		require.Equal(t, c.want, client.ask(c.line), c.line)
 	}
 	require.Empty(t, b.run("third", "exit", "0"))
 	worker.requireEnd(0)
@@ -225,8 +224,7 @@ func TestGuestThatServesAndCalls(t *testing.T) {
 		{"relay own", "WORKER_ERR_AS_ASKED: here you are"},
 		{"relay canonical", "NOT_FOUND: nothing there"},
 	} {
-		got := client.ask(c.line)
-		require.Equal(t, c.want, got, "%s %s", c.line, worker.stderr.String())
+		require.Equal(t, c.want, client.ask(c.line), c.line)
 	}
 	require.Contains(t, client.ask("relay panic"), "INTERNAL: kerneltest.v1.Worker.Do: internal error, incident ")
 	require.Empty(t, b.run("third", "exit", "0"))

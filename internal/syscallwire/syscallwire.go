@@ -26,9 +26,8 @@ const (
 	sizeLength  = 6
 )
 
-// The tags of fields with numbers below 16.
+// The kinds of fields. A tag is a number and a kind.
 const (
-	varint  = byte(protowire.VarintType)
 	fixed64 = byte(protowire.Fixed64Type)
 	bytes   = byte(protowire.BytesType)
 	fixed32 = byte(protowire.Fixed32Type)
@@ -71,17 +70,17 @@ func (c *Call) Put(b []byte, size int) {
 // Read decodes a CallRequest. Param is a part of b. It is false for bytes that are none.
 func (c *Call) Read(b []byte) bool {
 	*c = Call{}
-	return fields(b, func(number protowire.Number, v uint64, text []byte) {
-		switch number {
-		case 1:
+	return fields(b, func(tag, v uint64, text []byte) {
+		switch tag {
+		case 1<<3 | uint64(fixed64):
 			c.MethodHigh = v
-		case 2:
+		case 2<<3 | uint64(fixed64):
 			c.MethodLow = v
-		case 3:
+		case 3<<3 | uint64(fixed64):
 			c.Parent = v
-		case 4:
+		case 4<<3 | uint64(fixed64):
 			c.WaitNs = int64(v)
-		case 5:
+		case 5<<3 | uint64(bytes):
 			c.Param = text
 		}
 	})
@@ -111,23 +110,23 @@ func (a *Answer) Put(b []byte, size int) {
 // Read decodes a NextRequest. Body is a part of b. It is false for bytes that are none.
 func (a *Answer) Read(b []byte) bool {
 	*a = Answer{}
-	return fields(b, func(number protowire.Number, v uint64, text []byte) {
-		switch number {
-		case 1:
+	return fields(b, func(tag, v uint64, text []byte) {
+		switch tag {
+		case 1<<3 | uint64(fixed64):
 			a.Call = v
-		case 2:
+		case 2<<3 | uint64(fixed64):
 			a.WaitNs = int64(v)
-		case 3:
+		case 3<<3 | uint64(fixed32):
 			a.Code = int32(uint32(v))
-		case 4:
+		case 4<<3 | uint64(bytes):
 			a.Body = text
 		}
 	})
 }
 
-// fields calls each with the fields of a message that are numbers, or bytes. It is false for
-// bytes that are no message.
-func fields(b []byte, each func(number protowire.Number, v uint64, text []byte)) bool {
+// fields calls each with the tags of the fields of a message, and with what those have that are
+// of a fixed size, or bytes. It is false for bytes that are no message.
+func fields(b []byte, each func(tag, v uint64, text []byte)) bool {
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
 		if n < 0 {
@@ -143,8 +142,6 @@ func fields(b []byte, each func(number protowire.Number, v uint64, text []byte))
 			var v32 uint32
 			v32, n = protowire.ConsumeFixed32(b)
 			v = uint64(v32)
-		case varint:
-			v, n = protowire.ConsumeVarint(b)
 		case bytes:
 			text, n = protowire.ConsumeBytes(b)
 		default:
@@ -153,7 +150,7 @@ func fields(b []byte, each func(number protowire.Number, v uint64, text []byte))
 		if n < 0 {
 			return false
 		}
-		each(number, v, text)
+		each(uint64(number)<<3|uint64(kind), v, text)
 		b = b[n:]
 	}
 	return true
