@@ -116,5 +116,5 @@ func viaBytes(ctx context.Context, depart core.Departure, req, resp proto.Messag
 	if err != nil {
 		return err
 	}
-	return core.ResultFor(ctx, code, body, resp)
+	return core.Result(ctx, code, body, resp)
 }

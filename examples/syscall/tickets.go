@@ -22,23 +22,21 @@ const longestWait = 10 * time.Millisecond
 // moment is how long a guest stands still that asks for ns nanoseconds.
 func moment(ns int64) time.Duration { return min(time.Duration(ns), longestWait) }
 
-// timer is one for the short waits of guests, which is used again.
-type timer struct{ *time.Timer }
-
+// timers are for the short waits of guests.
 var timers = sync.Pool{New: func() any {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
-	return timer{t}
+	return t
 }}
 
-// startTimer returns a timer that fires after d. It has to be released.
-func startTimer(d time.Duration) timer {
-	t, _ := timers.Get().(timer)
+// startTimer returns a timer that fires after d. Give it to releaseTimer.
+func startTimer(d time.Duration) *time.Timer {
+	t, _ := timers.Get().(*time.Timer)
 	t.Reset(d)
 	return t
 }
 
-func (t timer) release() {
+func releaseTimer(t *time.Timer) {
 	t.Stop()
 	timers.Put(t)
 }
@@ -88,7 +86,7 @@ func (t *callTicket) Soon() bool {
 		return false
 	}
 	limit := startTimer(t.wait)
-	defer limit.release()
+	defer releaseTimer(limit)
 	select {
 	case result := <-t.reply:
 		t.result = &result
@@ -193,7 +191,7 @@ func (t *nextTicket) Soon() bool {
 		return t.reader == nil
 	}
 	limit := startTimer(t.wait)
-	defer limit.release()
+	defer releaseTimer(limit)
 	for t.reader != nil {
 		select {
 		case ci := <-t.reader.ch:

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"sync"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -50,29 +51,44 @@ type departServer struct {
 	depart Departure
 }
 
-// Stack implements [Server].
-func (d *departServer) Stack(ctx context.Context, m api.Module, stack []uint64) {
-	var x exchange
-	x.begins(ctx, &Outcome{Method: d.method})
-	x.onStack(m, stack)
-	if !x.pending() || x.inst.Intercept != nil {
-		stack[0] = serveOnHeap(ctx, x, work{carry: d.carry}, nil)
-		return
-	}
-	f := &flight{exchange: x}
-	stack[0] = f.takeOff(ctx, d.depart)
+// departure is a call that begins while its guest stands still.
+type departure struct {
+	flight
+	outcome Outcome
+	landed  bool // it is over, and nobody uses the room any more
 }
 
-// takeOff makes a call that the guest stands still for if it is short, and that goes on if not.
-func (f *flight) takeOff(ctx context.Context, depart Departure) (result uint64) {
-	ticket := Ticket(nil)
-	f.work.carry = func(ctx context.Context, _ []byte, room Room) (int32, []byte, error) {
-		return ticket.Result(ctx, room)
+// departures are those that ended while their guests stood still, and that nobody refers to.
+var departures = sync.Pool{New: func() any { return new(departure) }}
+
+// Stack implements [Server].
+func (d *departServer) Stack(ctx context.Context, m api.Module, stack []uint64) {
+	if inst := stateOf(ctx); inst.Calls == nil || inst.Intercept != nil {
+		d.carryServer.Stack(ctx, m, stack)
+		return
 	}
-	guest := f.answerRoom // what f.ends becomes when the guest goes on
+	f, _ := departures.Get().(*departure)
+	f.outcome.Method = d.method
+	f.begins(ctx, &f.outcome)
+	f.onStack(m, stack)
+	stack[0] = f.takeOff(ctx, d.depart)
+	if f.landed && !f.ctx.isWatched() {
+		*f = departure{}
+		departures.Put(f)
+	}
+}
+
+// carriedBytes marks the work of a call whose request is not decoded.
+func carriedBytes(context.Context, []byte, Room) (int32, []byte, error) { return 0, nil, nil }
+
+// takeOff makes a call that the guest stands still for if it is short, and that goes on if not.
+func (f *departure) takeOff(ctx context.Context, depart Departure) (result uint64) {
+	f.work.carry = carriedBytes
+	c, guest := &f.work.carried, f.ends // what f.ends becomes when the guest goes on
 	defer func() {
 		if p := recover(); p != nil {
-			f.answerRoom = guest
+			f.ends = guest
+			clear(c.written)
 			result = f.failAfterPanic(p)
 		}
 		if f.stage.Load() != stagePending {
@@ -86,29 +102,34 @@ func (f *flight) takeOff(ctx context.Context, depart Departure) (result uint64) 
 	}
 	f.start = start
 	f.inst.Running.Begin(&f.Method.FullName, start)
-	ticket, err := depart(&f.ctx, f.work.carried.request, f.work.carried.roomAt(&f.answerRoom))
+	room := c.roomAt(&f.answerRoom)
+	ticket, err := depart(&f.ctx, c.request, room)
 	if err != nil {
 		f.finish(start)
 		return f.fail(coded(f.inst, f.name, err))
 	}
 	if !ticket.Soon() && ticket.Leave() {
-		return f.goOn(&guest)
+		return f.goOn(ticket, guest)
 	}
-	code := f.work.carried.carry(&f.ctx, &f.exchange, f.work.carry)
+	code, body, err := ticket.Result(&f.ctx, room)
+	if c.body, c.err = body, err; err != nil {
+		clear(c.written)
+	}
 	f.finish(start)
-	return f.answer(&f.work, code)
+	result = f.deliver(c, code)
+	f.landed = true
+	return result
 }
 
-// goOn has the call go on while the guest runs. guest is its room.
-func (f *flight) goOn(guest *answerRoom) uint64 {
+// goOn has the call go on while the guest runs, whose memory is at the given ends.
+func (f *departure) goOn(ticket Ticket, guest ends) uint64 {
 	size := uint64(f.req.size) + metadataSize(f.ctx.metadata)
-	f.answerRoom.ends = ends{}
-	f.work.carried = carried{}
+	f.ends, f.work.carried = ends{}, carried{}
+	f.work.carry = func(ctx context.Context, _ []byte, room Room) (int32, []byte, error) { return ticket.Result(ctx, room) }
 	if s := f.depart(size); s != nil {
-		ended, end := context.WithCancel(context.Background())
-		end()
-		_, _, _ = f.work.carry(ended, nil, nil) // nobody wants what came of it
-		f.answerRoom = *guest
+		f.ends = guest
+		endAtOnce(ticket)
+		f.finish(f.start)
 		return f.fail(s)
 	}
 	f.stage.Store(stagePending)
@@ -117,4 +138,11 @@ func (f *flight) goOn(guest *answerRoom) uint64 {
 	handle := f.slot.Handle
 	go f.fly()
 	return abi.Result(abi.Pending, handle)
+}
+
+// endAtOnce ends a call whose result nobody wants.
+func endAtOnce(ticket Ticket) {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	_, _, _ = ticket.Result(ended, func(size uint32) ([]byte, error) { return make([]byte, size), nil })
 }

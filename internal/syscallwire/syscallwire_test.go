@@ -23,7 +23,8 @@ func TestCall(t *testing.T) {
 		c.Put(b, len(c.Param))
 		m := new(syscallpb.CallRequest)
 		require.NoError(t, proto.Unmarshal(b, m))
-		require.Equal(t, c, Call{m.GetMethodHigh(), m.GetMethodLow(), m.GetParent(), m.GetWaitNs(), own(m.GetParam())})
+		decoded := Call{m.GetMethodHigh(), m.GetMethodLow(), m.GetParent(), m.GetWaitNs(), own(m.GetParam())}
+		require.Equal(t, c, decoded)
 		for _, encoded := range [][]byte{b, marshal(t, m)} {
 			var got Call
 			require.True(t, got.Read(encoded))
@@ -45,7 +46,8 @@ func TestAnswer(t *testing.T) {
 		a.Put(b, len(a.Body))
 		m := new(syscallpb.NextRequest)
 		require.NoError(t, proto.Unmarshal(b, m))
-		require.Equal(t, a, Answer{m.GetCall(), m.GetWaitNs(), m.GetResultError(), own(m.GetResult())})
+		decoded := Answer{m.GetCall(), m.GetWaitNs(), m.GetResultError(), own(m.GetResult())}
+		require.Equal(t, a, decoded)
 		for _, encoded := range [][]byte{b, marshal(t, m)} {
 			var got Answer
 			require.True(t, got.Read(encoded))
@@ -87,7 +89,7 @@ func TestDelivery(t *testing.T) {
 			[]uint64{m.GetCall(), m.GetMethodHigh(), m.GetMethodLow(), m.GetCallerHigh(), m.GetCallerLow(), uint64(m.GetTimeoutNs())})
 		require.Equal(t, d.CallerName, m.GetCallerName())
 		require.Equal(t, string(d.Param), string(m.GetParam()))
-		require.Equal(t, len(d.Metadata), len(m.GetMetadata()))
+		require.Len(t, m.GetMetadata(), len(d.Metadata))
 		for key, value := range d.Metadata {
 			require.Equal(t, value, m.GetMetadata()[key])
 		}
