@@ -37,8 +37,8 @@ type Codec struct {
 	unmarshal methods[unmarshaler]
 	borrow    methods[Borrower]
 	reset     methods[resetter]
-	hidden    bool // see survey
-	flat      flat // nil: messages are emptied as a whole
+	hidden    bool  // see survey
+	flat      *flat // nil: messages are emptied as a whole
 
 	// Fast is whether messages can be encoded, decoded and borrowed with vtprotobuf's
 	// methods. It does not change.
@@ -176,11 +176,13 @@ func (c *Codec) Borrow(b []byte, m proto.Message) error {
 
 // Reset empties m. What m had may be used on by others.
 func (c *Codec) Reset(m proto.Message) {
-	if c.flat != nil {
-		c.flat.empty((*words)(unsafe.Pointer(&m)).data, false)
+	if c.flat == nil {
+		proto.Reset(m)
 		return
 	}
-	proto.Reset(m)
+	p := (*words)(unsafe.Pointer(&m)).data
+	c.flat.empty(p)
+	c.flat.dropRoom(p)
 }
 
 // Recycle empties m for Borrow, but keeps the room of its lists where it can. Nobody else
@@ -188,13 +190,20 @@ func (c *Codec) Reset(m proto.Message) {
 func (c *Codec) Recycle(m proto.Message) {
 	switch {
 	case c.flat != nil:
-		c.flat.empty((*words)(unsafe.Pointer(&m)).data, true)
+		c.flat.empty((*words)(unsafe.Pointer(&m)).data)
 	case c.reset.found():
 		c.reset.of(m).ResetVT()
 	default:
 		proto.Reset(m)
 	}
 }
+
+// Flat is whether messages consist of texts, numbers and lists of these. Then Empty is Recycle, and
+// faster.
+func (c *Codec) Flat() bool { return c.flat != nil }
+
+// Empty is Recycle for messages that are Flat.
+func (c *Codec) Empty(m proto.Message) { c.flat.empty((*words)(unsafe.Pointer(&m)).data) }
 
 // NameOf returns the full name of the type of m, for errors.
 func NameOf(m proto.Message) protoreflect.FullName {

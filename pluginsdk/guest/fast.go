@@ -76,7 +76,11 @@ func (w *wire) call(ctx context.Context, b *borrowing, m *Method, req proto.Mess
 		breathe(int(result))
 		err = c.Own(body, resp)
 	} else {
-		c.Recycle(resp)
+		if c.Flat() {
+			c.Empty(resp)
+		} else {
+			c.Recycle(resp)
+		}
 		err = c.Borrower(resp).UnmarshalVTUnsafe(body)
 	}
 	e.busy = false
