@@ -189,8 +189,13 @@ func (g *gate) call() {
 // one that waits is next.
 func (g *gate) leave(polite bool) {
 	g.mu.Lock()
+	if len(g.waiting) == 0 { // mostly
+		g.free++
+		g.mu.Unlock()
+		return
+	}
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 || !polite && time.Since(g.waiting[0].since) <= handOver {
+	if !polite && time.Since(g.waiting[0].since) <= handOver {
 		g.free++
 		g.call()
 		return

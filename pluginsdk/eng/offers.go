@@ -8,6 +8,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/instance"
 	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/status"
@@ -58,8 +59,17 @@ func (i *Instance) ask(run *instance.Context) (*offered, error) {
 	return o, nil
 }
 
+// known is the method that was called last, and its number.
+type known struct {
+	method *core.Method
+	number uint32
+}
+
 // number returns the guest's number of the method of a call.
 func (i *Instance) number(c *servedCall) (uint32, error) {
+	if k := &i.server.known; k.method == c.method {
+		return k.number, nil
+	}
 	o, err := i.ask(&c.run)
 	if err != nil {
 		return 0, err
@@ -72,6 +82,7 @@ func (i *Instance) number(c *servedCall) (uint32, error) {
 		}
 		return 0, status.Errorf(status.Unimplemented, "the guest %q does not offer it", i.guest.name)
 	}
+	i.server.known = known{c.method, n}
 	return n, nil
 }
 

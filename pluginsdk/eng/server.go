@@ -26,6 +26,7 @@ type server struct {
 	offers, serve, run *exported // nil if the guest serves nothing
 	offered            *offered  // nil: not asked yet
 	last               uint32    // the newest call
+	known              known
 	stack              [5]uint64
 
 	baton chan struct{} // has a token when nobody lets calls go on
