@@ -41,10 +41,48 @@ type Owner struct {
 // OwnerOf returns an owner of messages of the type of m.
 func OwnerOf(m proto.Message) *Owner {
 	o := &Owner{Codec: Of(m)}
-	if o.borrows = o.Borrows() && !o.hidden; o.borrows {
+	if o.borrows = o.Borrows() && !o.hidden && generated(reflect.TypeOf(m)); o.borrows {
 		o.lists, o.bytes = listsOf(reflect.TypeOf(m).Elem())
 	}
 	return o
+}
+
+// generated reports whether t is a pointer to a generated type, and not to one that has such a
+// message in it, where bytes would be out of sight.
+func generated(t reflect.Type) bool {
+	f, ok := t.Elem().FieldByName("unknownFields")
+	return ok && len(f.Index) == 1
+}
+
+// Owners are the owners of messages of all types that one goroutine at a time decodes. The zero
+// value is ready, and nil decodes as the codecs do.
+type Owners struct {
+	last  reflect.Type
+	owner *Owner // of last
+	all   map[reflect.Type]*Owner
+}
+
+// Own is [Owner.Own] for m, which is empty.
+func (o *Owners) Own(b []byte, m proto.Message) error {
+	if o == nil {
+		return Of(m).Decode(b, m)
+	}
+	if t := reflect.TypeOf(m); t != o.last {
+		o.find(t, m)
+	}
+	return o.owner.Own(b, m)
+}
+
+func (o *Owners) find(t reflect.Type, m proto.Message) {
+	owner := o.all[t]
+	if owner == nil {
+		owner = OwnerOf(m)
+		if o.all == nil {
+			o.all = map[reflect.Type]*Owner{}
+		}
+		o.all[t] = owner
+	}
+	o.last, o.owner = t, owner
 }
 
 // Own is Decode with one copy of b instead of one for each string and bytes field. The

@@ -98,3 +98,40 @@ func TestOwnerSharesLittle(t *testing.T) {
 		require.Equal(t, size < Most, chunks > 0, size)
 	}
 }
+
+// TestOwners: messages of all types are decoded, also those that have a generated one in them,
+// whose bytes are out of sight, and without owners.
+func TestOwners(t *testing.T) {
+	t.Parallel()
+	type wrapped struct{ *echov1.SendRequest }
+	for _, o := range []*Owners{nil, {}} {
+		for range 3 {
+			for _, got := range []proto.Message{
+				new(echov1.SendRequest), new(echov1.SendResponse), &wrapped{new(echov1.SendRequest)}, new(echov1.Tree),
+			} {
+				want := proto.Clone(got)
+				fill(want)
+				b, err := proto.Marshal(want)
+				require.NoError(t, err)
+				require.NoError(t, o.Own(b, got))
+				clear(b)
+				require.True(t, proto.Equal(want, got), "%T", got)
+				if w, ok := got.(*wrapped); ok {
+					w.Payload = append(w.Payload, "yyyyyyyy"...)
+					require.Equal(t, request().Tags, w.Tags)
+				}
+			}
+		}
+	}
+}
+
+// fill gives an empty message what request has.
+func fill(m proto.Message) {
+	b, err := proto.Marshal(request())
+	if err == nil {
+		err = proto.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(b, m)
+	}
+	if err != nil { // of another type
+		proto.Reset(m)
+	}
+}

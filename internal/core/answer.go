@@ -22,6 +22,9 @@ type Answer struct {
 	Call string
 	Code int32
 	Body []byte
+	// Owners decode the response, for who decodes one at a time; nil: it is decoded as any
+	// message is.
+	Owners *codec.Owners
 }
 
 // Into decodes the answer into resp, which is empty, or returns the error that it is. What it
@@ -62,7 +65,7 @@ func (a Answer) decode(resp proto.Message, limits *instance.Limits, account *ins
 		}
 		defer account.Release(cost)
 	}
-	if codec.Of(resp).Decode(a.Body, resp) != nil {
+	if a.Owners.Own(a.Body, resp) != nil {
 		return a.undecodable(resp)
 	}
 	return nil
@@ -76,7 +79,7 @@ func (a Answer) undecodable(resp proto.Message) error {
 // large it may be is for the Conn to say.
 func Result(ctx context.Context, code int32, body []byte, resp proto.Message) error {
 	limits := instance.Limits{MaxResponse: math.MaxUint32, MaxDecoded: stateOf(ctx).Limits.MaxDecoded}
-	return Answer{cmp.Or(NameOf(ctx), "the call"), code, body}.Into(resp, &limits, nil)
+	return Answer{Call: cmp.Or(NameOf(ctx), "the call"), Code: code, Body: body}.Into(resp, &limits, nil)
 }
 
 // responseOver refuses a response of size bytes if that is over the limit.

@@ -28,5 +28,5 @@ func Invoke(ctx context.Context, s Server, req, resp proto.Message) error {
 		local.Next = instance.Header{Call: &parigotpb.CallHeader{Metadata: m}, Received: time.Now()}
 	}
 	code, body := s.Bytes(instance.NewContext(ctx, local), request, nil)
-	return Answer{s.Method().FullName, code, body}.Into(resp, &inst.Limits, nil)
+	return Answer{Call: s.Method().FullName, Code: code, Body: body}.Into(resp, &inst.Limits, nil)
 }

@@ -31,9 +31,10 @@ func readRecord(mem api.Memory, place uint64) (rec abi.Record, body []byte, err 
 	return rec, body, nil
 }
 
-// answer returns the outcome of a call: it decodes what the guest has answered.
+// answer returns the outcome of a call: it decodes what the guest has answered. The caller has
+// passed the gate.
 func (i *Instance) answer(c *servedCall, rec abi.Record, body []byte) error {
-	answer := core.Answer{Call: c.method.FullName, Code: rec.Code, Body: body}
+	answer := core.Answer{Call: c.method.FullName, Code: rec.Code, Body: body, Owners: &i.server.owners}
 	return answer.Into(c.resp, &i.state.Limits, i.state.Account)
 }
 

@@ -27,6 +27,7 @@ type server struct {
 	offered            *offered  // nil: not asked yet
 	last               uint32    // the newest call
 	known              known
+	owners             codec.Owners // decode responses
 	stack              [5]uint64
 
 	baton chan struct{} // has a token when nobody lets calls go on
