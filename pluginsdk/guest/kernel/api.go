@@ -21,13 +21,15 @@ var (
 	running *runtime
 )
 
+// hostNext makes a call of the kernel's Next.
+func hostNext(req []byte, r *guest.Receiver, left func()) ([]byte, error) {
+	return guest.Exchange(importNext, req, r, left)
+}
+
 func self() *runtime {
 	once.Do(func() {
 		calling := callStats{ended: guest.Ended, awaitEnd: guest.AwaitEnd, goroutines: guest.Goroutines}
-		next := func(req []byte, r *guest.Receiver, left func()) ([]byte, error) {
-			return guest.Exchange(importNext, req, r, left)
-		}
-		running = newRuntime(hostKernel(), importCall, next, calling, os.Stderr)
+		running = newRuntime(hostKernel(), calling, os.Stderr)
 	})
 	return running
 }
@@ -56,7 +58,7 @@ func self() *runtime {
 // with an incident id; the guest's standard error has what happened under that id, and the
 // guest goes on.
 func Serve(ctx context.Context, s guest.Service, requires ...string) error {
-	return self().serve(ctx, s, requires)
+	return self().serve(ctx, s, hostNext, requires)
 }
 
 // Locate finds a service by its full name. methods are the names of its methods,
@@ -70,7 +72,7 @@ func Serve(ctx context.Context, s guest.Service, requires ...string) error {
 //
 // While several services are located that are not there, each waits for all of them.
 func Locate(ctx context.Context, service string, methods ...string) (*Remote, error) {
-	return self().locate(ctx, service, methods)
+	return self().locate(ctx, service, importCall, methods)
 }
 
 // Exit asks all guests of the engine to end, this one included, with an exit code from 0 to

@@ -34,7 +34,7 @@ func TestReaderWithoutRoom(t *testing.T) {
 		room := make(chan uint64)
 		k.calling.awaitEnd = func(n uint64) bool { room <- n; return true }
 		r := k.runtime(nil)
-		end := serving(t, r, service(done))
+		end := serving(t, r, k, service(done))
 		k.reads <- status.Error(status.ResourceExhausted, "too many calls are pending")
 		require.EqualValues(t, 7, <-room)
 		k.reads <- incomingCall(1, 1)
@@ -71,7 +71,7 @@ func TestReaderThatFails(t *testing.T) {
 		r := k.runtime(nil)
 		gone := status.Error(syscallpb.KernelErr_ChannelClosed, "the engine is closing")
 		served := make(chan error)
-		go func() { served <- r.serve(t.Context(), service(nil), nil) }()
+		go func() { served <- r.serve(t.Context(), service(nil), k.next, nil) }()
 		synctest.Wait()
 		k.reads <- gone
 		require.ErrorIs(t, <-served, gone)
@@ -94,7 +94,7 @@ func TestTooManyCalls(t *testing.T) {
 			k, done := newFake(), make(chan struct{})
 			r := k.runtime(nil)
 			r.maxBytes = c.limit
-			defer serving(t, r, service(done))()
+			defer serving(t, r, k, service(done))()
 			for n := range c.calls {
 				k.reads <- incomingCall(1+n, c.size)
 			}
@@ -118,7 +118,7 @@ func TestCancelledCall(t *testing.T) {
 	k := newFake()
 	r := k.runtime(nil)
 	ended := make(chan error)
-	defer serving(t, r, guest.Service{Name: "test.v1.Test", Impl: k, Methods: []guest.ServedMethod{{
+	defer serving(t, r, k, guest.Service{Name: "test.v1.Test", Impl: k, Methods: []guest.ServedMethod{{
 		Name: "Do",
 		Handler: serve.Raw(func(ctx context.Context, _, _ []byte) ([]byte, error) {
 			<-ctx.Done()
@@ -140,7 +140,7 @@ func TestCancelledCall(t *testing.T) {
 func TestUnknownMethod(t *testing.T) {
 	t.Parallel()
 	k := newFake()
-	defer serving(t, k.runtime(nil), service(nil))()
+	defer serving(t, k.runtime(nil), k, service(nil))()
 	in := incomingCall(1, 1)
 	in.MethodLow = 99
 	k.reads <- in
@@ -162,7 +162,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		return nil
 	}
 	r := k.runtime(&stderr)
-	end := serving(t, r, service(done))
+	end := serving(t, r, k, service(done))
 	k.reads <- incomingCall(1, 200)
 	answer := <-k.answers
 	require.Equal(t, -int32(status.ResourceExhausted), answer.GetResultError())
@@ -209,7 +209,7 @@ func TestMethodThatComesLater(t *testing.T) {
 	t.Parallel()
 	k := newFake()
 	k.called = func(*syscallpb.CallRequest) ([]byte, error) { return nil, nil }
-	m, err := k.runtime(nil).locate(t.Context(), "test.v1.Test", []string{"Do"})
+	m, err := k.runtime(nil).locate(t.Context(), "test.v1.Test", k.call, []string{"Do"})
 	require.NoError(t, err)
 	_, err = Call[wrapperspb.BytesValue](t.Context(), m, 0, bytesOf(1))
 	require.EqualError(t, err, "UNIMPLEMENTED: those who serve test.v1.Test have no method Do")
@@ -244,7 +244,7 @@ func TestLocate(t *testing.T) {
 			t.Parallel()
 			k := newFake()
 			k.launches, k.requires, k.locates = c.launches, c.requires, c.locates
-			_, err := k.runtime(nil).locate(t.Context(), "test.v1.Test", nil)
+			_, err := k.runtime(nil).locate(t.Context(), "test.v1.Test", k.call, nil)
 			require.ErrorIs(t, err, c.want)
 			require.Equal(t, c.want == nil, err == nil)
 			require.Empty(t, append(append(k.launches, k.requires...), k.locates...), "all that was to happen has")
@@ -262,7 +262,7 @@ func TestLocateSaysThatItIsAlone(t *testing.T) {
 			k := newFake()
 			k.calling.goroutines = func() int { return goruntime.NumGoroutine() - others }
 			k.locates = []error{status.Error(syscallpb.KernelErr_BadId, ""), status.Error(syscallpb.KernelErr_NotReady, "")}
-			_, err := k.runtime(nil).locate(t.Context(), "test.v1.Test", nil)
+			_, err := k.runtime(nil).locate(t.Context(), "test.v1.Test", k.call, nil)
 			require.NoError(t, err)
 			require.Equal(t, []bool{false, others == 1}, k.alone, "a client that requires nothing does not wait")
 		})

@@ -40,7 +40,7 @@ const (
 )
 
 // locate implements [Locate].
-func (r *runtime) locate(ctx context.Context, name string, methods []string) (*Remote, error) {
+func (r *runtime) locate(ctx context.Context, name string, call guest.Import, methods []string) (*Remote, error) {
 	r.mu.Lock()
 	known := r.remotes[name]
 	r.mu.Unlock()
@@ -54,7 +54,7 @@ func (r *runtime) locate(ctx context.Context, name string, methods []string) (*R
 	remote := &Remote{runtime: r, name: name, names: methods, methods: make([]remoteMethod, len(methods))}
 	for i := range remote.methods {
 		m := &remote.methods[i]
-		m.Import = r.call
+		m.Import = call
 		m.Frame = guest.Frame{Head: syscallwire.CallPrefix, Skip: syscallwire.ResultPrefix}
 		m.Frame.Put = func(ctx context.Context, b []byte, size int) { r.putCall(ctx, m, b, size) }
 	}

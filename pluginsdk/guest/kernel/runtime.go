@@ -20,8 +20,7 @@ import (
 // the kernel has for the guest, and serves the calls. See attend.go.
 type runtime struct {
 	kernel   syscallpbparigot.SyscallClient
-	call     guest.Import // the kernel's Call
-	next     nextFunc
+	next     nextFunc // nil as long as the guest serves nothing
 	calling  callStats
 	stderr   io.Writer // gets what callers are not told
 	maxBytes int
@@ -40,7 +39,8 @@ type runtime struct {
 	readers
 }
 
-// nextFunc makes a call of the kernel's Next: see [guest.Exchange].
+// nextFunc makes a call of the kernel's Next: see [guest.Exchange]. Who serves, and who calls,
+// brings the import along, so that a guest imports only what it uses.
 type nextFunc func(req []byte, r *guest.Receiver, left func()) ([]byte, error)
 
 // callStats is what the package guest knows of the calls that are pending.
@@ -50,9 +50,9 @@ type callStats struct {
 	goroutines func() int
 }
 
-func newRuntime(k syscallpbparigot.SyscallClient, call guest.Import, next nextFunc, calling callStats, stderr io.Writer) *runtime {
+func newRuntime(k syscallpbparigot.SyscallClient, calling callStats, stderr io.Writer) *runtime {
 	return &runtime{
-		kernel: k, call: call, next: next, calling: calling, stderr: stderr, maxBytes: MaxBytes,
+		kernel: k, calling: calling, stderr: stderr, maxBytes: MaxBytes,
 		ended: make(chan struct{}), remotes: map[string]*Remote{},
 		services: map[string]*served{}, methods: map[id.MethodId]*handled{},
 		readers: readers{come: make(chan struct{}, 1)},

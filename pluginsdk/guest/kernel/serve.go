@@ -67,9 +67,9 @@ type starter interface {
 }
 
 // serve implements [Serve].
-func (r *runtime) serve(ctx context.Context, s serve.Service, requires []string) error {
+func (r *runtime) serve(ctx context.Context, s serve.Service, next nextFunc, requires []string) error {
 	v := &served{Service: s, ctx: ctx, quiet: make(chan struct{})}
-	err := r.add(v)
+	err := r.add(v, next)
 	if err == nil {
 		err = r.run(ctx, v, requires)
 		r.remove(v)
@@ -124,7 +124,7 @@ func (r *runtime) wait(n int) {
 	r.waiting += n
 }
 
-func (r *runtime) add(v *served) error {
+func (r *runtime) add(v *served, next nextFunc) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -134,6 +134,9 @@ func (r *runtime) add(v *served) error {
 		return status.Error(status.AlreadyExists, "this guest serves it already")
 	}
 	r.services[v.Name] = v
+	if r.next == nil { // before anybody reads
+		r.next = next
+	}
 	return nil
 }
 

@@ -55,7 +55,7 @@ func newFake() *fakeKernel {
 }
 
 func (k *fakeKernel) runtime(stderr *bytes.Buffer) *runtime {
-	return newRuntime(syscallpbparigot.NewLocalSyscallClient(k), k.call, k.next, k.calling, stderr)
+	return newRuntime(syscallpbparigot.NewLocalSyscallClient(k), k.calling, stderr)
 }
 
 func number(n uint64) *parigotpb.Id { return &parigotpb.Id{Low: n} }
@@ -161,9 +161,9 @@ func bytesOf(n int) *wrapperspb.BytesValue { return wrapperspb.Bytes(make([]byte
 func remote(t *testing.T, r *runtime, k *fakeKernel) *Remote {
 	t.Helper()
 	k.methods = []*syscallpb.MethodBinding{{MethodName: "Do", MethodId: number(7)}, {MethodName: "Other", MethodId: number(8)}}
-	m, err := r.locate(t.Context(), "test.v1.Test", []string{"Do"})
+	m, err := r.locate(t.Context(), "test.v1.Test", k.call, []string{"Do"})
 	require.NoError(t, err)
-	again, err := r.locate(t.Context(), "test.v1.Test", []string{"Do"})
+	again, err := r.locate(t.Context(), "test.v1.Test", k.call, []string{"Do"})
 	require.NoError(t, err)
 	require.Same(t, m, again)
 	return m
@@ -185,11 +185,11 @@ func service(done chan struct{}) guest.Service {
 }
 
 // serving runs a service, and returns what ends it. The test has to call that.
-func serving(t *testing.T, r *runtime, s guest.Service) func() {
+func serving(t *testing.T, r *runtime, k *fakeKernel, s guest.Service) func() {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- r.serve(ctx, s, nil) }()
+	go func() { ended <- r.serve(ctx, s, k.next, nil) }()
 	return func() {
 		stop()
 		require.ErrorIs(t, <-ended, context.Canceled)
