@@ -8,6 +8,7 @@ import (
 
 	"github.com/iansmith/parigot/internal/codec"
 	"github.com/iansmith/parigot/internal/instance"
+	"github.com/iansmith/parigot/internal/wirecost"
 	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
@@ -28,6 +29,7 @@ type Outcome struct {
 	response proto.Message // nil: the server returned none
 	codec    *codec.Codec  // of response, if that is not nil
 	failure  *status.Status
+	plan     *wirecost.Plan // of requests; nil: not asked for yet
 }
 
 // Holder is a message that stands for a response which is not there before the server has
@@ -76,6 +78,14 @@ func (o *Outcome) failed(code int32, inst *instance.State) *status.Status {
 		return internal(inst, o.Method.FullName, fmt.Errorf("the implementation returned %d, which is no code", code))
 	}
 	return s
+}
+
+// planOf returns what tells the cost of requests, of which m is one.
+func (o *Outcome) planOf(m proto.Message) *wirecost.Plan {
+	if o.plan == nil {
+		o.plan = wirecost.Of(m)
+	}
+	return o.plan
 }
 
 // reset prepares the outcome for the next call.

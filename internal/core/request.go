@@ -77,7 +77,7 @@ func (x *exchange) decode(b []byte, t message) error {
 // are pending, and those in a plugin's own process, may be many, so they count as exactly as
 // possible.
 func (x *exchange) admit(b []byte, t message) *status.Status {
-	plan := wirecost.Of(t.Message)
+	plan := x.planOf(t.Message)
 	cost, err := plan.Cost(b, x.inst.Limits.MaxDecoded)
 	if err == nil && !x.pends && !x.inst.Remote && x.inst.Account.Reserve(cost) {
 		x.decoded = cost
