@@ -7,6 +7,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/iansmith/parigot/internal/abi"
+	"github.com/iansmith/parigot/pluginsdk/status"
 )
 
 // Room returns where a body of size bytes goes, see [Carrier].
@@ -140,9 +141,11 @@ func (f *departure) goOn(ticket Ticket, guest ends) uint64 {
 	return abi.Result(abi.Pending, handle)
 }
 
-// endAtOnce ends a call whose result nobody wants.
+// endAtOnce ends a call whose result nobody takes.
 func endAtOnce(ticket Ticket) {
 	ended, end := context.WithCancel(context.Background())
 	end()
-	_, _, _ = ticket.Result(ended, func(size uint32) ([]byte, error) { return make([]byte, size), nil })
+	_, _, _ = ticket.Result(ended, func(uint32) ([]byte, error) {
+		return nil, refuse(status.ResourceExhausted, "the caller cannot take the result")
+	})
 }
