@@ -234,14 +234,22 @@ func TestInvokeThatEndsTheInstance(t *testing.T) {
 		require.NoError(t, err, what)
 		require.EqualValues(t, 1, resp.Seq, what)
 	}
-	// One that watches its context is not stopped.
+	// One that watches its context is not stopped, unless the machine is so busy that it
+	// sees the end too late.
 	m := sendMethod
 	m.Budget = time.Second
-	_, err = send(t.Context(), p, &m, "until")
-	require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
-	resp, err := send(t.Context(), p, &sendMethod, "count")
-	require.NoError(t, err)
-	require.EqualValues(t, 3, resp.Seq)
+	kept := func() bool {
+		before, err := send(t.Context(), p, &sendMethod, "count")
+		require.NoError(t, err)
+		_, err = send(t.Context(), p, &m, "until")
+		require.ErrorIs(t, err, status.Of(status.DeadlineExceeded))
+		after, err := send(t.Context(), p, &sendMethod, "count")
+		require.NoError(t, err)
+		return after.Seq == before.Seq+2
+	}
+	for attempt := 1; !kept(); attempt++ {
+		require.Less(t, attempt, 20)
+	}
 	require.NoError(t, p.Close(t.Context()))
 }
 
