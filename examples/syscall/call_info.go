@@ -7,16 +7,13 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/types/known/anypb"
-
 	"github.com/iansmith/parigot/internal/core"
 	"github.com/iansmith/parigot/internal/syscallwire"
 	"github.com/iansmith/parigot/pluginsdk/id"
-	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
 
 // CallInfo is sent to the channels that represent service/method calls: one
-// for each ReadOne that waits in a guest that serves. Where nobody waits it
+// for each Next that waits in a guest that serves. Where nobody waits it
 // is queued.
 type CallInfo struct {
 	id     id.CallId
@@ -26,9 +23,8 @@ type CallInfo struct {
 	parent *CallInfo // on whose behalf it is made, or nil
 	depth  int       // how many calls are above it
 
-	deadline time.Time   // zero for none
-	timer    *time.Timer // guarded by the caller's inbox; nil without a deadline
-	queuedAt time.Time   // guarded by the target's inbox
+	deadline time.Time // zero for none
+	queuedAt time.Time // guarded by the target's inbox
 
 	links [2]links // of the lists that it is in
 
@@ -68,6 +64,13 @@ func (s *seat) hand(result outcome) bool {
 	return true
 }
 
+// taken reports whether somebody waits here.
+func (s *seat) taken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reply != nil
+}
+
 // in returns a copy of the result, in a room if that is not nil.
 func (o outcome) in(room core.Room) outcome {
 	prefix := 0
@@ -93,8 +96,8 @@ func (o outcome) in(room core.Room) outcome {
 	return outcome{body: dst, code: o.code}
 }
 
-// leave has nobody wait any longer. It is false when nobody did: the result is there, or was
-// given up. And then, which may be nil, comes before any result can.
+// leave has nobody wait any longer. It is false if nobody did: the result is there, or the call
+// was given up. then, which may be nil, runs before a result can come.
 func (ci *CallInfo) leave(then func()) bool {
 	s := &ci.seat
 	s.mu.Lock()
@@ -115,7 +118,7 @@ func (ci *CallInfo) leave(then func()) bool {
 // call is what a caller asks for.
 type call struct {
 	caller   *hostInfo
-	reply    chan outcome // where the caller waits for the result, or nil
+	reply    chan outcome // where the caller waits for the result
 	room     core.Room    // see seat
 	method   id.MethodId
 	param    []byte
@@ -147,24 +150,8 @@ func (ci *CallInfo) timeLeft() int64 {
 	return max(1, int64(time.Until(ci.deadline)))
 }
 
-// deliver returns the call for a response of ReadOne, once.
-func (ci *CallInfo) deliver() *syscallpb.IncomingCall {
-	ci.seat.mu.Lock()
-	defer ci.seat.mu.Unlock()
-	in := &syscallpb.IncomingCall{
-		CallId: ci.id.Proto(), MethodId: ci.method.Proto(), Param: &anypb.Any{Value: ci.param},
-		Caller: ci.caller.id.Proto(), CallerName: ci.caller.name,
-		TimeoutNs: ci.timeLeft(), Metadata: ci.metadata,
-	}
-	if ci.seat.room != nil {
-		in.Param.Value = slices.Clone(ci.param)
-	}
-	ci.param, ci.metadata = nil, nil
-	return in
-}
-
-// deliverIn writes the call into a room, once, for a response of Next.
-func (ci *CallInfo) deliverIn(room core.Room) ([]byte, error) {
+// deliver writes the call into a room, once, for a response of Next.
+func (ci *CallInfo) deliver(room core.Room) ([]byte, error) {
 	ci.seat.mu.Lock()
 	defer ci.seat.mu.Unlock()
 	d := syscallwire.Delivery{
@@ -264,14 +251,4 @@ func (l *callList) take() []*CallInfo {
 		l.remove(l.first)
 	}
 	return all
-}
-
-// find returns the call with the given id, or nil.
-func (l *callList) find(cid id.CallId) *CallInfo {
-	for ci := l.first; ci != nil; ci = ci.links[l.side].next {
-		if ci.id == cid {
-			return ci
-		}
-	}
-	return nil
 }

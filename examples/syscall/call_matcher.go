@@ -8,7 +8,6 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/iansmith/parigot/pluginsdk/id"
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
 
@@ -16,8 +15,12 @@ import (
 // Dispatch (the call) with the response which are created by ReturnValue
 // requests.
 //
+// A call is here from when its caller goes on without the result, which takes a
+// moment, until it is resolved. Most calls are answered before, and never come
+// here.
+//
 // A call has one response, whoever tries to give it one: the guest that
-// answers, its deadline, or the end of either side.
+// answers, or the end of either side.
 type CallMatcher interface {
 	// Response is called when a return value is being processed. Any value that
 	// is returned is NOT from the execution but from the Response call itself.
@@ -43,82 +46,86 @@ type callMatcher struct {
 
 	mu       sync.Mutex
 	promises map[id.CallId]*promise
+	resolved map[id.HostId][]*syscallpb.ResolvedCall // in the order of the responses
 }
 
 var _ CallMatcher = (*callMatcher)(nil)
 
 // promise is a call that has no result yet.
 type promise struct {
-	host  *hostInfo                    // the guest that waits for it
-	reply chan *syscallpb.ResolvedCall // where its Call waits for it, which has room for one; nil: ReadOne has it
-	call  syscallpb.ResolvedCall
-	key   parigotpb.Id
-}
-
-func (p *promise) resolve(a *anypb.Any, err int32) {
-	p.call.Result, p.call.ResultError = a, err
-	if p.reply != nil {
-		p.reply <- &p.call
-		return
-	}
-	p.host.pushResult(&p.call)
+	host id.HostId // the guest that waits for it
+	call syscallpb.ResolvedCall
 }
 
 func newCallMatcher(hosts HostFinder) *callMatcher {
-	return &callMatcher{hosts: hosts, promises: map[id.CallId]*promise{}}
+	return &callMatcher{hosts: hosts, promises: map[id.CallId]*promise{}, resolved: map[id.HostId][]*syscallpb.ResolvedCall{}}
 }
 
 // Dispatch implements [CallMatcher].
 func (m *callMatcher) Dispatch(hid id.HostId, cid id.CallId) syscallpb.KernelErr {
-	h := m.hosts.FindById(hid)
-	if h == nil {
+	if m.hosts.FindById(hid) == nil {
 		return syscallpb.KernelErr_BadId
 	}
-	return m.expect(cid, &promise{host: h})
-}
-
-// expect registers a call whose result goes where p says.
-func (m *callMatcher) expect(cid id.CallId, p *promise) syscallpb.KernelErr {
-	p.key.High, p.key.Low = cid.High(), cid.Low()
-	p.call.CallId = &p.key
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if cid.IsZero() || m.promises[cid] != nil {
 		return syscallpb.KernelErr_BadCallId
 	}
+	p := &promise{host: hid}
+	p.call.CallId = cid.Proto()
 	m.promises[cid] = p
 	return syscallpb.KernelErr_NoError
 }
 
 // Response implements [CallMatcher].
 func (m *callMatcher) Response(cid id.CallId, a *anypb.Any, err int32) syscallpb.KernelErr {
-	p := m.take(cid)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.promises[cid]
 	if p == nil {
 		return syscallpb.KernelErr_BadCallId
 	}
-	p.resolve(a, err)
+	delete(m.promises, cid)
+	p.call.Result, p.call.ResultError = a, err
+	m.resolved[p.host] = append(m.resolved[p.host], &p.call)
 	return syscallpb.KernelErr_NoError
 }
 
 // Ready implements [CallMatcher].
 func (m *callMatcher) Ready(hid id.HostId) (*syscallpb.ResolvedCall, syscallpb.KernelErr) {
-	h := m.hosts.FindById(hid)
-	if h == nil {
+	if call := m.firstOf(hid); call != nil {
+		return call, syscallpb.KernelErr_NoError
+	}
+	if m.hosts.FindById(hid) == nil {
 		return nil, syscallpb.KernelErr_BadId
 	}
-	return h.takeResult(), syscallpb.KernelErr_NoError
+	return nil, syscallpb.KernelErr_NoError
+}
+
+// firstOf takes the first result of a host. It is nil if there is none.
+func (m *callMatcher) firstOf(hid id.HostId) *syscallpb.ResolvedCall {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	calls := m.resolved[hid]
+	if len(calls) == 0 {
+		return nil
+	}
+	if len(calls) == 1 {
+		delete(m.resolved, hid)
+	} else {
+		m.resolved[hid] = calls[1:]
+	}
+	return calls[0]
 }
 
 // drop forgets a call without a response. It is false when the call has had its
 // response.
-func (m *callMatcher) drop(cid id.CallId) bool { return m.take(cid) != nil }
-
-func (m *callMatcher) take(cid id.CallId) *promise {
+func (m *callMatcher) drop(cid id.CallId) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p := m.promises[cid]
+	_, ok := m.promises[cid]
 	delete(m.promises, cid)
-	return p
+	return ok
 }
 
 // pending reports whether the call has no response yet.

@@ -30,17 +30,15 @@ type chaos struct {
 	failed   atomic.Int64
 }
 
-// life is one instance of a guest, with a loop around ReadOne as a guest's runtime
-// has it.
+// life is one instance of a guest, with a loop around Next as a guest's runtime has it.
 type life struct {
 	*guest
 	chaos   *chaos
 	remotes []remote
 	over    chan struct{} // nothing is read any longer
 
-	mu      sync.Mutex
-	waiting map[uint64]chan *syscallpb.ResolvedCall
-	tasks   sync.WaitGroup
+	mu    sync.Mutex
+	tasks sync.WaitGroup
 }
 
 const (
@@ -83,15 +81,12 @@ func serviceOf(i int) string { return fmt.Sprint("chaos.S", i) }
 
 // live is one life of guest i: it serves and calls, and ends whatever goes on.
 func (c *chaos) live(i int) {
-	l := &life{
-		guest: c.guest(fmt.Sprint("guest", i)), chaos: c,
-		over: make(chan struct{}), waiting: map[uint64]chan *syscallpb.ResolvedCall{},
-	}
+	l := &life{guest: c.guest(fmt.Sprint("guest", i)), chaos: c, over: make(chan struct{})}
 	sid := l.mustRegister(serviceOf(i))
 	go l.pump()
 	if err := l.start(i, sid); err == nil {
 		for range chaosCalls {
-			l.tasks.Go(func() { l.callOne(nil) })
+			l.tasks.Go(func() { l.callOne(0) })
 			time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
 		}
 	} else {
@@ -151,7 +146,7 @@ func (c *chaos) check(err error) {
 			return
 		}
 	}
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 		c.t.Errorf("an error that nobody expects: %v", err)
 	}
 }
@@ -159,73 +154,60 @@ func (c *chaos) check(err error) {
 func (l *life) pump() {
 	defer close(l.over)
 	for {
-		resp, err := l.client.ReadOne(l.ctx, new(syscallpb.ReadOneRequest))
-		if err != nil {
+		in, err := l.client.Next(l.ctx, new(syscallpb.NextRequest))
+		switch {
+		case err != nil:
 			l.chaos.check(err)
 			return
-		}
-		for _, in := range resp.GetCall() {
-			l.tasks.Go(func() { l.serveOne(in) })
-		}
-		for _, out := range resp.GetResolved() {
-			l.mu.Lock()
-			waits := l.waiting[out.GetCallId().GetLow()]
-			delete(l.waiting, out.GetCallId().GetLow())
-			l.mu.Unlock()
-			if waits != nil {
-				waits <- out
-			}
-		}
-		if resp.GetExit().GetDrained() {
+		case in.GetCall() != 0:
+			l.tasks.Go(func() { l.serveOne(in.GetCall()) })
+		case in.GetExit().GetDrained():
 			return
 		}
 	}
 }
 
-func (l *life) serveOne(in *syscallpb.IncomingCall) {
+func (l *life) serveOne(call uint64) {
 	if rand.IntN(3) == 0 {
-		l.callOne(in.GetCallId())
+		l.callOne(call)
 	}
 	if rand.IntN(20) > 0 { // some are never answered
-		l.chaos.check(l.answer(in.GetCallId(), "y"))
+		l.chaos.check(l.answer(call, "y"))
 	}
 }
 
-// callOne makes a call and waits for its end.
-func (l *life) callOne(parent *parigotpb.Id) {
-	done := make(chan *syscallpb.ResolvedCall, 1)
+// callOne makes a call and waits for its end. Half of the callers stand still, half have no
+// deadline, and a tenth gives up.
+func (l *life) callOne(parent uint64) {
 	l.mu.Lock()
-	if len(l.remotes) == 0 {
-		l.mu.Unlock()
-		return
-	}
-	r := l.remotes[rand.IntN(len(l.remotes))]
-	cid, err := r.call("x", func(req *syscallpb.DispatchRequest) {
-		req.Parent, req.TimeoutNs = parent, int64(time.Second)
-	})
-	if err == nil {
-		l.waiting[cid.GetLow()] = done
-	}
+	remotes := l.remotes
 	l.mu.Unlock()
-	if err != nil {
-		l.chaos.failed.Add(1)
-		l.chaos.check(err)
+	if len(remotes) == 0 {
 		return
 	}
-	if rand.IntN(10) == 0 {
-		l.chaos.check(l.cancel(cid))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	switch {
+	case rand.IntN(10) == 0:
+		time.AfterFunc(time.Duration(rand.IntN(1000))*time.Microsecond, cancel)
+	case rand.IntN(2) == 0:
+		ctx, cancel = context.WithTimeout(ctx, time.Second)
+		defer cancel()
+	}
+	r := remotes[rand.IntN(len(remotes))]
+	r.g = l.with(ctx)
+	send := r.call
+	if rand.IntN(2) == 0 {
+		send = r.stand
+	}
+	call, err := send("x", onBehalf(parent))
+	if err == nil {
+		err = r.g.await(call).err
+	}
+	if err == nil {
+		l.chaos.answered.Add(1)
 		return
 	}
-	select {
-	case out := <-done:
-		if out.GetResultError() == 0 {
-			l.chaos.answered.Add(1)
-			return
-		}
-		l.chaos.failed.Add(1)
-		l.chaos.check(resultError(l.t, out))
-	case <-l.over:
-	case <-time.After(time.Minute):
-		l.chaos.t.Error("a call has not ended")
-	}
+	l.chaos.failed.Add(1)
+	l.chaos.check(err)
 }

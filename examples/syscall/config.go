@@ -18,8 +18,8 @@ const (
 	defaultMaxGuestServices = 256
 	defaultMaxGuestMethods  = 4096
 	defaultMaxPayload       = 16 << 20
-	// largestMaxPayload keeps a response of ReadOne, with a batch before it, below
-	// the size that an engine lets through by default. Above it, the bridge would
+	// largestMaxPayload keeps a response of Next, with the metadata of the call, below
+	// the size that an engine lets through by default. Above it, the engine would
 	// refuse what the kernel already counts as read.
 	largestMaxPayload       = 32 << 20
 	defaultMaxQueuedCalls   = 1024

@@ -11,12 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/pluginsdk"
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
@@ -51,15 +49,15 @@ func (c *hostCall) over() bool {
 	}
 }
 
-func message(t require.TestingT, m proto.Message) *anypb.Any {
+func message(t require.TestingT, m proto.Message) []byte {
 	value, err := proto.Marshal(m)
 	require.NoError(t, err)
-	return &anypb.Any{Value: value}
+	return value
 }
 
 // returns has a guest answer a call as generated code does.
-func (g *guest) returns(cid *parigotpb.Id, result *anypb.Any, code int32) error {
-	_, err := g.client.ReturnValue(g.ctx, &syscallpb.ReturnValueRequest{CallId: cid, Result: result, ResultError: code})
+func (g *guest) returns(call uint64, result []byte, code int32) error {
+	_, err := g.client.ReturnValue(g.ctx, &syscallpb.ReturnValueRequest{CallId: call, Result: result, ResultError: code})
 	return err
 }
 
@@ -67,8 +65,8 @@ func (g *guest) returns(cid *parigotpb.Id, result *anypb.Any, code int32) error 
 func (g *guest) greets() {
 	in := g.incoming()
 	name := new(wrapperspb.StringValue)
-	require.NoError(g.t, proto.Unmarshal(in.GetParam().GetValue(), name))
-	require.NoError(g.t, g.returns(in.GetCallId(), message(g.t, wrapperspb.String("Hello, "+name.GetValue())), 0))
+	require.NoError(g.t, proto.Unmarshal(in.GetParam(), name))
+	require.NoError(g.t, g.returns(in.GetCall(), message(g.t, wrapperspb.String("Hello, "+name.GetValue())), 0))
 }
 
 func TestHostCallsGuest(t *testing.T) {
@@ -81,11 +79,12 @@ func TestHostCallsGuest(t *testing.T) {
 		call := b.hostCalls(ctx, "Ada")
 		synctest.Wait()
 		in := server.incoming()
-		require.Nil(t, in.GetCaller(), "what no guest is")
+		require.Zero(t, in.GetCallerHigh(), "what no guest is")
+		require.Zero(t, in.GetCallerLow())
 		require.Empty(t, in.GetCallerName())
 		require.Equal(t, map[string]string{"traceparent": "00-1"}, in.GetMetadata())
 		require.Equal(t, int64(time.Minute), in.GetTimeoutNs())
-		require.NoError(t, server.returns(in.GetCallId(), message(t, wrapperspb.String("Hello, Ada")), 0))
+		require.NoError(t, server.returns(in.GetCall(), message(t, wrapperspb.String("Hello, Ada")), 0))
 		<-call.done
 		require.NoError(t, call.err)
 		require.Equal(t, "Hello, Ada", call.resp.GetValue())
@@ -160,11 +159,8 @@ func TestHostCallEndsWithItsContext(t *testing.T) {
 		<-call.done
 		require.ErrorIs(t, call.err, context.Canceled)
 		require.ErrorContains(t, call.err, "greeting")
-		told, err := server.poll()
-		require.NoError(t, err)
-		require.Len(t, told.GetCancelled(), 1)
-		require.Equal(t, in.GetCallId().GetLow(), told.GetCancelled()[0].GetLow())
-		requireErr(t, server.answer(in.GetCallId(), "late"), syscallpb.KernelErr_BadCallId)
+		require.Equal(t, []uint64{in.GetCall()}, server.notice().GetCancelled())
+		requireErr(t, server.answer(in.GetCall(), "late"), syscallpb.KernelErr_BadCallId)
 
 		// Before it reads it: it never will.
 		stopped, stop = context.WithCancel(t.Context())
@@ -208,17 +204,17 @@ func TestHostCallFails(t *testing.T) {
 
 		// The errors of the service, whatever they look like.
 		failure := failure(syscallpb.KernelErr_ExitFailed, "as its own")
-		require.NoError(t, server.returns(in.GetCallId(), &anypb.Any{Value: failure.body}, failure.code))
+		require.NoError(t, server.returns(in.GetCall(), failure.body, failure.code))
 		<-first.done
 		requireErr(t, first.err, syscallpb.KernelErr_ExitFailed, "as its own")
-		require.NoError(t, server.returns(server.incoming().GetCallId(), text("\xff\xff"), 7))
+		require.NoError(t, server.returns(server.incoming().GetCall(), []byte("\xff\xff"), 7))
 		<-second.done
 		s, ok := status.From(second.err)
 		require.True(t, ok)
 		require.Equal(t, int32(7), s.Number())
 		first = b.hostCalls(t.Context(), "1")
 		synctest.Wait()
-		require.NoError(t, server.answer(server.incoming().GetCallId(), "\xff\xff"))
+		require.NoError(t, server.answer(server.incoming().GetCall(), "\xff\xff"))
 		<-first.done
 		require.Equal(t, status.Internal, status.CodeOf(first.err))
 		require.ErrorContains(t, first.err, "google.protobuf.StringValue")
@@ -276,13 +272,10 @@ func TestNobodyIsTheHost(t *testing.T) {
 		call := b.hostCalls(t.Context(), "Ada")
 		synctest.Wait()
 		in := server.incoming()
-		requireErr(t, client.answer(in.GetCallId(), "mine"), syscallpb.KernelErr_BadCallId)
-		requireErr(t, client.cancel(in.GetCallId()), syscallpb.KernelErr_BadCallId)
-		_, err := greeting.call("x", func(r *syscallpb.DispatchRequest) { r.Parent = in.GetCallId() })
+		requireErr(t, client.answer(in.GetCall(), "mine"), syscallpb.KernelErr_BadCallId)
+		_, err := greeting.call("x", onBehalf(in.GetCall()))
 		requireErr(t, err, syscallpb.KernelErr_BadCallId)
-		_, err = client.client.ReadOne(client.ctx, &syscallpb.ReadOneRequest{CallId: in.GetCallId()})
-		requireErr(t, err, syscallpb.KernelErr_BadCallId)
-		require.NoError(t, server.returns(in.GetCallId(), message(t, wrapperspb.String("Hello")), 0))
+		require.NoError(t, server.returns(in.GetCall(), message(t, wrapperspb.String("Hello")), 0))
 		<-call.done
 		require.NoError(t, call.err)
 
@@ -314,13 +307,10 @@ func TestHostCallsGoTooDeep(t *testing.T) {
 		}()
 		synctest.Wait()
 		in := client.incoming()
-		on := func(parent *parigotpb.Id) func(*syscallpb.DispatchRequest) {
-			return func(r *syscallpb.DispatchRequest) { r.Parent = parent }
-		}
-		greeting.mustCall("x", on(in.GetCallId()))
+		greeting.mustCall("x", onBehalf(in.GetCall()))
 		server := b.kernel.hosts.FindByName("greeting")
 		b.kernel.maxCallDepth = 0
-		_, err := greeting.call("x", on(in.GetCallId()))
+		_, err := greeting.call("x", onBehalf(in.GetCall()))
 		requireErr(t, err, syscallpb.KernelErr_DependencyCycle, "the host → hello → greeting")
 		b.kernel.ended(eng.Caller{ID: server.id})
 		client.end()

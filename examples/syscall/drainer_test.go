@@ -37,26 +37,24 @@ func TestDrain(t *testing.T) {
 		done := old.drain(t.Context())
 		for range 3 {
 			greeting.mustCall("new")
-			require.NoError(t, next.answer(next.incoming().GetCallId(), "by the next"))
+			require.NoError(t, next.answer(next.incoming().GetCall(), "by the next"))
 		}
-		require.NoError(t, old.answer(read.GetCallId(), "by the old"))
+		require.NoError(t, old.answer(read.GetCall(), "by the old"))
 		unread := old.incoming()
-		require.Equal(t, "unread", string(unread.GetParam().GetValue()))
+		require.Equal(t, "unread", string(unread.GetParam()))
 		synctest.Wait()
 		require.Empty(t, done, "a call is left")
-		require.NoError(t, old.answer(unread.GetCallId(), "by the old"))
+		require.NoError(t, old.answer(unread.GetCall(), "by the old"))
 		require.NoError(t, <-done)
 		require.NoError(t, <-old.drain(t.Context()), "again is harmless")
 		exit := old.read().GetExit()
 		require.True(t, exit.GetDrained())
 		require.False(t, exit.GetEveryone())
 
-		resp := client.read()
-		require.Len(t, resp.GetResolved(), 5)
-		require.Empty(t, resp.GetWithdrawn(), "somebody serves it all the time")
-		for _, r := range resp.GetResolved() {
-			require.Zero(t, r.GetResultError())
+		for range 5 {
+			require.NoError(t, client.result().err)
 		}
+		client.nothing()
 	})
 }
 
@@ -74,7 +72,7 @@ func TestDrainEnds(t *testing.T) {
 		require.Empty(t, done)
 		server.end()
 		require.NoError(t, <-done)
-		requireErr(t, failed(t, client.read().GetResolved()[0]), syscallpb.KernelErr_CallerUnavailable)
+		requireErr(t, client.result().err, syscallpb.KernelErr_CallerUnavailable)
 
 		stranger := eng.Caller{ID: id.New[id.HostKind](), Name: "stranger"}
 		require.ErrorIs(t, drainer{b.kernel}.Drain(t.Context(), stranger), status.Of(status.NotFound))

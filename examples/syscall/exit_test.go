@@ -8,17 +8,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
 
-// wait reads in the background.
-func (g *guest) wait(only *parigotpb.Id) <-chan *syscallpb.ReadOneResponse {
-	read := make(chan *syscallpb.ReadOneResponse, 1)
+// wait waits for what comes, in the background.
+func (g *guest) wait() <-chan *syscallpb.NextResponse {
+	read := make(chan *syscallpb.NextResponse, 1)
 	go func() {
 		defer close(read)
-		if resp, err := g.client.ReadOne(g.ctx, &syscallpb.ReadOneRequest{CallId: only}); err == nil {
+		if resp, err := g.client.Next(g.ctx, new(syscallpb.NextRequest)); err == nil {
 			read <- resp
 		}
 	}()
@@ -33,12 +32,12 @@ func TestExitTakesTheSystemDown(t *testing.T) {
 	for _, language := range []string{"en", "fr", "de", "es", "it"} {
 		greeting.mustCall(language)
 	}
-	for _, in := range server.read().GetCall() {
-		require.NoError(t, server.answer(in.GetCallId(), "hello"))
+	for range 5 {
+		require.NoError(t, server.answer(server.incoming().GetCall(), "hello"))
+		require.Equal(t, "hello", client.result().body)
 	}
-	require.Len(t, client.read().GetResolved(), 5)
 
-	idle, late := server.wait(nil), b.guest("late")
+	idle, late := server.wait(), b.guest("late")
 	lateID := late.mustRegister("")
 	require.NoError(t, late.require(lateID, "p.Missing"))
 	launching := make(chan error, 1)
@@ -47,7 +46,7 @@ func TestExitTakesTheSystemDown(t *testing.T) {
 	require.NoError(t, client.exit(0, true))
 	require.NoError(t, server.exit(3, true), "the first one counts")
 	requireErr(t, <-launching, syscallpb.KernelErr_AbortRequest)
-	for _, resp := range []*syscallpb.ReadOneResponse{<-idle, client.read(), late.read(), client.read()} {
+	for _, resp := range []*syscallpb.NextResponse{<-idle, client.read(), late.read(), client.read()} {
 		require.True(t, resp.GetExit().GetEveryone() && resp.GetExit().GetDrained(), "%v", resp)
 		require.Zero(t, resp.GetExit().GetCode())
 	}
@@ -75,18 +74,17 @@ func TestGuestThatAnswersIsNotDrained(t *testing.T) {
 	in := server.incoming()
 	require.NoError(t, client.exit(4, true))
 
-	notice := server.read()
+	notice := server.notice()
 	require.True(t, notice.GetExit().GetEveryone())
 	require.False(t, notice.GetExit().GetDrained(), "it has a call to answer")
 	require.EqualValues(t, 4, notice.GetExit().GetCode())
 	server.nothing() // it was told
 	require.False(t, client.read().GetExit().GetDrained())
 
-	require.NoError(t, server.answer(in.GetCallId(), "y"))
+	require.NoError(t, server.answer(in.GetCall(), "y"))
 	require.True(t, server.read().GetExit().GetDrained())
-	last := client.read()
-	require.Len(t, last.GetResolved(), 1)
-	require.True(t, last.GetExit().GetDrained(), "the end comes after the last result")
+	require.Equal(t, "y", client.result().body)
+	require.True(t, client.read().GetExit().GetDrained(), "the end comes after the last result")
 }
 
 func TestOwnExit(t *testing.T) {
@@ -100,24 +98,19 @@ func TestOwnExit(t *testing.T) {
 
 	require.NoError(t, server.exit(2, false))
 	require.NoError(t, server.exit(3, false), "again changes nothing")
-	resp := client.read()
-	requireErr(t, failed(t, resp.GetResolved()[0]), syscallpb.KernelErr_CallerUnavailable, "about to end")
-	gone := resp.GetWithdrawn()
-	require.Len(t, gone, 1)
-	require.Equal(t, sid.GetLow(), gone[0].GetServiceId().GetLow())
-	require.Equal(t, "Greeting", gone[0].GetService().GetServiceName())
+	requireErr(t, client.result().err, syscallpb.KernelErr_CallerUnavailable, "about to end")
 	_, err := greeting.call("x")
 	requireErr(t, err, syscallpb.KernelErr_CallerUnavailable)
 	requireErr(t, server.export(sid), syscallpb.KernelErr_ServiceAlreadyClosedOrExported, "left with Exit")
 
 	server.nothing() // not before it has answered
-	drained := server.wait(nil)
-	require.NoError(t, server.answer(in.GetCallId(), "the last"))
+	drained := server.wait()
+	require.NoError(t, server.answer(in.GetCall(), "the last"))
 	exit := (<-drained).GetExit()
 	require.True(t, exit.GetDrained())
 	require.False(t, exit.GetEveryone())
 	require.EqualValues(t, 2, exit.GetCode())
-	require.Equal(t, "the last", string(client.result().GetResult().GetValue()))
+	require.Equal(t, "the last", client.result().body)
 	client.nothing() // nobody asked it to end
 }
 
@@ -142,21 +135,18 @@ func TestEndOfTheTarget(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	server, client, greeting := b.pair()
-	var cids []*parigotpb.Id
+	var calls []*sent
 	for range 8 {
-		cids = append(cids, greeting.mustCall("read"))
+		calls = append(calls, greeting.mustCall("read"))
+		server.incoming()
 	}
-	<-server.wait(nil)
-	cids = append(cids, greeting.mustCall("queued"))
+	standing, err := greeting.stand("queued")
+	require.NoError(t, err)
 	server.end()
 
-	resp := client.read()
-	require.Len(t, resp.GetResolved(), len(cids))
-	for i, call := range resp.GetResolved() {
-		require.Equal(t, cids[i].GetLow(), call.GetCallId().GetLow(), "in their order")
-		requireErr(t, failed(t, call), syscallpb.KernelErr_CallerUnavailable, "the guest greeting has ended")
+	for _, call := range append(calls, standing) {
+		requireErr(t, client.await(call).err, syscallpb.KernelErr_CallerUnavailable, "the guest greeting has ended")
 	}
-	require.Len(t, resp.GetWithdrawn(), 1)
 	client.nothing()
 	client.end()
 	b.empty()
@@ -172,9 +162,9 @@ func TestEndOfOneReplica(t *testing.T) {
 		greeting.mustCall("x")
 	}
 	server.end()
-	requireErr(t, failed(t, client.result()), syscallpb.KernelErr_CallerUnavailable)
+	requireErr(t, client.result().err, syscallpb.KernelErr_CallerUnavailable)
 	client.nothing() // the service is still there
-	require.NoError(t, replica.answer(replica.incoming().GetCallId(), "y"))
+	require.NoError(t, replica.answer(replica.incoming().GetCall(), "y"))
 	client.result()
 	greeting.mustCall("x")
 	replica.incoming()
@@ -187,14 +177,21 @@ func TestEndOfTheCaller(t *testing.T) {
 	greeting.mustCall("read")
 	in := server.incoming()
 	greeting.mustCall("queued")
-	reading := client.wait(nil)
+	standing, err := greeting.stand("while its caller stands still")
+	require.NoError(t, err)
+	reading := client.wait()
 	client.end()
 	require.Nil(t, <-reading)
+	require.False(t, standing.Leave())
+	for range 3 { // whoever waits for the results goes on
+		requireErr(t, client.result().err, syscallpb.KernelErr_ChannelClosed, "the caller has ended")
+	}
+	_, err = greeting.call("x")
+	requireErr(t, err, badID)
 
-	resp := server.read()
-	require.Empty(t, resp.GetCall())
-	require.Len(t, resp.GetCancelled(), 1)
-	requireErr(t, server.answer(in.GetCallId(), "nobody wants it"), badCallID)
+	require.Equal(t, []uint64{in.GetCall()}, server.notice().GetCancelled())
+	server.nothing() // it never sees the others
+	requireErr(t, server.answer(in.GetCall(), "nobody wants it"), badCallID)
 	server.end()
 	b.empty()
 }
@@ -271,13 +268,19 @@ func TestExitComesLast(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	server, client, greeting := b.pair()
-	for range largestBatch + 1 {
+	cancelled := greeting.mustCall("read")
+	read := server.incoming()
+	for range 3 {
 		greeting.mustCall("x")
 	}
+	require.True(t, client.cancel(cancelled))
 	require.NoError(t, client.exit(0, true))
-	first, second := server.read(), server.read()
-	require.Len(t, first.GetCall(), largestBatch)
-	require.Nil(t, first.GetExit())
-	require.Len(t, second.GetCall(), 1)
-	require.True(t, second.GetExit().GetEveryone())
+	for range 3 {
+		server.incoming()
+	}
+	notice := server.notice()
+	require.Equal(t, []uint64{read.GetCall()}, notice.GetCancelled())
+	require.True(t, notice.GetExit().GetEveryone())
+	require.False(t, notice.GetExit().GetDrained())
+	server.nothing()
 }

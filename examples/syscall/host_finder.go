@@ -46,13 +46,13 @@ type hostInfo struct {
 	grants        *eng.Grants        // nil: it may do everything
 	contract      *contract.Contract // what it was built for, nil: it does not say
 	registrations []*registration
-	services      int       // how many it registers and requires
-	methods       int       // how many it has bound
-	exited        bool      // it has called Exit: it serves nothing any more
-	left          bool      // it has ended
-	singleFlight  bool      // see ring.go
-	launching     *service  // what a single-flight guest waits for in Launch
-	deafOn        *CallInfo // what a single-flight guest waits for in ReadOne
+	services      int         // how many it registers and requires
+	methods       int         // how many it has bound
+	exited        bool        // it has called Exit: it serves nothing any more
+	left          bool        // it has ended
+	singleFlight  atomic.Bool // see ring.go; read without the lock, too
+	launching     *service    // what a single-flight guest waits for in Launch
+	deafOn        *CallInfo   // what a single-flight guest waits for in Call
 
 	// located are the services that it may call. The map is never changed, only
 	// exchanged, so that a call needs no lock to look.

@@ -193,49 +193,7 @@ func (p *SyscallPlugin) Locate(ctx context.Context, req *syscallpb.LocateRequest
 	return &syscallpb.LocateResponse{ServiceId: s.Id().Proto(), Binding: s.Method()}, nil
 }
 
-// Dispatch calls a method of a service that the guest has located. It does not
-// wait: ReadOne has the result. Calls go round-robin to the guests that export
-// the service, as far as they have room.
-//
-// Errors: NotRequired for a service that was not located, IdDispatch for the
-// method of another service, BadId for an unknown one, NotFound for one that
-// those who export the service now do not have, PERMISSION_DENIED for one that
-// the guest may not call, DataTooLarge, CallerUnavailable
-// when nobody serves it now, BadCallId for a wrong parent, DependencyCycle when
-// calls on behalf of calls go too deep, RESOURCE_EXHAUSTED when the guest has
-// too many calls in flight or the target has too many waiting.
-func (p *SyscallPlugin) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
-	h, err := p.host(ctx)
-	if err != nil {
-		return nil, err
-	}
-	cid, err := p.kernel.dispatch(ctx, h, req)
-	if err != nil {
-		return nil, err
-	}
-	return &syscallpb.DispatchResponse{CallId: cid.Proto()}, nil
-}
-
-// ReadOne waits until there is something for the guest and returns it: calls to
-// answer, results of its own calls, and notices. What is there already comes
-// in one response. Several ReadOne may wait at once; each thing goes to one of
-// them.
-//
-// Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
-// guest in flight, ChannelClosed.
-func (p *SyscallPlugin) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
-	h, err := p.host(ctx)
-	if err != nil {
-		return nil, err
-	}
-	resp := new(syscallpb.ReadOneResponse)
-	if err := p.kernel.readOne(ctx, h, req, resp); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-// ReturnValue answers a call that ReadOne brought.
+// ReturnValue answers a call that Next brought, and reads nothing.
 //
 // Errors: BadCallId for a call that is not this guest's to answer, or is over:
 // it was answered, its caller does not wait any longer or has ended.
@@ -249,21 +207,6 @@ func (p *SyscallPlugin) ReturnValue(ctx context.Context, req *syscallpb.ReturnVa
 		return nil, err
 	}
 	return new(syscallpb.ReturnValueResponse), nil
-}
-
-// Cancel ends a call of the guest that has no result yet: none will come, and
-// the guest that serves it is told.
-//
-// Errors: BadCallId for a call that is not this guest's, or has its result.
-func (p *SyscallPlugin) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
-	h, err := p.host(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.kernel.cancel(h, id.FromProto[id.CallKind](req.GetCallId())); err != nil {
-		return nil, err
-	}
-	return new(syscallpb.CancelResponse), nil
 }
 
 // Exit withdraws all services of the guest, or asks all guests to end. It ends

@@ -8,16 +8,14 @@ import (
 	"time"
 
 	"github.com/iansmith/parigot/pluginsdk/id"
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
 
 // inbox is where things wait for a guest to read them. Its lock is held for a few
-// instructions, never while another one is taken, and never while anybody waits.
+// instructions: nobody takes another one, or waits, while holding it.
 //
-// While a reader waits for whatever comes, nothing is there: what comes goes to
-// the reader.
+// While a reader waits, nothing is there: what comes goes to the reader.
 type inbox struct {
 	limits *settings
 	late   func(*CallInfo) // told of a call that was not read in time
@@ -33,27 +31,25 @@ type inbox struct {
 	expiring    bool
 	serving     map[id.CallId]*CallInfo // calls that were read and are to be answered
 
-	outgoing      callList // calls of the guest that have no result
-	resolved      fifo[*syscallpb.ResolvedCall]
-	resolvedBytes int
+	outgoing callList                     // calls of the guest that have no result
+	expected map[id.CallId]chan<- outcome // those that it has left, and where their results go
 
-	cancelled []*parigotpb.Id
-	withdrawn []*syscallpb.ServiceWithdrawn
+	cancelled []uint64 // what was read, and nobody waits for any longer
 
 	readers []*reader // those that wait, first come first served
 	spare   *reader
 }
 
-// reader is a ReadOne that waits.
+// reader is a Next that waits.
 type reader struct {
-	ch   chan *CallInfo // a call, or nil for something else; never blocks its sender
-	only id.CallId      // the result that it waits for, zero for anything
+	ch chan *CallInfo // a call, or nil for a notice; never blocks its sender
 }
 
 func (b *inbox) init(limits *settings, late func(*CallInfo)) {
 	b.limits, b.late = limits, late
 	b.queue.side, b.outgoing.side = ofTarget, ofCaller
 	b.serving = map[id.CallId]*CallInfo{}
+	b.expected = map[id.CallId]chan<- outcome{}
 }
 
 // accept says what became of a call that was pushed.
@@ -94,15 +90,14 @@ func (b *inbox) hand(r *reader, ci *CallInfo) {
 	r.ch <- ci
 }
 
-// nextReader takes the first reader that waits for anything.
+// nextReader takes the first reader that waits, or nil.
 func (b *inbox) nextReader() *reader {
-	for i, r := range b.readers {
-		if r.only.IsZero() {
-			b.readers = slices.Delete(b.readers, i, i+1)
-			return r
-		}
+	if len(b.readers) == 0 {
+		return nil
 	}
-	return nil
+	r := b.readers[0]
+	b.readers = slices.Delete(b.readers, 0, 1)
+	return r
 }
 
 func (b *inbox) wakeOne() {
@@ -119,25 +114,20 @@ func (b *inbox) wakeAll() {
 }
 
 // park returns a reader that waits, or nil when there is something to read.
-// only is the one call whose result is waited for, zero for anything.
-func (b *inbox) park(only id.CallId) (*reader, error) {
+func (b *inbox) park() (*reader, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return nil, status.Error(syscallpb.KernelErr_ChannelClosed, "the guest has ended")
 	}
-	if only.IsZero() && b.something() || b.hasResult(only) {
+	if b.something() {
 		return nil, nil //nolint:nilnil // documented
-	}
-	if !only.IsZero() && b.outgoing.find(only) == nil {
-		return nil, status.Error(syscallpb.KernelErr_BadCallId, "the call is none of this guest's in flight")
 	}
 	r := b.spare
 	b.spare = nil
 	if r == nil {
 		r = &reader{ch: make(chan *CallInfo, 1)}
 	}
-	r.only = only
 	b.readers = append(b.readers, r)
 	return r, nil
 }
@@ -146,27 +136,22 @@ func (b *inbox) park(only id.CallId) (*reader, error) {
 func (b *inbox) collectNext() (*CallInfo, *syscallpb.NextResponse) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.withdrawn = nil // who calls with Call is told by its errors
 	if ci := b.queue.first; ci != nil {
 		b.dequeue(ci)
 		b.serving[ci.id] = ci
 		return ci, nil
 	}
-	notice := new(syscallpb.NextResponse)
-	for _, cid := range b.cancelled {
-		notice.Cancelled = append(notice.Cancelled, cid.GetLow())
-	}
+	notice := &syscallpb.NextResponse{Cancelled: b.cancelled, Exit: b.takeExit()}
 	b.cancelled = nil
-	notice.Exit = b.takeExit()
 	if notice.Cancelled == nil && notice.Exit == nil {
 		return nil, nil
 	}
 	return nil, notice
 }
 
-// takeExit returns the notice of the end if it is due, which comes after all that was there before.
+// takeExit returns the notice of the end if it is due. The caller has found no calls in the queue.
 func (b *inbox) takeExit() *syscallpb.ExitNotice {
-	if b.queue.size > 0 || b.resolved.len() > 0 || !b.exitDue() {
+	if !b.exitDue() {
 		return nil
 	}
 	b.exit.told = b.exit.everyone
@@ -216,7 +201,7 @@ func (b *inbox) dequeue(ci *CallInfo) bool {
 	return true
 }
 
-// reuse keeps a reader whose channel is empty for the next ReadOne.
+// reuse keeps a reader whose channel is empty for the next Next.
 func (b *inbox) reuse(r *reader) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -225,25 +210,7 @@ func (b *inbox) reuse(r *reader) {
 
 // something reports whether there is anything to read.
 func (b *inbox) something() bool {
-	return b.resolved.len() > 0 || b.queue.size > 0 || len(b.cancelled) > 0 || len(b.withdrawn) > 0 || b.exitDue()
-}
-
-// collect moves up to limit calls into resp, until it has about batchBytes, and
-// all notices. It returns whether resp has anything.
-func (b *inbox) collect(resp *syscallpb.ReadOneResponse, limit, size int) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for b.queue.first != nil && limit > 0 && size < batchBytes {
-		ci := b.queue.first
-		b.dequeue(ci)
-		b.serving[ci.id] = ci
-		resp.Call = append(resp.Call, ci.deliver())
-		limit, size = limit-1, size+ci.bytes
-	}
-	resp.Cancelled, b.cancelled = b.cancelled, nil
-	resp.Withdrawn, b.withdrawn = b.withdrawn, nil
-	resp.Exit = b.takeExit()
-	return len(resp.Call) > 0 || len(resp.Resolved) > 0 || len(resp.Cancelled) > 0 || len(resp.Withdrawn) > 0 || resp.Exit != nil
+	return b.queue.size > 0 || len(b.cancelled) > 0 || b.exitDue()
 }
 
 // answer takes a call that the guest serves. It is nil when it serves no such.
@@ -271,24 +238,10 @@ func (b *inbox) abandon(ci *CallInfo) {
 	case b.dequeue(ci):
 	case b.serving[ci.id] == ci:
 		delete(b.serving, ci.id)
-		b.cancelled = append(b.cancelled, ci.id.Proto())
+		b.cancelled = append(b.cancelled, ci.id.Low())
 		b.wakeOne()
 	}
 	b.wakeDrained()
-}
-
-// tell leaves a notice that a service is gone.
-func (b *inbox) tell(gone *syscallpb.ServiceWithdrawn) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	same := func(w *syscallpb.ServiceWithdrawn) bool {
-		return w.GetServiceId().GetLow() == gone.GetServiceId().GetLow()
-	}
-	if b.closed || slices.ContainsFunc(b.withdrawn, same) {
-		return
-	}
-	b.withdrawn = append(b.withdrawn, gone)
-	b.wakeOne()
 }
 
 // expireLater has calls that are not read in time taken back. One timer does for

@@ -5,8 +5,6 @@ package syscall
 import (
 	"cmp"
 	"slices"
-
-	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
 
 // exitState is what the guest is told about its end.
@@ -73,7 +71,7 @@ func (b *inbox) askToEnd(code int32) {
 
 func (b *inbox) drained() bool {
 	return (b.exit.leaving || b.exit.everyone) &&
-		b.queue.size == 0 && len(b.serving) == 0 && b.outgoing.size == 0 && b.resolved.len() == 0
+		b.queue.size == 0 && len(b.serving) == 0 && b.outgoing.size == 0
 }
 
 // exitDue reports whether a notice of the end is there to be read.
@@ -104,10 +102,7 @@ func (b *inbox) close() (unanswered, unresolved []*CallInfo) {
 	clear(b.serving)
 	slices.SortFunc(unanswered, func(x, y *CallInfo) int { return cmp.Compare(x.id.Low(), y.id.Low()) })
 	unresolved = b.outgoing.take()
-	for _, ci := range unresolved {
-		stopTimer(ci)
-	}
-	b.resolved, b.cancelled, b.withdrawn, b.queuedBytes, b.resolvedBytes = fifo[*syscallpb.ResolvedCall]{}, nil, nil, 0, 0
+	b.cancelled, b.queuedBytes = nil, 0
 	if b.expiry != nil {
 		b.expiry.Stop()
 	}

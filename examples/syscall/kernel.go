@@ -27,8 +27,8 @@ const (
 	longestName = 512
 )
 
-// kernel is what the guests of one engine share. Of its parts, syscallData has
-// the one lock that may be held while that of another part is taken.
+// kernel is what the guests of one engine share. Locks are taken in this order: that
+// of syscallData, that of a call's seat, and one of those of the other parts.
 type kernel struct {
 	settings
 	log *slog.Logger
@@ -45,7 +45,7 @@ func newKernel(s settings, log *slog.Logger) *kernel {
 	k := &kernel{settings: s, log: log}
 	k.hosts = newHostFinder(&k.settings, k.notRead)
 	k.matcher = newCallMatcher(k.hosts)
-	k.data = newSyscallData(&k.settings, &k.fits, k.matcher.pending, k.hosts.all)
+	k.data = newSyscallData(&k.settings, &k.fits, k.pending, k.hosts.all)
 	k.native = new(hostInfo)
 	k.native.init(&k.settings, k.notRead)
 	return k
@@ -169,7 +169,9 @@ func (d *syscallData) register(h *hostInfo, g *eng.Grants, c *contract.Contract,
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h.grants, h.contract = g, c
-	h.singleFlight = h.singleFlight || singleFlight
+	if singleFlight {
+		h.singleFlight.Store(true)
+	}
 	s := d.byID[sid]
 	switch {
 	case d.exitAsked.Load():

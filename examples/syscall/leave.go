@@ -75,9 +75,7 @@ func (k *kernel) ended(c eng.Caller) {
 		k.fail(ci, syscallpb.KernelErr_CallerUnavailable, "the guest "+h.name+" has ended")
 	}
 	for _, ci := range unresolved {
-		if k.drop(ci) {
-			ci.target.abandon(ci)
-		}
+		k.fail(ci, syscallpb.KernelErr_ChannelClosed, "the caller has ended")
 	}
 	if k.hosts.remove(h) == 0 {
 		k.data.allEnded()
@@ -150,8 +148,7 @@ func (d *syscallData) forget(h *hostInfo) {
 	d.breakRingsWithout(h)
 }
 
-// unexport takes h from those who serve s. When it was the last one, those who
-// require s are told.
+// unexport takes h from those who serve s.
 func (d *syscallData) unexport(h *hostInfo, s *service) {
 	same := func(o *hostInfo) bool { return o == h }
 	exporters := len(s.exporters)
@@ -160,7 +157,6 @@ func (d *syscallData) unexport(h *hostInfo, s *service) {
 	s.publish()
 	if s.started && len(s.launched) == 0 {
 		s.started = false
-		d.tellDependents(s)
 	}
 	switch {
 	case len(s.exporters) == exporters:
@@ -173,18 +169,5 @@ func (d *syscallData) unexport(h *hostInfo, s *service) {
 		}
 	default:
 		d.breakRings(s)
-	}
-}
-
-func (d *syscallData) tellDependents(s *service) {
-	var told []*hostInfo
-	for _, e := range s.requiredBy {
-		for _, h := range e.holders {
-			if h == nil || slices.Contains(told, h) {
-				continue
-			}
-			told = append(told, h)
-			h.tell(&syscallpb.ServiceWithdrawn{ServiceId: s.id.Proto(), Service: s.name.proto()})
-		}
 	}
 }

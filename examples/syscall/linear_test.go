@@ -13,7 +13,6 @@ import (
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
 
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
 
@@ -54,7 +53,7 @@ var queueModel = porcupine.Model{
 
 // Calls of many guests to one, which reads on many goroutines, are those of a
 // queue.
-func TestDispatchIsLinearizable(t *testing.T) {
+func TestCallsAreLinearizable(t *testing.T) {
 	t.Parallel()
 	for round := range 20 {
 		b := setup(t, nil)
@@ -78,11 +77,11 @@ func TestDispatchIsLinearizable(t *testing.T) {
 			group.Go(func() {
 				for range callers * each / readers {
 					h.record(callers+r, "", func() any {
-						resp, err := server.client.ReadOne(server.ctx, &syscallpb.ReadOneRequest{Max: 1})
-						if err != nil || len(resp.GetCall()) != 1 {
+						resp, err := server.client.Next(server.ctx, new(syscallpb.NextRequest))
+						if err != nil || resp.GetCall() == 0 {
 							return fmt.Sprint(resp, err)
 						}
-						return string(resp.GetCall()[0].GetParam().GetValue())
+						return string(resp.GetParam())
 					})
 				}
 			})
@@ -137,40 +136,40 @@ func TestReturnIsLinearizable(t *testing.T) {
 		b := setup(t, nil)
 		server, client, greeting := b.pair()
 		const calls = 12
-		h, outcome := new(history), func(err error) any {
-			if err != nil {
+		h, outcome := new(history), func(done bool) any {
+			if !done {
 				return "refused"
 			}
 			return "ok"
 		}
-		var cids []*parigotpb.Id
-		for range calls {
-			cids = append(cids, greeting.mustCall("x"))
+		var made []*sent
+		for i := range calls {
+			send := greeting.call
+			if i%2 == 0 {
+				send = greeting.stand
+			}
+			call, err := send("x")
+			require.NoError(t, err)
+			made = append(made, call)
+			server.incoming()
 		}
-		server.read()
 		var group sync.WaitGroup
 		for try := range 3 {
 			group.Go(func() {
-				for _, cid := range cids {
+				for _, call := range made {
 					value := fmt.Sprint("try ", try)
-					h.record(try, callOp{cid.GetLow(), "answer " + value}, func() any { return outcome(server.answer(cid, value)) })
+					h.record(try, callOp{call.number, "answer " + value}, func() any { return outcome(server.answer(call.number, value) == nil) })
 				}
 			})
 		}
 		group.Go(func() {
-			for _, cid := range slices.Backward(cids) {
-				h.record(3, callOp{cid.GetLow(), "cancel"}, func() any { return outcome(client.cancel(cid)) })
+			for _, call := range slices.Backward(made) {
+				h.record(3, callOp{call.number, "cancel"}, func() any { return outcome(client.cancel(call)) })
 			}
 		})
 		group.Wait()
-		for {
-			resp, err := client.poll()
-			if err != nil {
-				break
-			}
-			for _, call := range resp.GetResolved() {
-				h.record(4, callOp{call.GetCallId().GetLow(), "read"}, func() any { return string(call.GetResult().GetValue()) })
-			}
+		for a := client.first(); a != nil; a = client.first() {
+			h.record(4, callOp{a.call.number, "read"}, func() any { return a.body })
 		}
 		h.requireLinearizable(t, callModel)
 		require.Empty(t, b.kernel.matcher.promises)

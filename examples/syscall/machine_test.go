@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
@@ -27,9 +26,10 @@ func (m *machine) pick() *modelGuest { return rapid.SampledFrom(m.guests).Draw(m
 
 func (m *machine) service() string { return rapid.SampledFrom(modelServices).Draw(m.t, "service") }
 
+// call picks a call, if there is one.
 func (m *machine) call() *modelCall {
 	if len(m.calls) == 0 {
-		return &modelCall{cid: id.New[id.CallKind]().Proto(), state: over}
+		return &modelCall{sent: &sent{number: 1 << 50}, state: over, left: true, gaveUp: true}
 	}
 	return rapid.SampledFrom(m.calls).Draw(m.t, "call")
 }
@@ -180,25 +180,28 @@ func (m *machine) locate(g *modelGuest, s string) {
 
 func (m *machine) doDispatch(*rapid.T) { m.dispatch(m.pick(), m.service()) }
 
-func (m *machine) dispatch(g *modelGuest, s string) {
-	r, located := g.located[s]
+func (m *machine) dispatch(g *modelGuest, service string) {
+	r, located := g.located[service]
 	want := ok
 	switch {
 	case !located:
-		r, want = remote{g: g.guest, service: m.sid(s)}, syscallpb.KernelErr_NotRequired
-	case !m.started(s):
+		r, want = remote{g: g.guest, method: &parigotpb.Id{High: m.sid(service).GetLow(), Low: 1}}, syscallpb.KernelErr_NotRequired
+	case !m.started(service):
 		want = syscallpb.KernelErr_CallerUnavailable
 	}
-	cid, err := r.call("x")
+	s, err := r.stand("x")
 	if !m.same(want, err) {
 		return
 	}
 	// Whose turn it is, is the kernel's affair.
 	for _, o := range m.guests {
-		if h := m.b.kernel.hosts.FindById(o.caller.ID); h.queue.find(id.FromProto[id.CallKind](cid)) != nil {
-			require.True(m.t, o.started[s], "it serves the call")
-			c := &modelCall{cid: cid, caller: g, target: o}
+		if h := m.b.kernel.hosts.FindById(o.caller.ID); h == s.ci.target {
+			require.True(m.t, o.started[service], "it serves the call")
+			c := &modelCall{sent: s, caller: g, target: o}
 			o.queue, m.calls = append(o.queue, c), append(m.calls, c)
+			if rapid.Bool().Draw(m.t, "leaves") {
+				m.leave(c)
+			}
 			return
 		}
 	}
@@ -209,37 +212,49 @@ func (m *machine) doRead(*rapid.T) { m.read(m.pick()) }
 
 func (m *machine) read(g *modelGuest) {
 	resp, err := g.poll()
-	inFlight := slices.ContainsFunc(m.calls, func(c *modelCall) bool {
-		return c.state != over && (c.caller == g || c.target == g && c.state == serving)
-	})
-	drained := g.leaving && !inFlight
-	if len(g.queue)+len(g.resolved)+len(g.cancelled)+len(g.withdrawn) == 0 && !drained {
-		m.same(syscallpb.KernelErr_ReadOneTimeout, err)
+	require.NoError(m.t, err)
+	if len(g.queue) > 0 {
+		c := g.queue[0]
+		require.Equal(m.t, c.number, resp.GetCall())
+		c.state, g.queue = serving, g.queue[1:]
 		return
 	}
-	require.NoError(m.t, err)
-	for i, c := range g.queue {
-		require.Equal(m.t, c.cid.GetLow(), resp.GetCall()[i].GetCallId().GetLow())
-		c.state = serving
-		inFlight = true
+	drained := g.leaving && !slices.ContainsFunc(m.calls, func(c *modelCall) bool {
+		return c.state != over && (c.caller == g || c.target == g)
+	})
+	if len(g.cancelled) == 0 && !drained {
+		require.Nil(m.t, resp)
+		return
 	}
-	for i, c := range g.resolved {
-		require.Equal(m.t, c.cid.GetLow(), resp.GetResolved()[i].GetCallId().GetLow())
-		require.Equal(m.t, c.failed, resp.GetResolved()[i].GetResultError() != 0)
+	require.Zero(m.t, resp.GetCall())
+	var cancelled []uint64
+	for _, c := range g.cancelled {
+		cancelled = append(cancelled, c.number)
 	}
-	for i, c := range g.cancelled {
-		require.Equal(m.t, c.cid.GetLow(), resp.GetCancelled()[i].GetLow())
+	require.Equal(m.t, cancelled, resp.GetCancelled())
+	require.Equal(m.t, drained, resp.GetExit().GetDrained())
+	g.cancelled = nil
+}
+
+// doLeave has a caller go on that stood still.
+func (m *machine) doLeave(*rapid.T) {
+	if c := m.call(); !c.left && !c.read && !c.gaveUp {
+		m.leave(c)
 	}
-	var withdrawn []string
-	for _, w := range resp.GetWithdrawn() {
-		withdrawn = append(withdrawn, fullName(w.GetService()))
+}
+
+func (m *machine) leave(c *modelCall) {
+	c.left = true
+	require.Equal(m.t, c.state != over, c.Leave())
+}
+
+func (m *machine) doResult(*rapid.T) {
+	c := m.call()
+	if c.state != over || c.gaveUp || c.read {
+		return
 	}
-	require.ElementsMatch(m.t, g.withdrawn, withdrawn)
-	require.Len(m.t, resp.GetCall(), len(g.queue))
-	require.Len(m.t, resp.GetResolved(), len(g.resolved))
-	require.Len(m.t, resp.GetCancelled(), len(g.cancelled))
-	require.Equal(m.t, drained && !inFlight, resp.GetExit() != nil)
-	g.queue, g.resolved, g.cancelled, g.withdrawn = nil, nil, nil, nil
+	require.Equal(m.t, c.failed, c.caller.await(c.sent).err != nil)
+	c.read = true
 }
 
 func (m *machine) doReturn(*rapid.T) {
@@ -248,19 +263,19 @@ func (m *machine) doReturn(*rapid.T) {
 	if c.target == g && c.state == serving {
 		want = ok
 	}
-	if m.same(want, g.answer(c.cid, "y")) {
+	if m.same(want, g.answer(c.number, "y")) {
 		c.state = over
-		c.caller.resolved = append(c.caller.resolved, c)
 	}
 }
 
 func (m *machine) doCancel(*rapid.T) {
-	g, c := m.pick(), m.call()
-	want := badCallID
-	if c.caller == g && c.state != over {
-		want = ok
+	c := m.call()
+	if c.gaveUp || c.read {
+		return
 	}
-	if m.same(want, g.cancel(c.cid)) {
+	c.gaveUp = c.state != over
+	require.Equal(m.t, c.gaveUp, c.caller.cancel(c.sent))
+	if c.gaveUp {
 		c.abandon()
 	}
 }
@@ -294,6 +309,7 @@ func (m *machine) doEnd(*rapid.T) {
 		case c.state == over:
 		case c.caller == g:
 			c.abandon()
+			c.failed = true
 		case c.target == g:
 			m.fail(c)
 		}
@@ -304,11 +320,17 @@ func (m *machine) doEnd(*rapid.T) {
 func (m *machine) check(*rapid.T) {
 	k, open := m.b.kernel, 0
 	for _, c := range m.calls {
-		if c.state != over {
+		if c.state != over && c.left {
 			open++
 		}
+		require.Equal(m.t, c.state == over && !c.gaveUp && !c.read, !c.read && c.done())
 	}
 	require.Len(m.t, k.matcher.promises, open)
+	for _, g := range m.guests {
+		open -= len(k.hosts.FindById(g.caller.ID).expected)
+	}
+	require.Zero(m.t, open)
+	require.Empty(m.t, k.matcher.resolved)
 	require.Len(m.t, k.hosts.byID, len(m.guests))
 	for _, s := range modelServices {
 		found := k.data.ServiceByName(m.t.Context(), "p", s[len("p."):])

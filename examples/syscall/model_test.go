@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"pgregory.net/rapid"
 
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
 
@@ -30,16 +29,17 @@ type modelGuest struct {
 	leaving                     bool
 
 	queue     []*modelCall
-	resolved  []*modelCall
 	cancelled []*modelCall
-	withdrawn []string
 }
 
 type modelCall struct {
-	cid            *parigotpb.Id
+	*sent
 	caller, target *modelGuest
 	state          callState
+	left           bool // its caller went on
+	gaveUp         bool // and has no result
 	failed         bool
+	read           bool // its result was
 }
 
 type callState int
@@ -92,25 +92,11 @@ func (m *model) missing(s string) bool {
 
 // withdraw has g serve s no more.
 func (m *model) withdraw(g *modelGuest, s string) {
-	was := m.started(s)
 	g.exported[s], g.started[s] = false, false
-	if !was || m.started(s) {
-		return
-	}
-	for _, o := range m.guests {
-		for edge := range o.requires {
-			if edge[1] == s && !slices.Contains(o.withdrawn, s) {
-				o.withdrawn = append(o.withdrawn, s)
-			}
-		}
-	}
 }
 
-// fail ends a call of g's that has no result.
-func (m *model) fail(c *modelCall) {
-	c.state, c.failed = over, true
-	c.caller.resolved = append(c.caller.resolved, c)
-}
+// fail ends a call that has no result.
+func (m *model) fail(c *modelCall) { c.state, c.failed = over, true }
 
 func remove[T comparable](list []T, item T) []T {
 	return slices.DeleteFunc(list, func(o T) bool { return o == item })
@@ -138,7 +124,7 @@ func TestKernelAgainstModel(t *testing.T) {
 			"":      m.check,
 			"start": m.doStart, "serve": m.doServe, "use": m.doUse, "register": m.doRegister, "export": m.doExport, "require": m.doRequire,
 			"launch": m.doLaunch, "locate": m.doLocate, "dispatch": m.doDispatch, "dispatch again": m.doDispatch,
-			"read": m.doRead, "return": m.doReturn, "cancel": m.doCancel, "exit": m.doExit, "end": m.doEnd,
+			"read": m.doRead, "leave": m.doLeave, "result": m.doResult, "return": m.doReturn, "cancel": m.doCancel, "exit": m.doExit, "end": m.doEnd,
 		})
 		for _, g := range m.guests {
 			g.end()

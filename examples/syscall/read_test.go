@@ -3,15 +3,11 @@
 package syscall
 
 import (
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
@@ -21,20 +17,53 @@ func TestOnlyTheTargetAnswers(t *testing.T) {
 	b := setup(t, nil)
 	server, client, greeting := b.pair()
 	replica := b.guest("greeting")
-	cid := greeting.mustCall("x")
+	call := greeting.mustCall("x")
 	replica.serve(greetingService)
-	requireErr(t, server.answer(cid, "before it was read"), badCallID)
+	requireErr(t, server.answer(call.number, "before it was read"), badCallID)
 	in := server.incoming()
 	for name, g := range map[string]*guest{"its caller": client, "a replica": replica} {
-		require.ErrorIs(t, g.answer(in.GetCallId(), "forged"), status.Of(badCallID), name)
+		require.ErrorIs(t, g.answer(in.GetCall(), "forged"), status.Of(badCallID), name)
 	}
-	requireErr(t, server.cancel(cid), badCallID)
-	_, err := replica.client.ReadOne(replica.ctx, &syscallpb.ReadOneRequest{CallId: cid})
-	requireErr(t, err, badCallID)
-	require.NoError(t, server.answer(in.GetCallId(), "true"))
-	requireErr(t, server.answer(in.GetCallId(), "twice"), badCallID)
-	require.Equal(t, "true", string(client.result().GetResult().GetValue()))
+	require.NoError(t, server.answer(in.GetCall(), "true"))
+	requireErr(t, server.answer(in.GetCall(), "twice"), badCallID)
+	require.Equal(t, "true", client.result().body)
 	client.nothing()
+}
+
+// TestNextAnswers: Next is an answer and a wait in one. An answer that comes late, or to a call of
+// another guest, is dropped.
+func TestNextAnswers(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *syscallpb.SyscallConfig) { c.MaxPayloadBytes = 5 })
+	server, client, greeting := b.pair()
+	first, second := greeting.mustCall("1"), greeting.mustCall("2")
+	next := func(g *guest, call uint64, value string) (*syscallpb.NextResponse, error) {
+		return g.client.Next(g.ctx, &syscallpb.NextRequest{Call: call, Result: []byte(value)})
+	}
+	in := server.incoming()
+	_, err := next(server, in.GetCall(), "it is too large")
+	requireErr(t, err, syscallpb.KernelErr_DataTooLarge)
+	greeting.mustCall("3")
+	other := b.guest("other")
+	other.serve("p.Other")
+	client.also("p.Other")
+	client.find("p.Other").mustCall("x")
+	_, err = next(other, in.GetCall(), "mine")
+	require.NoError(t, err)
+	client.noResult()
+
+	two, err := next(server, in.GetCall(), "one")
+	require.NoError(t, err)
+	require.Equal(t, "2", string(two.GetParam()))
+	require.Equal(t, "one", client.await(first).body)
+	three, err := next(server, in.GetCall(), "again")
+	require.NoError(t, err)
+	require.Equal(t, "3", string(three.GetParam()))
+	client.noResult()
+	require.True(t, client.cancel(second))
+	cancelled, err := next(server, two.GetCall(), "late")
+	require.NoError(t, err)
+	require.Equal(t, []uint64{two.GetCall()}, cancelled.GetCancelled())
 }
 
 // Errors of a service arrive as its implementation made them.
@@ -45,79 +74,50 @@ func TestErrorsOfServicesPass(t *testing.T) {
 	greeting.mustCall("x")
 	result := failure(syscallpb.KernelErr_UnmarshalFailed, "it does not decode")
 	_, err := server.client.ReturnValue(server.ctx, &syscallpb.ReturnValueRequest{
-		CallId: server.incoming().GetCallId(), Result: &anypb.Any{Value: result.body}, ResultError: result.code,
+		CallId: server.incoming().GetCall(), Result: result.body, ResultError: result.code,
 	})
 	require.NoError(t, err)
-	requireErr(t, failed(t, client.result()), syscallpb.KernelErr_UnmarshalFailed, "it does not decode")
+	requireErr(t, client.result().err, syscallpb.KernelErr_UnmarshalFailed, "it does not decode")
 }
 
-func TestReadOneBatches(t *testing.T) {
+// TestCallsComeInOrder, and results to the calls that they are for.
+func TestCallsComeInOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	server, client, greeting := b.pair()
-	const calls = largestBatch + 6
+	var calls []*sent
+	var numbers []uint64
+	for i := range 70 {
+		calls = append(calls, greeting.mustCall(strconv.Itoa(i)))
+	}
 	for i := range calls {
-		greeting.mustCall(strconv.Itoa(i))
+		in := server.incoming()
+		require.Equal(t, strconv.Itoa(i), string(in.GetParam()))
+		numbers = append(numbers, in.GetCall())
 	}
-	first, second := server.read(), server.read()
-	require.Len(t, first.GetCall(), largestBatch)
-	require.Len(t, second.GetCall(), 6)
-	for i, in := range slices.Concat(first.GetCall(), second.GetCall()) {
-		require.Equal(t, strconv.Itoa(i), string(in.GetParam().GetValue()), "in their order")
-		require.NoError(t, server.answer(in.GetCallId(), "r"))
+	for i := len(calls) - 1; i >= 0; i-- {
+		require.NoError(t, server.answer(numbers[i], strconv.Itoa(i)))
 	}
-	require.Len(t, client.read().GetResolved(), largestBatch)
-	require.Len(t, client.read().GetResolved(), 6)
-
-	for range 3 {
-		greeting.mustCall(strings.Repeat("x", batchBytes*2/3))
+	for i, c := range calls {
+		require.Equal(t, strconv.Itoa(i), client.await(c).body)
 	}
-	require.Len(t, server.read().GetCall(), 2, "a batch is full when it has 1 MiB")
-	require.Len(t, server.read().GetCall(), 1)
-}
-
-func TestReadOneOfOneCall(t *testing.T) {
-	t.Parallel()
-	b := setup(t, nil)
-	server, client, greeting := b.pair()
-	first, second := greeting.mustCall("1"), greeting.mustCall("2")
-	for _, in := range server.read().GetCall() {
-		require.NoError(t, server.answer(in.GetCallId(), string(in.GetParam().GetValue())))
-	}
-	one := func(cid *parigotpb.Id) (*syscallpb.ReadOneResponse, error) {
-		return client.client.ReadOne(client.ctx, &syscallpb.ReadOneRequest{CallId: cid})
-	}
-	resp, err := one(second)
-	require.NoError(t, err)
-	require.Len(t, resp.GetResolved(), 1)
-	require.Equal(t, "2", string(resp.GetResolved()[0].GetResult().GetValue()))
-	_, err = one(second)
-	requireErr(t, err, badCallID)
-	resp, err = one(first)
-	require.NoError(t, err)
-	require.Equal(t, "1", string(resp.GetResolved()[0].GetResult().GetValue()))
 }
 
 func TestCancelTellsTheTarget(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	server, client, greeting := b.pair()
-	queued, read := greeting.mustCall("read"), greeting.mustCall("queued")
-	queued, read = read, queued
+	read, queued := greeting.mustCall("read"), greeting.mustCall("queued")
 	in := server.incoming()
-	require.NoError(t, client.cancel(queued))
-	require.NoError(t, client.cancel(read))
-	requireErr(t, client.cancel(read), badCallID)
+	require.True(t, client.cancel(queued))
+	require.True(t, client.cancel(read))
 
-	resp := server.read()
-	require.Empty(t, resp.GetCall(), "a call that was not read is never seen")
-	require.Len(t, resp.GetCancelled(), 1)
-	require.Equal(t, in.GetCallId().GetLow(), resp.GetCancelled()[0].GetLow())
-	requireErr(t, server.answer(in.GetCallId(), "late"), badCallID)
+	require.Equal(t, []uint64{in.GetCall()}, server.notice().GetCancelled(), "a call that was not read is never seen")
+	requireErr(t, server.answer(in.GetCall(), "late"), badCallID)
 	client.nothing()
 
 	answered := greeting.mustCall("x")
-	require.NoError(t, server.answer(server.incoming().GetCallId(), "faster"))
-	requireErr(t, client.cancel(answered), badCallID)
-	require.Equal(t, "faster", string(client.result().GetResult().GetValue()))
+	require.NoError(t, server.answer(server.incoming().GetCall(), "faster"))
+	require.False(t, client.cancel(answered))
+	require.Equal(t, "faster", client.result().body)
 }

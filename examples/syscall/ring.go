@@ -16,7 +16,7 @@ import (
 // guests that do nothing else while they wait. Only a guest knows that of itself,
 // and says so with RegisterRequest.single_flight. Such a guest waits for
 //
-//   - the guest that its call went to, while it is in ReadOne with a call_id, or
+//   - the guest that its call went to, while it is in Call, or
 //   - each service that it requires and that has not started, while it is in
 //     Launch. One that is exported starts when one of those who export it does. One
 //     that nobody exports has to come from a guest that is expected to serve it:
@@ -145,7 +145,7 @@ func (r *rings) back(origin *hostInfo) []string {
 // become free. It is none for a guest that goes on by itself, or may be freed by
 // one that is yet to come.
 func (d *syscallData) waitsFor(h *hostInfo) [][]*hostInfo {
-	if ci := h.deafOn; ci != nil && d.pending(ci.id) {
+	if ci := h.deafOn; ci != nil && d.pending(ci) {
 		return [][]*hostInfo{{ci.target}}
 	}
 	if h.launching == nil {
@@ -196,14 +196,11 @@ func (d *syscallData) breakRingsWithout(h *hostInfo) {
 	}
 }
 
-// deafen notes that a single-flight guest waits for one call only. When that
+// deafen notes that h, a single-flight guest, waits for one call only. When that
 // closes a ring it returns the ring's names instead.
 func (d *syscallData) deafen(h *hostInfo, ci *CallInfo) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !h.singleFlight {
-		return ""
-	}
 	h.deafOn = ci
 	names := d.ring(h)
 	if names != "" {

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
@@ -45,14 +44,11 @@ func crowd(b *bundle, single bool, names ...string) map[string]*guest {
 }
 
 // finish waits for the result of one call, in the background.
-func (g *guest) finish(cid *parigotpb.Id) <-chan *syscallpb.ReadOneResponse {
-	read := g.wait(cid)
+func (g *guest) finish(s *sent) <-chan *answered {
+	done := make(chan *answered, 1)
+	go func() { done <- g.await(s) }()
 	synctest.Wait()
-	return read
-}
-
-func parent(cid *parigotpb.Id) func(*syscallpb.DispatchRequest) {
-	return func(r *syscallpb.DispatchRequest) { r.Parent = cid }
+	return done
 }
 
 // Three guests that do nothing while they wait call each other in a ring: the one
@@ -64,17 +60,16 @@ func TestRingOfCalls(t *testing.T) {
 		toB := g["a"].find("p.b").mustCall("1")
 		waitA := g["a"].finish(toB)
 		inB := g["b"].incoming()
-		toC := g["b"].find("p.c").mustCall("2", parent(inB.GetCallId()))
+		toC := g["b"].find("p.c").mustCall("2", onBehalf(inB.GetCall()))
 		waitB := g["b"].finish(toC)
 		inC := g["c"].incoming()
-		toA := g["c"].find("p.a").mustCall("3", parent(inC.GetCallId()))
+		toA := g["c"].find("p.a").mustCall("3", onBehalf(inC.GetCall()))
 
-		out := (<-g["c"].finish(toA)).GetResolved()
-		requireErr(t, failed(t, out[0]), cycle, "c → a → b → c")
-		require.NoError(t, g["c"].answer(inC.GetCallId(), "without a"))
-		require.Len(t, (<-waitB).GetResolved(), 1)
-		require.NoError(t, g["b"].answer(inB.GetCallId(), "done"))
-		require.Len(t, (<-waitA).GetResolved(), 1)
+		requireErr(t, (<-g["c"].finish(toA)).err, cycle, "c → a → b → c")
+		require.NoError(t, g["c"].answer(inC.GetCall(), "without a"))
+		require.NoError(t, (<-waitB).err)
+		require.NoError(t, g["b"].answer(inB.GetCall(), "done"))
+		require.NoError(t, (<-waitA).err)
 		g["a"].nothing() // the call that closed the ring was taken back
 	})
 }
@@ -85,9 +80,11 @@ func TestRingOfOne(t *testing.T) {
 	g := b.guest("a").single()
 	g.serve("p.a")
 	g.use("p.a")
-	cid := g.find("p.a").mustCall("x")
-	out := (<-g.wait(cid)).GetResolved()
-	requireErr(t, failed(t, out[0]), cycle, "a → a")
+	requireErr(t, g.await(g.find("p.a").mustCall("x")).err, cycle, "a → a")
+	call, err := g.find("p.a").stand("while it stands still")
+	require.NoError(t, err)
+	requireErr(t, g.await(call).err, cycle, "a → a")
+	g.nothing() // the calls were taken back
 }
 
 // No alarm is false: guests that read while they wait, calls that are answered in
@@ -105,13 +102,16 @@ func TestLegalRings(t *testing.T) {
 		waitC := g["c"].finish(toA)
 		// a waits too, but for whatever comes: its own call comes back to it.
 		in := g["a"].incoming()
-		require.Equal(t, "3", string(in.GetParam().GetValue()))
-		require.NoError(t, g["a"].answer(in.GetCallId(), "back"))
-		require.Len(t, (<-waitC).GetResolved(), 1)
-		require.NoError(t, g["c"].answer(inC.GetCallId(), "back"))
-		require.Len(t, (<-waitB).GetResolved(), 1)
-		require.NoError(t, g["b"].answer(inB.GetCallId(), "back"))
-		require.Len(t, (<-g["a"].finish(toB)).GetResolved(), 1)
+		require.Equal(t, "3", string(in.GetParam()))
+		require.NoError(t, g["a"].answer(in.GetCall(), "back"))
+		require.NoError(t, (<-waitC).err)
+		require.NoError(t, g["c"].answer(inC.GetCall(), "back"))
+		require.NoError(t, (<-waitB).err)
+		require.NoError(t, g["b"].answer(inB.GetCall(), "back"))
+		require.NoError(t, (<-g["a"].finish(toB)).err)
+		for _, h := range b.kernel.hosts.all() {
+			require.Nil(t, h.deafOn, "nobody waits")
+		}
 	})
 	inTime(t, nil, func(t *testing.T, b *bundle) {
 		g := crowd(b, false, "a", "b")
@@ -121,10 +121,10 @@ func TestLegalRings(t *testing.T) {
 		waitA, waitB := g["a"].finish(toB), g["b"].finish(toA)
 		// b never said that it does one thing at a time: another of its
 		// goroutines reads and answers.
-		require.NoError(t, g["b"].answer(g["b"].incoming().GetCallId(), "x"))
-		require.Len(t, (<-waitA).GetResolved(), 1)
-		require.NoError(t, g["a"].answer(g["a"].incoming().GetCallId(), "y"))
-		require.Len(t, (<-waitB).GetResolved(), 1)
+		require.NoError(t, g["b"].answer(g["b"].incoming().GetCall(), "x"))
+		require.NoError(t, (<-waitA).err)
+		require.NoError(t, g["a"].answer(g["a"].incoming().GetCall(), "y"))
+		require.NoError(t, (<-waitB).err)
 	})
 }
 
@@ -245,8 +245,8 @@ func TestRingOfCallAndLaunch(t *testing.T) {
 		require.NoError(t, server.export(second))
 		require.NoError(t, server.require(second, "p.Later"))
 		requireErr(t, server.launch(second), cycle, "server → client → server")
-		require.NoError(t, server.answer(server.incoming().GetCallId(), "y"))
-		require.Len(t, (<-waiting).GetResolved(), 1)
+		require.NoError(t, server.answer(server.incoming().GetCall(), "y"))
+		require.NoError(t, (<-waiting).err)
 	})
 }
 
@@ -257,20 +257,20 @@ func TestEndlessRecursion(t *testing.T) {
 	g := crowd(b, false, "a", "b")
 	there, back := g["a"].find("p.b"), g["b"].find("p.a")
 	there.mustCall("0")
-	var in *syscallpb.IncomingCall
+	var in *syscallpb.NextResponse
 	for range 2 {
 		in = g["b"].incoming()
-		back.mustCall("", parent(in.GetCallId()))
+		back.mustCall("", onBehalf(in.GetCall()))
 		in = g["a"].incoming()
-		there.mustCall("", parent(in.GetCallId()))
+		there.mustCall("", onBehalf(in.GetCall()))
 	}
 	in = g["b"].incoming()
-	_, err := back.call("", parent(in.GetCallId()))
+	_, err := back.call("", onBehalf(in.GetCall()))
 	requireErr(t, err, cycle, "a → b → a → b → a → b → a", "deeper than 4")
 	_, err = back.call("")
 	require.NoError(t, err, "a call of its own is no deeper")
-	require.NoError(t, g["b"].answer(in.GetCallId(), "enough"))
-	_, err = back.call("", parent(in.GetCallId()))
+	require.NoError(t, g["b"].answer(in.GetCall(), "enough"))
+	_, err = back.call("", onBehalf(in.GetCall()))
 	require.ErrorIs(t, err, status.Of(badCallID), "it serves that call no longer")
 }
 

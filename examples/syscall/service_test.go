@@ -183,26 +183,22 @@ func TestLocate(t *testing.T) {
 	requireErr(t, err, syscallpb.KernelErr_NotFound)
 }
 
-func TestDispatchChecksWhatItNames(t *testing.T) {
+func TestCallChecksWhatItNames(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *syscallpb.SyscallConfig) { c.MaxPayloadBytes = 8 })
-	server, client, greeting := b.pair()
+	server, _, greeting := b.pair()
 	otherServer := b.guest("other")
-	otherServer.serve("p.Other")
-	require.NoError(t, client.require(client.mustRegister(""), "p.Other"))
-	other := client.find("p.Other")
-
+	other := otherServer.serve("p.Other")
 	for name, c := range map[string]struct {
-		change func(*syscallpb.DispatchRequest)
+		change func(*syscallpb.CallRequest)
 		want   syscallpb.KernelErr
 	}{
-		"service not located": {func(r *syscallpb.DispatchRequest) { r.ServiceId = id.New[id.ServiceKind]().Proto() }, syscallpb.KernelErr_NotRequired},
-		"no service":          {func(r *syscallpb.DispatchRequest) { r.ServiceId = nil }, syscallpb.KernelErr_NotRequired},
-		"method of another":   {func(r *syscallpb.DispatchRequest) { r.MethodId = other.method }, syscallpb.KernelErr_IdDispatch},
-		"unknown method":      {func(r *syscallpb.DispatchRequest) { r.MethodId = &parigotpb.Id{High: r.MethodId.High, Low: 1 << 40} }, syscallpb.KernelErr_BadId},
-		"too large":           {func(r *syscallpb.DispatchRequest) { r.Param = text("123456789") }, syscallpb.KernelErr_DataTooLarge},
-		"type too large":      {func(r *syscallpb.DispatchRequest) { r.Param.TypeUrl = "123456789" }, syscallpb.KernelErr_DataTooLarge},
-		"strange parent":      {func(r *syscallpb.DispatchRequest) { r.Parent = id.New[id.CallKind]().Proto() }, syscallpb.KernelErr_BadCallId},
+		"service not located": {func(r *syscallpb.CallRequest) { r.MethodHigh = other.GetLow() }, syscallpb.KernelErr_NotRequired},
+		"no service":          {func(r *syscallpb.CallRequest) { r.MethodHigh = 0 }, syscallpb.KernelErr_NotRequired},
+		"unknown method":      {func(r *syscallpb.CallRequest) { r.MethodLow = 1 << 40 }, syscallpb.KernelErr_BadId},
+		"no method":           {func(r *syscallpb.CallRequest) { r.MethodLow = 0 }, syscallpb.KernelErr_BadId},
+		"too large":           {func(r *syscallpb.CallRequest) { r.Param = []byte("123456789") }, syscallpb.KernelErr_DataTooLarge},
+		"strange parent":      {func(r *syscallpb.CallRequest) { r.Parent = 1 << 40 }, syscallpb.KernelErr_BadCallId},
 	} {
 		_, err := greeting.call("x", c.change)
 		require.ErrorIs(t, err, status.Of(c.want), name)
@@ -211,9 +207,9 @@ func TestDispatchChecksWhatItNames(t *testing.T) {
 
 	late, err := server.bind(server.mustRegister(greetingService), "Late")
 	require.NoError(t, err)
-	_, err = greeting.call("x", func(r *syscallpb.DispatchRequest) { r.MethodId = late })
+	_, err = greeting.call("x", func(r *syscallpb.CallRequest) { r.MethodLow = late.GetLow() })
 	require.NoError(t, err, "a method may be bound later")
-	require.Equal(t, late.GetLow(), server.incoming().GetMethodId().GetLow())
+	require.Equal(t, late.GetLow(), server.incoming().GetMethodLow())
 }
 
 // A service that other guests took over keeps its ids. A method that they do not
@@ -231,8 +227,8 @@ func TestIdsOutliveTheGuests(t *testing.T) {
 	next := b.guest("greeting, next version")
 	next.serve(greetingService)
 	greeting.mustCall("to the next")
-	require.Equal(t, "to the next", string(next.incoming().GetParam().GetValue()))
-	_, err = greeting.call("x", func(r *syscallpb.DispatchRequest) { r.MethodId = extra })
+	require.Equal(t, "to the next", string(next.incoming().GetParam()))
+	_, err = greeting.call("x", func(r *syscallpb.CallRequest) { r.MethodLow = extra.GetLow() })
 	requireErr(t, err, syscallpb.KernelErr_NotFound, "Extra")
 }
 
@@ -250,7 +246,7 @@ func TestReplicasTakeTurns(t *testing.T) {
 	}
 	for _, r := range replicas[:2] {
 		for range 4 {
-			require.NoError(t, r.answer(r.incoming().GetCallId(), ""))
+			require.NoError(t, r.answer(r.incoming().GetCall(), ""))
 			client.result()
 		}
 	}
@@ -295,7 +291,7 @@ func TestPluginWithoutEngine(t *testing.T) {
 	ctx := context.Background()
 	_, err := (&SyscallPlugin{}).Register(ctx, new(syscallpb.RegisterRequest))
 	require.ErrorIs(t, err, status.Of(status.Unavailable))
-	_, err = (&SyscallPlugin{}).ReadOne(ctx, new(syscallpb.ReadOneRequest))
+	_, err = (&SyscallPlugin{}).Next(ctx, new(syscallpb.NextRequest))
 	require.ErrorIs(t, err, status.Of(status.Unavailable))
 	require.NoError(t, (&SyscallPlugin{}).Close(ctx))
 
@@ -304,7 +300,7 @@ func TestPluginWithoutEngine(t *testing.T) {
 	waiting := make(chan error)
 	go func() {
 		for {
-			if _, err := server.client.ReadOne(server.ctx, new(syscallpb.ReadOneRequest)); err != nil {
+			if _, err := server.client.Next(server.ctx, new(syscallpb.NextRequest)); err != nil {
 				waiting <- err
 				return
 			}
@@ -315,10 +311,11 @@ func TestPluginWithoutEngine(t *testing.T) {
 	sid := late.mustRegister("")
 	require.NoError(t, late.require(sid, "p.Missing"))
 	go func() { launching <- late.launch(sid) }()
-	greeting.mustCall("x")
+	call := greeting.mustCall("x")
 	require.NoError(t, (&SyscallPlugin{kernel: b.kernel}).Close(ctx))
 	requireErr(t, <-waiting, syscallpb.KernelErr_ChannelClosed)
 	requireErr(t, <-launching, syscallpb.KernelErr_ChannelClosed)
+	require.Error(t, client.await(call).err, "whichever of the two the kernel ended first")
 	_, err = client.poll()
 	requireErr(t, err, syscallpb.KernelErr_ChannelClosed)
 	_, err = b.guest("later").register("")

@@ -9,10 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	spb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/iansmith/parigot/pluginsdk/eng"
 	"github.com/iansmith/parigot/pluginsdk/id"
@@ -22,10 +19,12 @@ import (
 	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
 )
 
-// bundle is a kernel, and a client that calls it through the bridge.
+// bundle is a kernel, a client that calls it through the bridge, and the plugin, whose Call and
+// Next guests call as bytes.
 type bundle struct {
 	t      require.TestingT
 	kernel *kernel
+	plugin *SyscallPlugin
 	client syscallpbparigot.SyscallClient
 }
 
@@ -50,7 +49,7 @@ func setup(t require.TestingT, configure func(*syscallpb.SyscallConfig)) *bundle
 		g, _ := ctx.Value(grantsKey{}).(*eng.Grants)
 		return g
 	}}
-	return &bundle{t: t, kernel: k, client: syscallpbparigot.NewLocalSyscallClient(plugin)}
+	return &bundle{t: t, kernel: k, plugin: plugin, client: syscallpbparigot.NewLocalSyscallClient(plugin)}
 }
 
 // guest is a guest that no engine runs: its calls are the test's.
@@ -58,11 +57,12 @@ type guest struct {
 	*bundle
 	caller eng.Caller
 	ctx    context.Context
+	calls  *sentCalls
 }
 
 // guest starts a guest.
 func (b *bundle) guest(name string) *guest {
-	g := &guest{bundle: b, caller: eng.Caller{ID: id.New[id.HostKind](), Name: name}}
+	g := &guest{bundle: b, caller: eng.Caller{ID: id.New[id.HostKind](), Name: name}, calls: new(sentCalls)}
 	return g.with(context.Background())
 }
 
@@ -150,90 +150,9 @@ func (g *guest) use(services ...string) {
 	require.NoError(g.t, g.launch(sid))
 }
 
-// remote is a located service.
-type remote struct {
-	g       *guest
-	service *parigotpb.Id
-	method  *parigotpb.Id // the first one
-}
-
-func (g *guest) find(service string) remote {
-	found, err := g.locate(service)
-	require.NoError(g.t, err)
-	return remote{g: g, service: found.GetServiceId(), method: found.GetBinding()[0].GetMethodId()}
-}
-
-func text(s string) *anypb.Any { return &anypb.Any{Value: []byte(s)} }
-
-// call dispatches a call. change may change its request.
-func (r remote) call(param string, change ...func(*syscallpb.DispatchRequest)) (*parigotpb.Id, error) {
-	req := &syscallpb.DispatchRequest{ServiceId: r.service, MethodId: r.method, Param: text(param)}
-	for _, c := range change {
-		c(req)
-	}
-	resp, err := r.g.client.Dispatch(r.g.ctx, req)
-	return resp.GetCallId(), err
-}
-
-func (r remote) mustCall(param string, change ...func(*syscallpb.DispatchRequest)) *parigotpb.Id {
-	cid, err := r.call(param, change...)
-	require.NoError(r.g.t, err)
-	return cid
-}
-
-// poll reads what is there, without waiting.
-func (g *guest) poll() (*syscallpb.ReadOneResponse, error) {
-	return g.client.ReadOne(g.ctx, &syscallpb.ReadOneRequest{TimeoutNs: -1})
-}
-
-// read waits for something.
-func (g *guest) read() *syscallpb.ReadOneResponse {
-	resp, err := g.client.ReadOne(g.ctx, &syscallpb.ReadOneRequest{})
-	require.NoError(g.t, err)
-	return resp
-}
-
-// nothing wants nothing to be there.
-func (g *guest) nothing() {
-	resp, err := g.poll()
-	require.ErrorIs(g.t, err, status.Of(syscallpb.KernelErr_ReadOneTimeout), "%v", resp)
-}
-
-// incoming reads one call that is there.
-func (g *guest) incoming() *syscallpb.IncomingCall {
-	resp, err := g.client.ReadOne(g.ctx, &syscallpb.ReadOneRequest{TimeoutNs: -1, Max: 1})
-	require.NoError(g.t, err)
-	require.Len(g.t, resp.GetCall(), 1, "%v", resp)
-	return resp.GetCall()[0]
-}
-
-// result reads one result that is there.
-func (g *guest) result() *syscallpb.ResolvedCall {
-	resp, err := g.client.ReadOne(g.ctx, &syscallpb.ReadOneRequest{TimeoutNs: -1, Max: 1})
-	require.NoError(g.t, err)
-	require.Len(g.t, resp.GetResolved(), 1, "%v", resp)
-	return resp.GetResolved()[0]
-}
-
-func (g *guest) answer(cid *parigotpb.Id, value string) error {
-	_, err := g.client.ReturnValue(g.ctx, &syscallpb.ReturnValueRequest{CallId: cid, Result: text(value)})
-	return err
-}
-
 func (g *guest) exit(code int32, everyone bool) error {
 	_, err := g.client.Exit(g.ctx, &syscallpb.ExitRequest{Code: code, Everyone: everyone})
 	return err
-}
-
-func (g *guest) cancel(cid *parigotpb.Id) error {
-	_, err := g.client.Cancel(g.ctx, &syscallpb.CancelRequest{CallId: cid})
-	return err
-}
-
-// failed returns the error of a call that has one.
-func failed(t require.TestingT, call *syscallpb.ResolvedCall) error {
-	require.NotZero(t, call.GetResultError(), "%v", call)
-	return resultError(t, call)
 }
 
 // requireErr wants an error of the kernel, whose message has all of the words.
@@ -255,10 +174,18 @@ func (b *bundle) empty() {
 	require.Empty(b.t, k.hosts.byID)
 	require.Empty(b.t, k.hosts.byName)
 	require.Empty(b.t, k.matcher.promises)
+	require.Empty(b.t, k.matcher.resolved)
 	require.Empty(b.t, k.data.byID)
 	require.Empty(b.t, k.data.byName)
 	require.Zero(b.t, k.data.methods)
 	require.Zero(b.t, k.native.outgoing.size)
+}
+
+// also has the guest, which is a client, require another service.
+func (g *guest) also(service string) {
+	sid := g.mustRegister("")
+	require.NoError(g.t, g.require(sid, service))
+	require.NoError(g.t, g.launch(sid))
 }
 
 // pair is a guest that serves greeting.v1.Greeting, and one that has located it.
@@ -274,17 +201,18 @@ func TestRoundTrip(t *testing.T) {
 	b := setup(t, nil)
 	server, client, greeting := b.pair()
 
-	cid := greeting.mustCall("Ada")
+	call := greeting.mustCall("Ada")
 	in := server.incoming()
-	require.Equal(t, "Ada", string(in.GetParam().GetValue()))
+	require.Equal(t, call.number, in.GetCall())
+	require.Equal(t, "Ada", string(in.GetParam()))
 	require.Equal(t, "hello", in.GetCallerName())
-	require.Equal(t, client.caller.ID, id.FromProto[id.HostKind](in.GetCaller()))
-	require.NoError(t, server.answer(in.GetCallId(), "Hello, Ada"))
+	require.Equal(t, client.caller.ID, id.From[id.HostKind](in.GetCallerHigh(), in.GetCallerLow()))
+	require.NoError(t, server.answer(in.GetCall(), "Hello, Ada"))
 
 	out := client.result()
-	require.Equal(t, cid.GetLow(), out.GetCallId().GetLow())
-	require.Equal(t, "Hello, Ada", string(out.GetResult().GetValue()))
-	require.Zero(t, out.GetResultError())
+	require.Equal(t, call, out.call)
+	require.NoError(t, out.err)
+	require.Equal(t, "Hello, Ada", out.body)
 	client.nothing()
 	server.nothing()
 
@@ -293,9 +221,29 @@ func TestRoundTrip(t *testing.T) {
 	b.empty()
 }
 
-// resultError is what generated code makes of a result with an error.
-func resultError(t require.TestingT, call *syscallpb.ResolvedCall) error {
-	p := new(spb.Status)
-	require.NoError(t, proto.Unmarshal(call.GetResult().GetValue(), p))
-	return status.FromProto(call.GetResultError(), p)
+// TestCallerThatStandsStill: a call that is answered while its caller stands still is in no
+// CallMatcher.
+func TestCallerThatStandsStill(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	server, client, greeting := b.pair()
+	call, err := greeting.stand("Ada")
+	require.NoError(t, err)
+	require.Empty(t, b.kernel.matcher.promises)
+	require.NoError(t, server.answer(server.incoming().GetCall(), "Hello, Ada"))
+	require.Empty(t, b.kernel.matcher.resolved)
+	require.False(t, call.Leave(), "the result is there")
+	require.Equal(t, "Hello, Ada", client.result().body)
+
+	call, err = greeting.stand("Bob")
+	require.NoError(t, err)
+	require.True(t, call.Leave())
+	require.Len(t, b.kernel.matcher.promises, 1)
+	require.NoError(t, server.answer(server.incoming().GetCall(), "Hello, Bob"))
+	require.Equal(t, "Hello, Bob", client.result().body)
+	require.Empty(t, b.kernel.matcher.promises)
+	require.Empty(t, b.kernel.hosts.FindById(client.caller.ID).expected)
+	server.end()
+	client.end()
+	b.empty()
 }

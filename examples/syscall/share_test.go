@@ -3,6 +3,8 @@
 package syscall
 
 import (
+	"context"
+	"fmt"
 	"runtime"
 	"sync"
 	"testing"
@@ -12,48 +14,47 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/iansmith/parigot/internal/syscallwire"
+	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
 
 // This file is about things that two share, and one must not take from the other.
 
-// Whoever waits for the result of a call hears that there will be none.
-func TestReadersOfACallThatIsOver(t *testing.T) {
+// Whoever waits for the result of a call goes on, whatever ends it, and whether the caller stands
+// still or not.
+func TestEveryWaitEnds(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(server, client *guest, in *syscallpb.IncomingCall) error{
-		"cancelled": func(_, client *guest, in *syscallpb.IncomingCall) error { return client.cancel(in.GetCallId()) },
-		"answered":  func(server, _ *guest, in *syscallpb.IncomingCall) error { return server.answer(in.GetCallId(), "y") },
+	for name, c := range map[string]struct {
+		end  func(server, client *guest, stop context.CancelFunc, call uint64)
+		want error
+	}{
+		"answered":    {func(server, _ *guest, _ context.CancelFunc, call uint64) { _ = server.answer(call, "y") }, nil},
+		"given up":    {func(_, _ *guest, stop context.CancelFunc, _ uint64) { stop() }, context.Canceled},
+		"target ends": {func(server, _ *guest, _ context.CancelFunc, _ uint64) { server.end() }, status.Of(syscallpb.KernelErr_CallerUnavailable)},
+		"caller ends": {func(_, client *guest, _ context.CancelFunc, _ uint64) { client.end() }, status.Of(syscallpb.KernelErr_ChannelClosed)},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				b := setup(t, nil)
-				server, client, greeting := b.pair()
-				cid := greeting.mustCall("x")
-				errs := make(chan error, 2)
-				for range 2 {
-					go func() {
-						_, err := client.client.ReadOne(client.ctx, &syscallpb.ReadOneRequest{CallId: cid})
-						errs <- err
-					}()
-				}
-				synctest.Wait()
-				require.NoError(t, end(server, client, server.incoming()))
-				synctest.Wait()
-				require.Len(t, errs, 2)
-				if name == "answered" {
-					first, second := <-errs, <-errs
-					require.True(t, first == nil || second == nil)
-					if first == nil {
-						first = second
-					}
-					errs <- first
-				}
-				for range len(errs) {
-					requireErr(t, <-errs, badCallID)
-				}
+		for _, left := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, left), func(t *testing.T) {
+				t.Parallel()
+				inTime(t, nil, func(t *testing.T, b *bundle) {
+					server, client, greeting := b.pair()
+					ctx, stop := context.WithCancel(t.Context())
+					defer stop()
+					call, err := greeting.stand("x")
+					require.NoError(t, err)
+					require.True(t, !left || call.Leave())
+					in := server.incoming()
+					done := client.with(ctx).finish(call)
+					require.Empty(t, done)
+					c.end(server, client, stop, in.GetCall())
+					require.ErrorIs(t, (<-done).err, c.want)
+					server.end()
+					client.end()
+					b.empty()
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -63,19 +64,21 @@ func TestPayloadsAreNotKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	server, client, greeting := b.pair()
-	param := text("large")
-	kept := weak.Make(param)
+	param := make([]byte, 1<<10)
+	kept := weak.Make(&param[0])
 	h := b.kernel.hosts.FindById(client.caller.ID)
-	_, err := b.kernel.dispatch(client.ctx, h, &syscallpb.DispatchRequest{
-		ServiceId: greeting.service, MethodId: greeting.method, Param: param,
-	})
+	call, err := b.kernel.call(client.ctx, h, &syscallwire.Call{
+		MethodHigh: greeting.method.GetHigh(), MethodLow: greeting.method.GetLow(), Param: param,
+	}, nil)
 	require.NoError(t, err)
-	require.Equal(t, "large", string(server.incoming().GetParam().GetValue()))
+	require.True(t, call.Leave())
+	require.Len(t, server.incoming().GetParam(), 1<<10)
 	require.Eventually(t, func() bool {
 		runtime.GC()
 		return kept.Value() == nil
 	}, 10*time.Second, time.Millisecond)
 	require.Len(t, b.kernel.hosts.FindById(server.caller.ID).serving, 1)
+	runtime.KeepAlive(call)
 }
 
 // Clients of one name need not need the same.
@@ -139,11 +142,11 @@ func TestCallsWhileReplicasAreExchanged(t *testing.T) {
 		}
 	}()
 	for over := false; !over; {
-		cid, err := greeting.call("")
+		call, err := greeting.call("")
 		require.NoError(t, err)
-		// It may have ended with its target: then its result is there, or comes.
-		_ = client.cancel(cid)
-		_, _ = client.poll()
+		if !client.cancel(call) {
+			require.Error(t, client.await(call).err, "it has ended with its target")
+		}
 		select {
 		case <-done:
 			over = true

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/iansmith/parigot/pluginsdk/id"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
@@ -26,8 +27,6 @@ const (
 	exhausted  = syscallpb.KernelErr_NamespaceExhausted
 	runTimeout = syscallpb.KernelErr_RunTimeout
 )
-
-var noCall id.CallId
 
 func newHostID() id.HostId { return id.New[id.HostKind]() }
 func newCallID() id.CallId { return id.New[id.CallKind]() }
@@ -71,9 +70,9 @@ func TestCallMatcher(t *testing.T) {
 	require.Equal(t, ok, code)
 	require.Nil(t, call, "nothing is resolved")
 
-	require.Equal(t, ok, matcher.Response(second, text("two"), 0))
+	require.Equal(t, ok, matcher.Response(second, &anypb.Any{Value: []byte("two")}, 0))
 	require.Equal(t, ok, matcher.Response(first, nil, 7), "what Response returns is its own outcome, not the call's")
-	require.Equal(t, badCallID, matcher.Response(first, text("again"), 0), "a call has one response")
+	require.Equal(t, badCallID, matcher.Response(first, nil, 0), "a call has one response")
 
 	call, code = matcher.Ready(other)
 	require.Equal(t, ok, code)
@@ -88,6 +87,8 @@ func TestCallMatcher(t *testing.T) {
 	require.Nil(t, call, "each is returned once")
 	_, code = matcher.Ready(newHostID())
 	require.Equal(t, badID, code)
+	require.Empty(t, k.matcher.promises)
+	require.Empty(t, k.matcher.resolved)
 }
 
 func TestSyscallDataLookup(t *testing.T) {
@@ -270,21 +271,18 @@ func TestLaunchFailures(t *testing.T) {
 	})
 }
 
-// A call goes to the channel of a ReadOne that waits, and is queued when none
-// does.
+// A call goes to the channel of a Next that waits, and is queued when none does.
 func TestCallInfoIsSentToChannels(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	server, _, greeting := b.pair()
 	h := b.kernel.hosts.FindById(server.caller.ID)
-	r, err := h.park(noCall)
+	r, err := h.park()
 	require.NoError(t, err)
 
-	cid := greeting.mustCall("first")
-	ci := <-r.ch
-	require.Equal(t, id.FromProto[id.CallKind](cid), ci.id)
-	require.Equal(t, "first", string(ci.deliver().GetParam().GetValue()))
+	call := greeting.mustCall("first")
+	require.Equal(t, call.ci, <-r.ch)
 	greeting.mustCall("second")
 	require.Empty(t, r.ch)
-	require.Equal(t, "second", string(server.incoming().GetParam().GetValue()))
+	require.Equal(t, "second", string(server.incoming().GetParam()))
 }

@@ -73,13 +73,13 @@ type syscallData struct {
 	published chan struct{} // closed with the next change of who serves; nil: nobody waits
 
 	fits    *comparisons         // of guests that call each other
-	pending func(id.CallId) bool // whether a call has no result yet
+	pending func(*CallInfo) bool // whether a call has no result yet
 	hosts   func() []*hostInfo   // the guests that have registered
 }
 
 var _ SyscallData = (*syscallData)(nil)
 
-func newSyscallData(limits *settings, fits *comparisons, pending func(id.CallId) bool, hosts func() []*hostInfo) *syscallData {
+func newSyscallData(limits *settings, fits *comparisons, pending func(*CallInfo) bool, hosts func() []*hostInfo) *syscallData {
 	return &syscallData{
 		limits: limits, fits: fits, nonce: id.New[id.ServiceKind]().High(), pending: pending, hosts: hosts,
 		byName: map[serviceName]*service{}, byID: map[id.ServiceId]*service{},
@@ -317,7 +317,7 @@ func (d *syscallData) await(ctx context.Context, s *service) (*waiter, syscallpb
 	}
 	w := &waiter{host: h, wake: make(chan struct{})}
 	s.waiting = append(s.waiting, w)
-	if h == nil || !h.singleFlight && !a.single {
+	if h == nil || !h.singleFlight.Load() && !a.single {
 		return w, syscallpb.KernelErr_NoError
 	}
 	h.launching = s

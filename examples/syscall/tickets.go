@@ -43,12 +43,12 @@ func releaseTimer(t *time.Timer) {
 
 // callTicket is a call of a guest, from Call.
 type callTicket struct {
-	kernel  *kernel
-	ci      *CallInfo
-	reply   chan outcome
-	pending chan *syscallpb.ResolvedCall // has the result once the caller has left; nil before
-	wait    time.Duration
-	result  *outcome // nil: none yet
+	kernel *kernel
+	ci     *CallInfo
+	reply  chan outcome // has room for one
+	wait   time.Duration
+	left   bool     // the result comes by way of the [CallMatcher], and is in no room yet
+	result *outcome // nil: none yet
 }
 
 var _ core.Ticket = (*callTicket)(nil)
@@ -56,7 +56,7 @@ var _ core.Ticket = (*callTicket)(nil)
 // call sends a call on its way.
 func (k *kernel) call(ctx context.Context, h *hostInfo, req *syscallwire.Call, room core.Room) (*callTicket, error) {
 	mid := id.From[id.MethodKind](req.MethodHigh, req.MethodLow)
-	s, mid, err := k.callee(h, id.From[id.ServiceKind](k.data.nonce, mid.High()), mid, len(req.Param))
+	s, err := k.callee(h, mid, len(req.Param))
 	if err != nil {
 		return nil, err
 	}
@@ -64,10 +64,8 @@ func (k *kernel) call(ctx context.Context, h *hostInfo, req *syscallwire.Call, r
 		caller: h, method: mid, param: req.Param, metadata: maps.Clone(pluginsdk.Metadata(ctx)),
 		reply: make(chan outcome, 1), room: room,
 	}
-	if req.Parent != 0 {
-		if c.parent, c.depth, err = k.parent(h, id.From[id.CallKind](k.data.nonce, req.Parent)); err != nil {
-			return nil, err
-		}
+	if c.parent, c.depth, err = k.parent(h, req.Parent); err != nil {
+		return nil, err
 	}
 	c.deadline, _ = ctx.Deadline()
 	ci, taken, err := k.route(s, c)
@@ -97,12 +95,7 @@ func (t *callTicket) Soon() bool {
 
 // Leave implements [core.Ticket].
 func (t *callTicket) Leave() bool {
-	pending := make(chan *syscallpb.ResolvedCall, 1)
-	left := t.ci.leave(func() {
-		_ = t.kernel.matcher.expect(t.ci.id, &promise{reply: pending}) // the id is new
-	})
-	if left {
-		t.pending = pending
+	if t.left = t.kernel.leave(t.ci, t.reply); t.left {
 		return true
 	}
 	result := <-t.reply // it came at the same time
@@ -114,35 +107,30 @@ func (t *callTicket) Leave() bool {
 func (t *callTicket) Result(ctx context.Context, room core.Room) (code int32, body []byte, err error) {
 	result := t.result
 	if result == nil {
-		if result, err = t.await(ctx, room); err != nil {
+		if result, err = t.await(ctx); err != nil {
 			return 0, nil, err
 		}
+	}
+	if t.left {
+		*result = result.in(room)
 	}
 	return result.code, result.body, result.err
 }
 
-func (t *callTicket) await(ctx context.Context, room core.Room) (*outcome, error) {
+func (t *callTicket) await(ctx context.Context) (*outcome, error) {
+	if caller := t.ci.caller; caller.singleFlight.Load() && !t.kernel.closesRing(t.ci) {
+		defer t.kernel.data.undeafen(caller)
+	}
 	select {
 	case result := <-t.reply:
 		return &result, nil
-	case call := <-t.pending:
-		return resolved(call, room), nil
 	case <-ctx.Done():
 	}
 	if t.kernel.giveUp(t.ci) {
 		return nil, ctx.Err()
 	}
-	if t.pending != nil {
-		return resolved(<-t.pending, room), nil
-	}
-	result := <-t.reply
+	result := <-t.reply // it came at the same time
 	return &result, nil
-}
-
-// resolved returns the outcome of a call that its caller has left, in a room.
-func resolved(call *syscallpb.ResolvedCall, room core.Room) *outcome {
-	o := outcome{body: call.GetResult().GetValue(), code: call.GetResultError()}.in(room)
-	return &o
 }
 
 // nextTicket is a Next that waits for a call, or for a notice.
@@ -160,7 +148,7 @@ var _ core.Ticket = (*nextTicket)(nil)
 // next answers a call, if req names one, and waits for another.
 func (k *kernel) next(h *hostInfo, req *syscallwire.Answer) (*nextTicket, error) {
 	if req.Call != 0 {
-		if _, err := k.answer(h, id.From[id.CallKind](k.data.nonce, req.Call), outcome{body: req.Body, code: req.Code}); err != nil {
+		if _, err := k.answer(h, req.Call, outcome{body: req.Body, code: req.Code}); err != nil {
 			return nil, err
 		}
 	}
@@ -171,7 +159,7 @@ func (k *kernel) next(h *hostInfo, req *syscallwire.Answer) (*nextTicket, error)
 // look takes what is there, or waits.
 func (t *nextTicket) look() (err error) {
 	for t.call == nil && t.notice == nil && t.reader == nil && err == nil {
-		if t.reader, err = t.host.park(id.CallId{}); t.reader == nil && err == nil {
+		if t.reader, err = t.host.park(); t.reader == nil && err == nil {
 			t.call, t.notice = t.host.collectNext()
 		}
 	}
@@ -230,7 +218,7 @@ func (t *nextTicket) Result(ctx context.Context, room core.Room) (code int32, bo
 		}
 		return 0, dst, err
 	}
-	body, err = t.call.deliverIn(room)
+	body, err = t.call.deliver(room)
 	if err != nil {
 		t.kernel.fail(t.call, status.ResourceExhausted, "the guest "+t.host.name+" cannot take the request")
 	}

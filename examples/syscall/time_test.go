@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
 
@@ -48,53 +47,54 @@ func TestLaunchTimeout(t *testing.T) {
 	})
 }
 
-func TestReadOneTimeout(t *testing.T) {
+// A Next and a Call end with their contexts, and leave nothing behind.
+func TestWaitsEndWithTheirContexts(t *testing.T) {
 	t.Parallel()
 	inTime(t, nil, func(t *testing.T, b *bundle) {
 		server, client, greeting := b.pair()
 		start := time.Now()
-		_, err := server.client.ReadOne(server.ctx, &syscallpb.ReadOneRequest{TimeoutNs: int64(time.Second)})
-		requireErr(t, err, syscallpb.KernelErr_ReadOneTimeout)
-		require.Equal(t, time.Second, time.Since(start))
-		server.nothing()
-		require.Equal(t, time.Second, time.Since(start), "a timeout below 0 does not wait")
-
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err = server.with(ctx).client.ReadOne(server.with(ctx).ctx, new(syscallpb.ReadOneRequest))
-		requireErr(t, err, syscallpb.KernelErr_ReadOneTimeout)
+		_, err := server.client.Next(server.with(ctx).ctx, new(syscallpb.NextRequest))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(start))
 
-		ctx, stop := context.WithCancel(t.Context())
+		stopped, stop := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, stop)
-		_, err = server.with(ctx).client.ReadOne(server.with(ctx).ctx, new(syscallpb.ReadOneRequest))
+		_, err = server.client.Next(server.with(stopped).ctx, new(syscallpb.NextRequest))
 		require.ErrorIs(t, err, context.Canceled)
+		require.Empty(t, b.kernel.hosts.FindById(server.caller.ID).readers, "nobody waits any longer")
 
-		cid := greeting.mustCall("x")
-		_, err = client.client.ReadOne(client.ctx, &syscallpb.ReadOneRequest{CallId: cid, TimeoutNs: int64(time.Second)})
-		requireErr(t, err, syscallpb.KernelErr_ReadOneTimeout)
-		require.Empty(t, b.kernel.hosts.FindById(client.caller.ID).readers, "nobody waits any longer")
+		stopped, stop = context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, stop)
+		call := greeting.mustCall("x")
+		require.ErrorIs(t, client.with(stopped).await(call).err, context.Canceled)
+		server.nothing()
+		server.end()
+		client.end()
+		b.empty()
 	})
 }
 
-// A ReadOne that gives up in the moment a call comes leaves the call for the next
+// A Next that gives up in the moment a call comes leaves the call for the next
 // one.
 func TestNoCallIsLostToATimeout(t *testing.T) {
 	t.Parallel()
 	inTime(t, nil, func(t *testing.T, b *bundle) {
 		server, _, greeting := b.pair()
 		h := b.kernel.hosts.FindById(server.caller.ID)
-		r, err := h.park(noCall)
+		r, err := h.park()
 		require.NoError(t, err)
 		greeting.mustCall("first")
 		greeting.mustCall("second")
 		h.unpark(r)
-		require.Equal(t, "first", string(server.incoming().GetParam().GetValue()))
+		require.Equal(t, "first", string(server.incoming().GetParam()))
 
-		one, _ := h.park(noCall)
+		one, _ := h.park()
 		require.Nil(t, one, "there is something")
-		require.Equal(t, "second", string(server.incoming().GetParam().GetValue()))
-		one, _ = h.park(noCall)
-		two, _ := h.park(noCall)
+		require.Equal(t, "second", string(server.incoming().GetParam()))
+		one, _ = h.park()
+		two, _ := h.park()
 		greeting.mustCall("for the one that still waits")
 		h.unpark(one)
 		require.NotNil(t, <-two.ch)
@@ -105,28 +105,35 @@ func TestDeadlineOfACall(t *testing.T) {
 	t.Parallel()
 	inTime(t, nil, func(t *testing.T, b *bundle) {
 		server, client, greeting := b.pair()
-		timeout := func(d time.Duration) func(*syscallpb.DispatchRequest) {
-			return func(r *syscallpb.DispatchRequest) { r.TimeoutNs = int64(d) }
+		second := func() (remote, *guest) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			t.Cleanup(cancel)
+			limited := greeting
+			limited.g = client.with(ctx)
+			return limited, limited.g
 		}
-		greeting.mustCall("read", timeout(time.Second))
+		limited, caller := second()
+		call := limited.mustCall("read")
 		time.Sleep(time.Second / 4)
 		in := server.incoming()
 		require.Equal(t, 3*time.Second/4, time.Duration(in.GetTimeoutNs()), "the target knows how long it has")
 		start := time.Now()
-		require.ErrorIs(t, failed(t, client.read().GetResolved()[0]), context.DeadlineExceeded)
+		require.ErrorIs(t, caller.await(call).err, context.DeadlineExceeded)
 		require.Equal(t, 3*time.Second/4, time.Since(start))
-		require.Equal(t, in.GetCallId().GetLow(), server.read().GetCancelled()[0].GetLow())
-		requireErr(t, server.answer(in.GetCallId(), "late"), badCallID)
+		require.Equal(t, []uint64{in.GetCall()}, server.notice().GetCancelled())
+		requireErr(t, server.answer(in.GetCall(), "late"), badCallID)
 
-		greeting.mustCall("queued", timeout(time.Second))
-		require.ErrorIs(t, failed(t, client.read().GetResolved()[0]), context.DeadlineExceeded)
+		limited, caller = second()
+		require.ErrorIs(t, caller.await(limited.mustCall("queued")).err, context.DeadlineExceeded)
 		server.nothing() // it was taken back
 
-		greeting.mustCall("in time", timeout(time.Second))
-		require.NoError(t, server.answer(server.incoming().GetCallId(), "y"))
-		require.Equal(t, "y", string(client.result().GetResult().GetValue()))
+		limited, caller = second()
+		call = limited.mustCall("in time")
+		require.NoError(t, server.answer(server.incoming().GetCall(), "y"))
+		require.Equal(t, "y", caller.await(call).body)
 		time.Sleep(time.Minute)
 		client.nothing()
+		server.nothing()
 	})
 }
 
@@ -143,20 +150,16 @@ func TestWriteTimeout(t *testing.T) {
 		second := greeting.mustCall("second")
 		server.incoming()
 
-		out := client.read().GetResolved()
-		require.Len(t, out, 1)
-		require.Equal(t, first.GetLow(), out[0].GetCallId().GetLow())
-		requireErr(t, failed(t, out[0]), syscallpb.KernelErr_WriteTimeout, "greeting")
+		requireErr(t, client.await(first).err, syscallpb.KernelErr_WriteTimeout, "greeting")
 		require.Equal(t, 10*time.Second, time.Since(start))
-		out = client.read().GetResolved()
-		require.Equal(t, second.GetLow(), out[0].GetCallId().GetLow())
+		client.noResult()
+		requireErr(t, client.await(second).err, syscallpb.KernelErr_WriteTimeout, "greeting")
 		require.Equal(t, 13*time.Second, time.Since(start))
 		server.nothing()
 
 		greeting.mustCall("again")
-		require.Equal(t, "again", string(server.incoming().GetParam().GetValue()))
+		require.Equal(t, "again", string(server.incoming().GetParam()))
 		time.Sleep(time.Minute)
 		client.nothing() // what was read has no such limit
-		require.ErrorIs(t, client.cancel(first), status.Of(badCallID))
 	})
 }

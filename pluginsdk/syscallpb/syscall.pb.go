@@ -39,8 +39,6 @@ const (
 	// A request or a result does not decode. Guests answer each other so, the
 	// kernel never does: it does not look into them.
 	KernelErr_UnmarshalFailed KernelErr = 2
-	// The method belongs to another service.
-	KernelErr_IdDispatch KernelErr = 3
 	// The engine, or this guest, has as many hosts, services or methods as it may.
 	KernelErr_NamespaceExhausted KernelErr = 4
 	// Nothing has this name or this id.
@@ -67,8 +65,6 @@ const (
 	KernelErr_NotRequired KernelErr = 14
 	// What the service requires did not start in time.
 	KernelErr_RunTimeout KernelErr = 15
-	// Nothing came in time.
-	KernelErr_ReadOneTimeout KernelErr = 16
 	// The guest that was called did not read the call in time.
 	KernelErr_WriteTimeout KernelErr = 17
 	// The call is not this guest's, or it is over.
@@ -87,7 +83,6 @@ var (
 		0:  "NoError",
 		1:  "LocateError",
 		2:  "UnmarshalFailed",
-		3:  "IdDispatch",
 		4:  "NamespaceExhausted",
 		5:  "NotFound",
 		6:  "DataTooLarge",
@@ -100,7 +95,6 @@ var (
 		13: "NotReady",
 		14: "NotRequired",
 		15: "RunTimeout",
-		16: "ReadOneTimeout",
 		17: "WriteTimeout",
 		18: "BadCallId",
 		19: "ChannelClosed",
@@ -111,7 +105,6 @@ var (
 		"NoError":                        0,
 		"LocateError":                    1,
 		"UnmarshalFailed":                2,
-		"IdDispatch":                     3,
 		"NamespaceExhausted":             4,
 		"NotFound":                       5,
 		"DataTooLarge":                   6,
@@ -124,7 +117,6 @@ var (
 		"NotReady":                       13,
 		"NotRequired":                    14,
 		"RunTimeout":                     15,
-		"ReadOneTimeout":                 16,
 		"WriteTimeout":                   17,
 		"BadCallId":                      18,
 		"ChannelClosed":                  19,
@@ -180,12 +172,11 @@ type SyscallConfig struct {
 	MaxPayloadBytes uint32 `protobuf:"varint,6,opt,name=max_payload_bytes,json=maxPayloadBytes,proto3" json:"max_payload_bytes,omitempty"`
 	// How many calls may wait for one guest to read them. 0 means 1024.
 	MaxQueuedCalls uint32 `protobuf:"varint,7,opt,name=max_queued_calls,json=maxQueuedCalls,proto3" json:"max_queued_calls,omitempty"`
-	// How many calls of one guest may be in flight: dispatched, and their results
-	// not read. 0 means 1024.
+	// How many calls of one guest may be in flight: made, and without a result. 0
+	// means 1024.
 	MaxCallsInFlight uint32 `protobuf:"varint,8,opt,name=max_calls_in_flight,json=maxCallsInFlight,proto3" json:"max_calls_in_flight,omitempty"`
-	// How many bytes of requests, and how many of results, may wait for one guest
-	// to read them. A result beyond it becomes RESOURCE_EXHAUSTED. 0 means 64 MiB;
-	// it is never less than one payload.
+	// How many bytes of requests may wait for one guest to read them. 0 means 64
+	// MiB; it is never less than one payload.
 	MaxWaitingBytes uint32 `protobuf:"varint,9,opt,name=max_waiting_bytes,json=maxWaitingBytes,proto3" json:"max_waiting_bytes,omitempty"`
 	// How deep calls on behalf of calls may go. 0 means 64.
 	MaxCallDepth uint32 `protobuf:"varint,10,opt,name=max_call_depth,json=maxCallDepth,proto3" json:"max_call_depth,omitempty"`
@@ -330,10 +321,10 @@ type RegisterRequest struct {
 	ServiceName string `protobuf:"bytes,2,opt,name=service_name,json=serviceName,proto3" json:"service_name,omitempty"`
 	// The guest serves nothing by this id: it only calls.
 	IsClient bool `protobuf:"varint,3,opt,name=is_client,json=isClient,proto3" json:"is_client,omitempty"`
-	// The guest does one thing at a time: while a Launch or a ReadOne with a call_id
-	// waits, it does nothing else. The kernel then sees when such guests wait for
-	// each other in a ring, and gives DependencyCycle to the one that closed it. A
-	// guest that reads while it waits never needs this, and is never in such a ring.
+	// The guest does one thing at a time: while a Launch or a Call waits, it does
+	// nothing else. The kernel then sees when such guests wait for each other in a
+	// ring, and gives DependencyCycle to the one that closed it. A guest that has a
+	// Next wait beside its calls never needs this, and is never in such a ring.
 	// A service that nobody exports is waited for from the guests that were granted
 	// to serve it, or have its full name.
 	SingleFlight  bool `protobuf:"varint,4,opt,name=single_flight,json=singleFlight,proto3" json:"single_flight,omitempty"`
@@ -503,7 +494,7 @@ func (x *BindMethodRequest) GetMethodName() string {
 // BindMethodResponse answers a BindMethodRequest.
 type BindMethodResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What IncomingCall names the method by.
+	// What NextResponse names the method by.
 	MethodId      *parigotpb.Id `protobuf:"bytes,1,opt,name=method_id,json=methodId,proto3" json:"method_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -977,7 +968,7 @@ type MethodBinding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The name of the method, such as "Greet".
 	MethodName string `protobuf:"bytes,1,opt,name=method_name,json=methodName,proto3" json:"method_name,omitempty"`
-	// What Dispatch names it by.
+	// What CallRequest names it by.
 	MethodId      *parigotpb.Id `protobuf:"bytes,2,opt,name=method_id,json=methodId,proto3" json:"method_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1027,396 +1018,15 @@ func (x *MethodBinding) GetMethodId() *parigotpb.Id {
 	return nil
 }
 
-// DispatchRequest is a call.
-type DispatchRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// A service that the guest has located.
-	ServiceId *parigotpb.Id `protobuf:"bytes,1,opt,name=service_id,json=serviceId,proto3" json:"service_id,omitempty"`
-	// A method of it.
-	MethodId *parigotpb.Id `protobuf:"bytes,2,opt,name=method_id,json=methodId,proto3" json:"method_id,omitempty"`
-	// The request. The kernel passes it on as it is and looks at nothing in it;
-	// type_url may be empty, as the method tells the type. It is taken out of the
-	// message, which a local client notices: set it for each call.
-	Param *anypb.Any `protobuf:"bytes,3,opt,name=param,proto3" json:"param,omitempty"`
-	// The time that the caller waits for the result, in nanoseconds; then it is
-	// DEADLINE_EXCEEDED. 0 or less means any time.
-	TimeoutNs int64 `protobuf:"varint,4,opt,name=timeout_ns,json=timeoutNs,proto3" json:"timeout_ns,omitempty"`
-	// The call on whose behalf this one is made: one that the guest is serving.
-	// Not set for none.
-	Parent        *parigotpb.Id `protobuf:"bytes,5,opt,name=parent,proto3" json:"parent,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DispatchRequest) Reset() {
-	*x = DispatchRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DispatchRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DispatchRequest) ProtoMessage() {}
-
-func (x *DispatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DispatchRequest.ProtoReflect.Descriptor instead.
-func (*DispatchRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *DispatchRequest) GetServiceId() *parigotpb.Id {
-	if x != nil {
-		return x.ServiceId
-	}
-	return nil
-}
-
-func (x *DispatchRequest) GetMethodId() *parigotpb.Id {
-	if x != nil {
-		return x.MethodId
-	}
-	return nil
-}
-
-func (x *DispatchRequest) GetParam() *anypb.Any {
-	if x != nil {
-		return x.Param
-	}
-	return nil
-}
-
-func (x *DispatchRequest) GetTimeoutNs() int64 {
-	if x != nil {
-		return x.TimeoutNs
-	}
-	return 0
-}
-
-func (x *DispatchRequest) GetParent() *parigotpb.Id {
-	if x != nil {
-		return x.Parent
-	}
-	return nil
-}
-
-// DispatchResponse answers a DispatchRequest.
-type DispatchResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names the call until ReadOne has brought its result.
-	CallId        *parigotpb.Id `protobuf:"bytes,1,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DispatchResponse) Reset() {
-	*x = DispatchResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DispatchResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DispatchResponse) ProtoMessage() {}
-
-func (x *DispatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DispatchResponse.ProtoReflect.Descriptor instead.
-func (*DispatchResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *DispatchResponse) GetCallId() *parigotpb.Id {
-	if x != nil {
-		return x.CallId
-	}
-	return nil
-}
-
-// ReadOneRequest asks for what there is for the guest.
-type ReadOneRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The time to wait, in nanoseconds. 0 means any time, less than 0 not at all.
-	TimeoutNs int64 `protobuf:"varint,1,opt,name=timeout_ns,json=timeoutNs,proto3" json:"timeout_ns,omitempty"`
-	// A call of the guest: wait for its result and leave all else for later. Not
-	// set means anything.
-	CallId *parigotpb.Id `protobuf:"bytes,2,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
-	// How many calls and results the response may have, together. 0 means 64, which
-	// is the most. It takes no further one when it has 1 MiB.
-	Max           uint32 `protobuf:"varint,3,opt,name=max,proto3" json:"max,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ReadOneRequest) Reset() {
-	*x = ReadOneRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[17]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ReadOneRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ReadOneRequest) ProtoMessage() {}
-
-func (x *ReadOneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[17]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ReadOneRequest.ProtoReflect.Descriptor instead.
-func (*ReadOneRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{17}
-}
-
-func (x *ReadOneRequest) GetTimeoutNs() int64 {
-	if x != nil {
-		return x.TimeoutNs
-	}
-	return 0
-}
-
-func (x *ReadOneRequest) GetCallId() *parigotpb.Id {
-	if x != nil {
-		return x.CallId
-	}
-	return nil
-}
-
-func (x *ReadOneRequest) GetMax() uint32 {
-	if x != nil {
-		return x.Max
-	}
-	return 0
-}
-
-// ReadOneResponse has what there is for the guest: at least one thing.
-type ReadOneResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Calls to answer, in the order they were made.
-	Call []*IncomingCall `protobuf:"bytes,1,rep,name=call,proto3" json:"call,omitempty"`
-	// The results of calls of the guest, in the order they came.
-	Resolved []*ResolvedCall `protobuf:"bytes,2,rep,name=resolved,proto3" json:"resolved,omitempty"`
-	// Calls that ReadOne brought and that nobody waits for any longer. An answer
-	// would be BadCallId. An id that the guest does not know means nothing.
-	Cancelled []*parigotpb.Id `protobuf:"bytes,3,rep,name=cancelled,proto3" json:"cancelled,omitempty"`
-	// Services that the guest requires and that nobody serves any longer.
-	Withdrawn []*ServiceWithdrawn `protobuf:"bytes,4,rep,name=withdrawn,proto3" json:"withdrawn,omitempty"`
-	// Set when the guest should end.
-	Exit          *ExitNotice `protobuf:"bytes,5,opt,name=exit,proto3" json:"exit,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ReadOneResponse) Reset() {
-	*x = ReadOneResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[18]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ReadOneResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ReadOneResponse) ProtoMessage() {}
-
-func (x *ReadOneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[18]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ReadOneResponse.ProtoReflect.Descriptor instead.
-func (*ReadOneResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{18}
-}
-
-func (x *ReadOneResponse) GetCall() []*IncomingCall {
-	if x != nil {
-		return x.Call
-	}
-	return nil
-}
-
-func (x *ReadOneResponse) GetResolved() []*ResolvedCall {
-	if x != nil {
-		return x.Resolved
-	}
-	return nil
-}
-
-func (x *ReadOneResponse) GetCancelled() []*parigotpb.Id {
-	if x != nil {
-		return x.Cancelled
-	}
-	return nil
-}
-
-func (x *ReadOneResponse) GetWithdrawn() []*ServiceWithdrawn {
-	if x != nil {
-		return x.Withdrawn
-	}
-	return nil
-}
-
-func (x *ReadOneResponse) GetExit() *ExitNotice {
-	if x != nil {
-		return x.Exit
-	}
-	return nil
-}
-
-// IncomingCall is a call to answer with ReturnValue.
-type IncomingCall struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names the call.
-	CallId *parigotpb.Id `protobuf:"bytes,1,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
-	// The method, as BindMethod named it.
-	MethodId *parigotpb.Id `protobuf:"bytes,2,opt,name=method_id,json=methodId,proto3" json:"method_id,omitempty"`
-	// The request, as its caller sent it.
-	Param *anypb.Any `protobuf:"bytes,3,opt,name=param,proto3" json:"param,omitempty"`
-	// The guest that calls: its instance. Not set when the host itself does.
-	Caller *parigotpb.Id `protobuf:"bytes,4,opt,name=caller,proto3" json:"caller,omitempty"`
-	// The guest that calls: the name that it was compiled under. Empty when the host
-	// itself does.
-	CallerName string `protobuf:"bytes,5,opt,name=caller_name,json=callerName,proto3" json:"caller_name,omitempty"`
-	// The time until the caller's deadline, in nanoseconds. 0 means none.
-	TimeoutNs int64 `protobuf:"varint,6,opt,name=timeout_ns,json=timeoutNs,proto3" json:"timeout_ns,omitempty"`
-	// What the caller sent beside the request, such as a "traceparent".
-	Metadata      map[string]string `protobuf:"bytes,7,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *IncomingCall) Reset() {
-	*x = IncomingCall{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[19]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *IncomingCall) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*IncomingCall) ProtoMessage() {}
-
-func (x *IncomingCall) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[19]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use IncomingCall.ProtoReflect.Descriptor instead.
-func (*IncomingCall) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{19}
-}
-
-func (x *IncomingCall) GetCallId() *parigotpb.Id {
-	if x != nil {
-		return x.CallId
-	}
-	return nil
-}
-
-func (x *IncomingCall) GetMethodId() *parigotpb.Id {
-	if x != nil {
-		return x.MethodId
-	}
-	return nil
-}
-
-func (x *IncomingCall) GetParam() *anypb.Any {
-	if x != nil {
-		return x.Param
-	}
-	return nil
-}
-
-func (x *IncomingCall) GetCaller() *parigotpb.Id {
-	if x != nil {
-		return x.Caller
-	}
-	return nil
-}
-
-func (x *IncomingCall) GetCallerName() string {
-	if x != nil {
-		return x.CallerName
-	}
-	return ""
-}
-
-func (x *IncomingCall) GetTimeoutNs() int64 {
-	if x != nil {
-		return x.TimeoutNs
-	}
-	return 0
-}
-
-func (x *IncomingCall) GetMetadata() map[string]string {
-	if x != nil {
-		return x.Metadata
-	}
-	return nil
-}
-
-// ResolvedCall is a call that has its result.
+// ResolvedCall is a call whose caller went on without its result, and that has it
+// now. No method of Syscall has it: it passes between parts of the kernel, as the
+// CallMatcher of the specification says.
 type ResolvedCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What Dispatch returned.
+	// The call.
 	CallId *parigotpb.Id `protobuf:"bytes,1,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
-	// The response; with a result_error, a google.rpc.Status. The status of an error
-	// of the kernel has a google.rpc.ErrorInfo with the domain
-	// "syscall.v1.KernelErr".
+	// The response; with a result_error, a google.rpc.Status. type_url is empty, as
+	// the method tells the type.
 	Result *anypb.Any `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
 	// 0 for success, above 0 for the error of a service, below 0 for minus a
 	// google.rpc.Code.
@@ -1427,7 +1037,7 @@ type ResolvedCall struct {
 
 func (x *ResolvedCall) Reset() {
 	*x = ResolvedCall{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[20]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1049,7 @@ func (x *ResolvedCall) String() string {
 func (*ResolvedCall) ProtoMessage() {}
 
 func (x *ResolvedCall) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[20]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1062,7 @@ func (x *ResolvedCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolvedCall.ProtoReflect.Descriptor instead.
 func (*ResolvedCall) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{20}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResolvedCall) GetCallId() *parigotpb.Id {
@@ -1476,70 +1086,15 @@ func (x *ResolvedCall) GetResultError() int32 {
 	return 0
 }
 
-// ServiceWithdrawn names a service that nobody serves any longer.
-type ServiceWithdrawn struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its id, which is true again when somebody serves it again.
-	ServiceId *parigotpb.Id `protobuf:"bytes,1,opt,name=service_id,json=serviceId,proto3" json:"service_id,omitempty"`
-	// Its name.
-	Service       *FullyQualifiedService `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ServiceWithdrawn) Reset() {
-	*x = ServiceWithdrawn{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[21]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ServiceWithdrawn) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ServiceWithdrawn) ProtoMessage() {}
-
-func (x *ServiceWithdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[21]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ServiceWithdrawn.ProtoReflect.Descriptor instead.
-func (*ServiceWithdrawn) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{21}
-}
-
-func (x *ServiceWithdrawn) GetServiceId() *parigotpb.Id {
-	if x != nil {
-		return x.ServiceId
-	}
-	return nil
-}
-
-func (x *ServiceWithdrawn) GetService() *FullyQualifiedService {
-	if x != nil {
-		return x.Service
-	}
-	return nil
-}
-
 // ExitNotice says that the guest should end.
 type ExitNotice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The code that whoever asked gave to Exit.
 	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
-	// All guests were asked to end. The first ReadOne after that says so.
+	// All guests were asked to end. The first notice after that says so.
 	Everyone bool `protobuf:"varint,2,opt,name=everyone,proto3" json:"everyone,omitempty"`
 	// The guest has nothing in flight any longer: no calls to answer and none
-	// that it waits for. From then on each ReadOne says so.
+	// that it waits for. From then on each Next says so.
 	Drained       bool `protobuf:"varint,3,opt,name=drained,proto3" json:"drained,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1547,7 +1102,7 @@ type ExitNotice struct {
 
 func (x *ExitNotice) Reset() {
 	*x = ExitNotice{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[22]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1114,7 @@ func (x *ExitNotice) String() string {
 func (*ExitNotice) ProtoMessage() {}
 
 func (x *ExitNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[22]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1127,7 @@ func (x *ExitNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExitNotice.ProtoReflect.Descriptor instead.
 func (*ExitNotice) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{22}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExitNotice) GetCode() int32 {
@@ -1619,7 +1174,7 @@ type CallRequest struct {
 
 func (x *CallRequest) Reset() {
 	*x = CallRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[23]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +1186,7 @@ func (x *CallRequest) String() string {
 func (*CallRequest) ProtoMessage() {}
 
 func (x *CallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[23]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +1199,7 @@ func (x *CallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
 func (*CallRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{23}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CallRequest) GetMethodHigh() uint64 {
@@ -1685,7 +1240,9 @@ func (x *CallRequest) GetParam() []byte {
 // CallResponse answers a CallRequest.
 type CallResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The encoded response, as who serves the call returned it.
+	// The encoded response, as the guest that serves the call returned it. The status
+	// of an error of the kernel has a google.rpc.ErrorInfo with the domain
+	// "syscall.v1.KernelErr".
 	Result        []byte `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1693,7 +1250,7 @@ type CallResponse struct {
 
 func (x *CallResponse) Reset() {
 	*x = CallResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[24]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +1262,7 @@ func (x *CallResponse) String() string {
 func (*CallResponse) ProtoMessage() {}
 
 func (x *CallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[24]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +1275,7 @@ func (x *CallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallResponse.ProtoReflect.Descriptor instead.
 func (*CallResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{24}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CallResponse) GetResult() []byte {
@@ -1747,7 +1304,7 @@ type NextRequest struct {
 
 func (x *NextRequest) Reset() {
 	*x = NextRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[25]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1759,7 +1316,7 @@ func (x *NextRequest) String() string {
 func (*NextRequest) ProtoMessage() {}
 
 func (x *NextRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[25]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1772,7 +1329,7 @@ func (x *NextRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextRequest.ProtoReflect.Descriptor instead.
 func (*NextRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{25}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *NextRequest) GetCall() uint64 {
@@ -1834,7 +1391,7 @@ type NextResponse struct {
 
 func (x *NextResponse) Reset() {
 	*x = NextResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[26]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1846,7 +1403,7 @@ func (x *NextResponse) String() string {
 func (*NextResponse) ProtoMessage() {}
 
 func (x *NextResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[26]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1859,7 +1416,7 @@ func (x *NextResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextResponse.ProtoReflect.Descriptor instead.
 func (*NextResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{26}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NextResponse) GetCall() uint64 {
@@ -1942,12 +1499,12 @@ func (x *NextResponse) GetExit() *ExitNotice {
 // ReturnValueRequest is the answer to a call.
 type ReturnValueRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The call, as IncomingCall named it.
-	CallId *parigotpb.Id `protobuf:"bytes,1,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
-	// The response, or with a result_error a google.rpc.Status. The kernel passes
-	// it on as it is, as DispatchRequest.param.
-	Result *anypb.Any `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
-	// As ResolvedCall has it.
+	// The call, as NextResponse named it.
+	CallId uint64 `protobuf:"fixed64,1,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
+	// The encoded response, or with a result_error a google.rpc.Status. The kernel
+	// passes it on as it is.
+	Result []byte `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	// As NextRequest has it.
 	ResultError   int32 `protobuf:"varint,3,opt,name=result_error,json=resultError,proto3" json:"result_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1955,7 +1512,7 @@ type ReturnValueRequest struct {
 
 func (x *ReturnValueRequest) Reset() {
 	*x = ReturnValueRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[27]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1967,7 +1524,7 @@ func (x *ReturnValueRequest) String() string {
 func (*ReturnValueRequest) ProtoMessage() {}
 
 func (x *ReturnValueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[27]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1980,17 +1537,17 @@ func (x *ReturnValueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReturnValueRequest.ProtoReflect.Descriptor instead.
 func (*ReturnValueRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{27}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{21}
 }
 
-func (x *ReturnValueRequest) GetCallId() *parigotpb.Id {
+func (x *ReturnValueRequest) GetCallId() uint64 {
 	if x != nil {
 		return x.CallId
 	}
-	return nil
+	return 0
 }
 
-func (x *ReturnValueRequest) GetResult() *anypb.Any {
+func (x *ReturnValueRequest) GetResult() []byte {
 	if x != nil {
 		return x.Result
 	}
@@ -2013,7 +1570,7 @@ type ReturnValueResponse struct {
 
 func (x *ReturnValueResponse) Reset() {
 	*x = ReturnValueResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[28]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +1582,7 @@ func (x *ReturnValueResponse) String() string {
 func (*ReturnValueResponse) ProtoMessage() {}
 
 func (x *ReturnValueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[28]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,90 +1595,7 @@ func (x *ReturnValueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReturnValueResponse.ProtoReflect.Descriptor instead.
 func (*ReturnValueResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{28}
-}
-
-// CancelRequest names a call that the guest does not wait for any longer.
-type CancelRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// What Dispatch returned.
-	CallId        *parigotpb.Id `protobuf:"bytes,1,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CancelRequest) Reset() {
-	*x = CancelRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[29]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CancelRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CancelRequest) ProtoMessage() {}
-
-func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[29]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
-func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{29}
-}
-
-func (x *CancelRequest) GetCallId() *parigotpb.Id {
-	if x != nil {
-		return x.CallId
-	}
-	return nil
-}
-
-// CancelResponse answers a CancelRequest.
-type CancelResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CancelResponse) Reset() {
-	*x = CancelResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[30]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CancelResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CancelResponse) ProtoMessage() {}
-
-func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[30]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
-func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{30}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{22}
 }
 
 // ExitRequest says that the guest, or everybody, is going to end.
@@ -2137,7 +1611,7 @@ type ExitRequest struct {
 
 func (x *ExitRequest) Reset() {
 	*x = ExitRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[31]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +1623,7 @@ func (x *ExitRequest) String() string {
 func (*ExitRequest) ProtoMessage() {}
 
 func (x *ExitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[31]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +1636,7 @@ func (x *ExitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExitRequest.ProtoReflect.Descriptor instead.
 func (*ExitRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{31}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ExitRequest) GetCode() int32 {
@@ -2188,7 +1662,7 @@ type ExitResponse struct {
 
 func (x *ExitResponse) Reset() {
 	*x = ExitResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[32]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2200,7 +1674,7 @@ func (x *ExitResponse) String() string {
 func (*ExitResponse) ProtoMessage() {}
 
 func (x *ExitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[32]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2213,7 +1687,7 @@ func (x *ExitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExitResponse.ProtoReflect.Descriptor instead.
 func (*ExitResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{32}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{24}
 }
 
 // ServiceInfo describes a service.
@@ -2239,7 +1713,7 @@ type ServiceInfo struct {
 
 func (x *ServiceInfo) Reset() {
 	*x = ServiceInfo{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[33]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2251,7 +1725,7 @@ func (x *ServiceInfo) String() string {
 func (*ServiceInfo) ProtoMessage() {}
 
 func (x *ServiceInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[33]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2264,7 +1738,7 @@ func (x *ServiceInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceInfo.ProtoReflect.Descriptor instead.
 func (*ServiceInfo) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{33}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ServiceInfo) GetServiceId() *parigotpb.Id {
@@ -2327,7 +1801,7 @@ type ServiceByNameRequest struct {
 
 func (x *ServiceByNameRequest) Reset() {
 	*x = ServiceByNameRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[34]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +1813,7 @@ func (x *ServiceByNameRequest) String() string {
 func (*ServiceByNameRequest) ProtoMessage() {}
 
 func (x *ServiceByNameRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[34]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +1826,7 @@ func (x *ServiceByNameRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceByNameRequest.ProtoReflect.Descriptor instead.
 func (*ServiceByNameRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{34}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ServiceByNameRequest) GetService() *FullyQualifiedService {
@@ -2373,7 +1847,7 @@ type ServiceByNameResponse struct {
 
 func (x *ServiceByNameResponse) Reset() {
 	*x = ServiceByNameResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[35]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2385,7 +1859,7 @@ func (x *ServiceByNameResponse) String() string {
 func (*ServiceByNameResponse) ProtoMessage() {}
 
 func (x *ServiceByNameResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[35]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2398,7 +1872,7 @@ func (x *ServiceByNameResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceByNameResponse.ProtoReflect.Descriptor instead.
 func (*ServiceByNameResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{35}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ServiceByNameResponse) GetInfo() *ServiceInfo {
@@ -2419,7 +1893,7 @@ type ServiceByIdRequest struct {
 
 func (x *ServiceByIdRequest) Reset() {
 	*x = ServiceByIdRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[36]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2431,7 +1905,7 @@ func (x *ServiceByIdRequest) String() string {
 func (*ServiceByIdRequest) ProtoMessage() {}
 
 func (x *ServiceByIdRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[36]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2444,7 +1918,7 @@ func (x *ServiceByIdRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceByIdRequest.ProtoReflect.Descriptor instead.
 func (*ServiceByIdRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{36}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ServiceByIdRequest) GetServiceId() *parigotpb.Id {
@@ -2465,7 +1939,7 @@ type ServiceByIdResponse struct {
 
 func (x *ServiceByIdResponse) Reset() {
 	*x = ServiceByIdResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[37]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2477,7 +1951,7 @@ func (x *ServiceByIdResponse) String() string {
 func (*ServiceByIdResponse) ProtoMessage() {}
 
 func (x *ServiceByIdResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[37]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2490,7 +1964,7 @@ func (x *ServiceByIdResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceByIdResponse.ProtoReflect.Descriptor instead.
 func (*ServiceByIdResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{37}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ServiceByIdResponse) GetInfo() *ServiceInfo {
@@ -2513,7 +1987,7 @@ type DependencyExistsRequest struct {
 
 func (x *DependencyExistsRequest) Reset() {
 	*x = DependencyExistsRequest{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[38]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2525,7 +1999,7 @@ func (x *DependencyExistsRequest) String() string {
 func (*DependencyExistsRequest) ProtoMessage() {}
 
 func (x *DependencyExistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[38]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2538,7 +2012,7 @@ func (x *DependencyExistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DependencyExistsRequest.ProtoReflect.Descriptor instead.
 func (*DependencyExistsRequest) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{38}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DependencyExistsRequest) GetSource() *FullyQualifiedService {
@@ -2566,7 +2040,7 @@ type DependencyExistsResponse struct {
 
 func (x *DependencyExistsResponse) Reset() {
 	*x = DependencyExistsResponse{}
-	mi := &file_syscall_v1_syscall_proto_msgTypes[39]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2578,7 +2052,7 @@ func (x *DependencyExistsResponse) String() string {
 func (*DependencyExistsResponse) ProtoMessage() {}
 
 func (x *DependencyExistsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_syscall_v1_syscall_proto_msgTypes[39]
+	mi := &file_syscall_v1_syscall_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2065,7 @@ func (x *DependencyExistsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DependencyExistsResponse.ProtoReflect.Descriptor instead.
 func (*DependencyExistsResponse) Descriptor() ([]byte, []int) {
-	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{39}
+	return file_syscall_v1_syscall_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DependencyExistsResponse) GetExists() bool {
@@ -2664,49 +2138,11 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\rMethodBinding\x12\x1f\n" +
 	"\vmethod_name\x18\x01 \x01(\tR\n" +
 	"methodName\x12+\n" +
-	"\tmethod_id\x18\x02 \x01(\v2\x0e.parigot.v1.IdR\bmethodId\"\xe0\x01\n" +
-	"\x0fDispatchRequest\x12-\n" +
-	"\n" +
-	"service_id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\tserviceId\x12+\n" +
-	"\tmethod_id\x18\x02 \x01(\v2\x0e.parigot.v1.IdR\bmethodId\x12*\n" +
-	"\x05param\x18\x03 \x01(\v2\x14.google.protobuf.AnyR\x05param\x12\x1d\n" +
-	"\n" +
-	"timeout_ns\x18\x04 \x01(\x03R\ttimeoutNs\x12&\n" +
-	"\x06parent\x18\x05 \x01(\v2\x0e.parigot.v1.IdR\x06parent\";\n" +
-	"\x10DispatchResponse\x12'\n" +
-	"\acall_id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\x06callId\"j\n" +
-	"\x0eReadOneRequest\x12\x1d\n" +
-	"\n" +
-	"timeout_ns\x18\x01 \x01(\x03R\ttimeoutNs\x12'\n" +
-	"\acall_id\x18\x02 \x01(\v2\x0e.parigot.v1.IdR\x06callId\x12\x10\n" +
-	"\x03max\x18\x03 \x01(\rR\x03max\"\x8b\x02\n" +
-	"\x0fReadOneResponse\x12,\n" +
-	"\x04call\x18\x01 \x03(\v2\x18.syscall.v1.IncomingCallR\x04call\x124\n" +
-	"\bresolved\x18\x02 \x03(\v2\x18.syscall.v1.ResolvedCallR\bresolved\x12,\n" +
-	"\tcancelled\x18\x03 \x03(\v2\x0e.parigot.v1.IdR\tcancelled\x12:\n" +
-	"\twithdrawn\x18\x04 \x03(\v2\x1c.syscall.v1.ServiceWithdrawnR\twithdrawn\x12*\n" +
-	"\x04exit\x18\x05 \x01(\v2\x16.syscall.v1.ExitNoticeR\x04exit\"\xf9\x02\n" +
-	"\fIncomingCall\x12'\n" +
-	"\acall_id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\x06callId\x12+\n" +
-	"\tmethod_id\x18\x02 \x01(\v2\x0e.parigot.v1.IdR\bmethodId\x12*\n" +
-	"\x05param\x18\x03 \x01(\v2\x14.google.protobuf.AnyR\x05param\x12&\n" +
-	"\x06caller\x18\x04 \x01(\v2\x0e.parigot.v1.IdR\x06caller\x12\x1f\n" +
-	"\vcaller_name\x18\x05 \x01(\tR\n" +
-	"callerName\x12\x1d\n" +
-	"\n" +
-	"timeout_ns\x18\x06 \x01(\x03R\ttimeoutNs\x12B\n" +
-	"\bmetadata\x18\a \x03(\v2&.syscall.v1.IncomingCall.MetadataEntryR\bmetadata\x1a;\n" +
-	"\rMetadataEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x88\x01\n" +
+	"\tmethod_id\x18\x02 \x01(\v2\x0e.parigot.v1.IdR\bmethodId\"\x88\x01\n" +
 	"\fResolvedCall\x12'\n" +
 	"\acall_id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\x06callId\x12,\n" +
 	"\x06result\x18\x02 \x01(\v2\x14.google.protobuf.AnyR\x06result\x12!\n" +
-	"\fresult_error\x18\x03 \x01(\x05R\vresultError\"~\n" +
-	"\x10ServiceWithdrawn\x12-\n" +
-	"\n" +
-	"service_id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\tserviceId\x12;\n" +
-	"\aservice\x18\x02 \x01(\v2!.syscall.v1.FullyQualifiedServiceR\aservice\"V\n" +
+	"\fresult_error\x18\x03 \x01(\x05R\vresultError\"V\n" +
 	"\n" +
 	"ExitNotice\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x1a\n" +
@@ -2748,15 +2184,12 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\x04exit\x18\v \x01(\v2\x16.syscall.v1.ExitNoticeR\x04exit\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8e\x01\n" +
-	"\x12ReturnValueRequest\x12'\n" +
-	"\acall_id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\x06callId\x12,\n" +
-	"\x06result\x18\x02 \x01(\v2\x14.google.protobuf.AnyR\x06result\x12!\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"h\n" +
+	"\x12ReturnValueRequest\x12\x17\n" +
+	"\acall_id\x18\x01 \x01(\x06R\x06callId\x12\x16\n" +
+	"\x06result\x18\x02 \x01(\fR\x06result\x12!\n" +
 	"\fresult_error\x18\x03 \x01(\x05R\vresultError\"\x15\n" +
-	"\x13ReturnValueResponse\"8\n" +
-	"\rCancelRequest\x12'\n" +
-	"\acall_id\x18\x01 \x01(\v2\x0e.parigot.v1.IdR\x06callId\"\x10\n" +
-	"\x0eCancelResponse\"=\n" +
+	"\x13ReturnValueResponse\"=\n" +
 	"\vExitRequest\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x1a\n" +
 	"\beveryone\x18\x02 \x01(\bR\beveryone\"\x0e\n" +
@@ -2783,13 +2216,11 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\x06source\x18\x01 \x01(\v2!.syscall.v1.FullyQualifiedServiceR\x06source\x129\n" +
 	"\x06target\x18\x02 \x01(\v2!.syscall.v1.FullyQualifiedServiceR\x06target\"2\n" +
 	"\x18DependencyExistsResponse\x12\x16\n" +
-	"\x06exists\x18\x01 \x01(\bR\x06exists*\xb3\x03\n" +
+	"\x06exists\x18\x01 \x01(\bR\x06exists*\x8f\x03\n" +
 	"\tKernelErr\x12\v\n" +
 	"\aNoError\x10\x00\x12\x0f\n" +
 	"\vLocateError\x10\x01\x12\x13\n" +
-	"\x0fUnmarshalFailed\x10\x02\x12\x0e\n" +
-	"\n" +
-	"IdDispatch\x10\x03\x12\x16\n" +
+	"\x0fUnmarshalFailed\x10\x02\x12\x16\n" +
 	"\x12NamespaceExhausted\x10\x04\x12\f\n" +
 	"\bNotFound\x10\x05\x12\x10\n" +
 	"\fDataTooLarge\x10\x06\x12\x11\n" +
@@ -2803,14 +2234,13 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\bNotReady\x10\r\x12\x0f\n" +
 	"\vNotRequired\x10\x0e\x12\x0e\n" +
 	"\n" +
-	"RunTimeout\x10\x0f\x12\x12\n" +
-	"\x0eReadOneTimeout\x10\x10\x12\x10\n" +
+	"RunTimeout\x10\x0f\x12\x10\n" +
 	"\fWriteTimeout\x10\x11\x12\r\n" +
 	"\tBadCallId\x10\x12\x12\x11\n" +
 	"\rChannelClosed\x10\x13\x12\x0e\n" +
 	"\n" +
 	"ExitFailed\x10\x14\x12\x10\n" +
-	"\fAbortRequest\x10\x15\x1a\b\xa2\x85\xa7\xb5\t\x02\b\x012\xa8\t\n" +
+	"\fAbortRequest\x10\x15\x1a\b\xa2\x85\xa7\xb5\t\x02\b\x012\xd2\a\n" +
 	"\aSyscall\x12E\n" +
 	"\bRegister\x12\x1b.syscall.v1.RegisterRequest\x1a\x1c.syscall.v1.RegisterResponse\x12K\n" +
 	"\n" +
@@ -2818,13 +2248,10 @@ const file_syscall_v1_syscall_proto_rawDesc = "" +
 	"\x06Export\x12\x19.syscall.v1.ExportRequest\x1a\x1a.syscall.v1.ExportResponse\x12B\n" +
 	"\aRequire\x12\x1a.syscall.v1.RequireRequest\x1a\x1b.syscall.v1.RequireResponse\x12I\n" +
 	"\x06Launch\x12\x19.syscall.v1.LaunchRequest\x1a\x1a.syscall.v1.LaunchResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12?\n" +
-	"\x06Locate\x12\x19.syscall.v1.LocateRequest\x1a\x1a.syscall.v1.LocateResponse\x12E\n" +
-	"\bDispatch\x12\x1b.syscall.v1.DispatchRequest\x1a\x1c.syscall.v1.DispatchResponse\x12L\n" +
-	"\aReadOne\x12\x1a.syscall.v1.ReadOneRequest\x1a\x1b.syscall.v1.ReadOneResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12C\n" +
+	"\x06Locate\x12\x19.syscall.v1.LocateRequest\x1a\x1a.syscall.v1.LocateResponse\x12C\n" +
 	"\x04Call\x12\x17.syscall.v1.CallRequest\x1a\x18.syscall.v1.CallResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12C\n" +
 	"\x04Next\x12\x17.syscall.v1.NextRequest\x1a\x18.syscall.v1.NextResponse\"\b\xa2\x85\xa7\xb5\t\x02\x18\x01\x12N\n" +
-	"\vReturnValue\x12\x1e.syscall.v1.ReturnValueRequest\x1a\x1f.syscall.v1.ReturnValueResponse\x12?\n" +
-	"\x06Cancel\x12\x19.syscall.v1.CancelRequest\x1a\x1a.syscall.v1.CancelResponse\x129\n" +
+	"\vReturnValue\x12\x1e.syscall.v1.ReturnValueRequest\x1a\x1f.syscall.v1.ReturnValueResponse\x129\n" +
 	"\x04Exit\x12\x17.syscall.v1.ExitRequest\x1a\x18.syscall.v1.ExitResponse\x12T\n" +
 	"\rServiceByName\x12 .syscall.v1.ServiceByNameRequest\x1a!.syscall.v1.ServiceByNameResponse\x12N\n" +
 	"\vServiceById\x12\x1e.syscall.v1.ServiceByIdRequest\x1a\x1f.syscall.v1.ServiceByIdResponse\x12]\n" +
@@ -2843,7 +2270,7 @@ func file_syscall_v1_syscall_proto_rawDescGZIP() []byte {
 }
 
 var file_syscall_v1_syscall_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_syscall_v1_syscall_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_syscall_v1_syscall_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_syscall_v1_syscall_proto_goTypes = []any{
 	(KernelErr)(0),                   // 0: syscall.v1.KernelErr
 	(*SyscallConfig)(nil),            // 1: syscall.v1.SyscallConfig
@@ -2861,122 +2288,86 @@ var file_syscall_v1_syscall_proto_goTypes = []any{
 	(*LocateRequest)(nil),            // 13: syscall.v1.LocateRequest
 	(*LocateResponse)(nil),           // 14: syscall.v1.LocateResponse
 	(*MethodBinding)(nil),            // 15: syscall.v1.MethodBinding
-	(*DispatchRequest)(nil),          // 16: syscall.v1.DispatchRequest
-	(*DispatchResponse)(nil),         // 17: syscall.v1.DispatchResponse
-	(*ReadOneRequest)(nil),           // 18: syscall.v1.ReadOneRequest
-	(*ReadOneResponse)(nil),          // 19: syscall.v1.ReadOneResponse
-	(*IncomingCall)(nil),             // 20: syscall.v1.IncomingCall
-	(*ResolvedCall)(nil),             // 21: syscall.v1.ResolvedCall
-	(*ServiceWithdrawn)(nil),         // 22: syscall.v1.ServiceWithdrawn
-	(*ExitNotice)(nil),               // 23: syscall.v1.ExitNotice
-	(*CallRequest)(nil),              // 24: syscall.v1.CallRequest
-	(*CallResponse)(nil),             // 25: syscall.v1.CallResponse
-	(*NextRequest)(nil),              // 26: syscall.v1.NextRequest
-	(*NextResponse)(nil),             // 27: syscall.v1.NextResponse
-	(*ReturnValueRequest)(nil),       // 28: syscall.v1.ReturnValueRequest
-	(*ReturnValueResponse)(nil),      // 29: syscall.v1.ReturnValueResponse
-	(*CancelRequest)(nil),            // 30: syscall.v1.CancelRequest
-	(*CancelResponse)(nil),           // 31: syscall.v1.CancelResponse
-	(*ExitRequest)(nil),              // 32: syscall.v1.ExitRequest
-	(*ExitResponse)(nil),             // 33: syscall.v1.ExitResponse
-	(*ServiceInfo)(nil),              // 34: syscall.v1.ServiceInfo
-	(*ServiceByNameRequest)(nil),     // 35: syscall.v1.ServiceByNameRequest
-	(*ServiceByNameResponse)(nil),    // 36: syscall.v1.ServiceByNameResponse
-	(*ServiceByIdRequest)(nil),       // 37: syscall.v1.ServiceByIdRequest
-	(*ServiceByIdResponse)(nil),      // 38: syscall.v1.ServiceByIdResponse
-	(*DependencyExistsRequest)(nil),  // 39: syscall.v1.DependencyExistsRequest
-	(*DependencyExistsResponse)(nil), // 40: syscall.v1.DependencyExistsResponse
-	nil,                              // 41: syscall.v1.IncomingCall.MetadataEntry
-	nil,                              // 42: syscall.v1.NextResponse.MetadataEntry
-	(*durationpb.Duration)(nil),      // 43: google.protobuf.Duration
-	(*parigotpb.Id)(nil),             // 44: parigot.v1.Id
-	(*anypb.Any)(nil),                // 45: google.protobuf.Any
+	(*ResolvedCall)(nil),             // 16: syscall.v1.ResolvedCall
+	(*ExitNotice)(nil),               // 17: syscall.v1.ExitNotice
+	(*CallRequest)(nil),              // 18: syscall.v1.CallRequest
+	(*CallResponse)(nil),             // 19: syscall.v1.CallResponse
+	(*NextRequest)(nil),              // 20: syscall.v1.NextRequest
+	(*NextResponse)(nil),             // 21: syscall.v1.NextResponse
+	(*ReturnValueRequest)(nil),       // 22: syscall.v1.ReturnValueRequest
+	(*ReturnValueResponse)(nil),      // 23: syscall.v1.ReturnValueResponse
+	(*ExitRequest)(nil),              // 24: syscall.v1.ExitRequest
+	(*ExitResponse)(nil),             // 25: syscall.v1.ExitResponse
+	(*ServiceInfo)(nil),              // 26: syscall.v1.ServiceInfo
+	(*ServiceByNameRequest)(nil),     // 27: syscall.v1.ServiceByNameRequest
+	(*ServiceByNameResponse)(nil),    // 28: syscall.v1.ServiceByNameResponse
+	(*ServiceByIdRequest)(nil),       // 29: syscall.v1.ServiceByIdRequest
+	(*ServiceByIdResponse)(nil),      // 30: syscall.v1.ServiceByIdResponse
+	(*DependencyExistsRequest)(nil),  // 31: syscall.v1.DependencyExistsRequest
+	(*DependencyExistsResponse)(nil), // 32: syscall.v1.DependencyExistsResponse
+	nil,                              // 33: syscall.v1.NextResponse.MetadataEntry
+	(*durationpb.Duration)(nil),      // 34: google.protobuf.Duration
+	(*parigotpb.Id)(nil),             // 35: parigot.v1.Id
+	(*anypb.Any)(nil),                // 36: google.protobuf.Any
 }
 var file_syscall_v1_syscall_proto_depIdxs = []int32{
-	43, // 0: syscall.v1.SyscallConfig.launch_timeout:type_name -> google.protobuf.Duration
-	43, // 1: syscall.v1.SyscallConfig.write_timeout:type_name -> google.protobuf.Duration
-	44, // 2: syscall.v1.RegisterResponse.service_id:type_name -> parigot.v1.Id
-	44, // 3: syscall.v1.BindMethodRequest.service_id:type_name -> parigot.v1.Id
-	44, // 4: syscall.v1.BindMethodResponse.method_id:type_name -> parigot.v1.Id
-	44, // 5: syscall.v1.ExportRequest.service_id:type_name -> parigot.v1.Id
-	44, // 6: syscall.v1.RequireRequest.source:type_name -> parigot.v1.Id
+	34, // 0: syscall.v1.SyscallConfig.launch_timeout:type_name -> google.protobuf.Duration
+	34, // 1: syscall.v1.SyscallConfig.write_timeout:type_name -> google.protobuf.Duration
+	35, // 2: syscall.v1.RegisterResponse.service_id:type_name -> parigot.v1.Id
+	35, // 3: syscall.v1.BindMethodRequest.service_id:type_name -> parigot.v1.Id
+	35, // 4: syscall.v1.BindMethodResponse.method_id:type_name -> parigot.v1.Id
+	35, // 5: syscall.v1.ExportRequest.service_id:type_name -> parigot.v1.Id
+	35, // 6: syscall.v1.RequireRequest.source:type_name -> parigot.v1.Id
 	8,  // 7: syscall.v1.RequireRequest.dest:type_name -> syscall.v1.FullyQualifiedService
-	44, // 8: syscall.v1.LaunchRequest.service_id:type_name -> parigot.v1.Id
+	35, // 8: syscall.v1.LaunchRequest.service_id:type_name -> parigot.v1.Id
 	8,  // 9: syscall.v1.LocateRequest.service:type_name -> syscall.v1.FullyQualifiedService
-	44, // 10: syscall.v1.LocateResponse.service_id:type_name -> parigot.v1.Id
+	35, // 10: syscall.v1.LocateResponse.service_id:type_name -> parigot.v1.Id
 	15, // 11: syscall.v1.LocateResponse.binding:type_name -> syscall.v1.MethodBinding
-	44, // 12: syscall.v1.MethodBinding.method_id:type_name -> parigot.v1.Id
-	44, // 13: syscall.v1.DispatchRequest.service_id:type_name -> parigot.v1.Id
-	44, // 14: syscall.v1.DispatchRequest.method_id:type_name -> parigot.v1.Id
-	45, // 15: syscall.v1.DispatchRequest.param:type_name -> google.protobuf.Any
-	44, // 16: syscall.v1.DispatchRequest.parent:type_name -> parigot.v1.Id
-	44, // 17: syscall.v1.DispatchResponse.call_id:type_name -> parigot.v1.Id
-	44, // 18: syscall.v1.ReadOneRequest.call_id:type_name -> parigot.v1.Id
-	20, // 19: syscall.v1.ReadOneResponse.call:type_name -> syscall.v1.IncomingCall
-	21, // 20: syscall.v1.ReadOneResponse.resolved:type_name -> syscall.v1.ResolvedCall
-	44, // 21: syscall.v1.ReadOneResponse.cancelled:type_name -> parigot.v1.Id
-	22, // 22: syscall.v1.ReadOneResponse.withdrawn:type_name -> syscall.v1.ServiceWithdrawn
-	23, // 23: syscall.v1.ReadOneResponse.exit:type_name -> syscall.v1.ExitNotice
-	44, // 24: syscall.v1.IncomingCall.call_id:type_name -> parigot.v1.Id
-	44, // 25: syscall.v1.IncomingCall.method_id:type_name -> parigot.v1.Id
-	45, // 26: syscall.v1.IncomingCall.param:type_name -> google.protobuf.Any
-	44, // 27: syscall.v1.IncomingCall.caller:type_name -> parigot.v1.Id
-	41, // 28: syscall.v1.IncomingCall.metadata:type_name -> syscall.v1.IncomingCall.MetadataEntry
-	44, // 29: syscall.v1.ResolvedCall.call_id:type_name -> parigot.v1.Id
-	45, // 30: syscall.v1.ResolvedCall.result:type_name -> google.protobuf.Any
-	44, // 31: syscall.v1.ServiceWithdrawn.service_id:type_name -> parigot.v1.Id
-	8,  // 32: syscall.v1.ServiceWithdrawn.service:type_name -> syscall.v1.FullyQualifiedService
-	42, // 33: syscall.v1.NextResponse.metadata:type_name -> syscall.v1.NextResponse.MetadataEntry
-	23, // 34: syscall.v1.NextResponse.exit:type_name -> syscall.v1.ExitNotice
-	44, // 35: syscall.v1.ReturnValueRequest.call_id:type_name -> parigot.v1.Id
-	45, // 36: syscall.v1.ReturnValueRequest.result:type_name -> google.protobuf.Any
-	44, // 37: syscall.v1.CancelRequest.call_id:type_name -> parigot.v1.Id
-	44, // 38: syscall.v1.ServiceInfo.service_id:type_name -> parigot.v1.Id
-	8,  // 39: syscall.v1.ServiceInfo.service:type_name -> syscall.v1.FullyQualifiedService
-	15, // 40: syscall.v1.ServiceInfo.binding:type_name -> syscall.v1.MethodBinding
-	8,  // 41: syscall.v1.ServiceByNameRequest.service:type_name -> syscall.v1.FullyQualifiedService
-	34, // 42: syscall.v1.ServiceByNameResponse.info:type_name -> syscall.v1.ServiceInfo
-	44, // 43: syscall.v1.ServiceByIdRequest.service_id:type_name -> parigot.v1.Id
-	34, // 44: syscall.v1.ServiceByIdResponse.info:type_name -> syscall.v1.ServiceInfo
-	8,  // 45: syscall.v1.DependencyExistsRequest.source:type_name -> syscall.v1.FullyQualifiedService
-	8,  // 46: syscall.v1.DependencyExistsRequest.target:type_name -> syscall.v1.FullyQualifiedService
-	2,  // 47: syscall.v1.Syscall.Register:input_type -> syscall.v1.RegisterRequest
-	4,  // 48: syscall.v1.Syscall.BindMethod:input_type -> syscall.v1.BindMethodRequest
-	6,  // 49: syscall.v1.Syscall.Export:input_type -> syscall.v1.ExportRequest
-	9,  // 50: syscall.v1.Syscall.Require:input_type -> syscall.v1.RequireRequest
-	11, // 51: syscall.v1.Syscall.Launch:input_type -> syscall.v1.LaunchRequest
-	13, // 52: syscall.v1.Syscall.Locate:input_type -> syscall.v1.LocateRequest
-	16, // 53: syscall.v1.Syscall.Dispatch:input_type -> syscall.v1.DispatchRequest
-	18, // 54: syscall.v1.Syscall.ReadOne:input_type -> syscall.v1.ReadOneRequest
-	24, // 55: syscall.v1.Syscall.Call:input_type -> syscall.v1.CallRequest
-	26, // 56: syscall.v1.Syscall.Next:input_type -> syscall.v1.NextRequest
-	28, // 57: syscall.v1.Syscall.ReturnValue:input_type -> syscall.v1.ReturnValueRequest
-	30, // 58: syscall.v1.Syscall.Cancel:input_type -> syscall.v1.CancelRequest
-	32, // 59: syscall.v1.Syscall.Exit:input_type -> syscall.v1.ExitRequest
-	35, // 60: syscall.v1.Syscall.ServiceByName:input_type -> syscall.v1.ServiceByNameRequest
-	37, // 61: syscall.v1.Syscall.ServiceById:input_type -> syscall.v1.ServiceByIdRequest
-	39, // 62: syscall.v1.Syscall.DependencyExists:input_type -> syscall.v1.DependencyExistsRequest
-	3,  // 63: syscall.v1.Syscall.Register:output_type -> syscall.v1.RegisterResponse
-	5,  // 64: syscall.v1.Syscall.BindMethod:output_type -> syscall.v1.BindMethodResponse
-	7,  // 65: syscall.v1.Syscall.Export:output_type -> syscall.v1.ExportResponse
-	10, // 66: syscall.v1.Syscall.Require:output_type -> syscall.v1.RequireResponse
-	12, // 67: syscall.v1.Syscall.Launch:output_type -> syscall.v1.LaunchResponse
-	14, // 68: syscall.v1.Syscall.Locate:output_type -> syscall.v1.LocateResponse
-	17, // 69: syscall.v1.Syscall.Dispatch:output_type -> syscall.v1.DispatchResponse
-	19, // 70: syscall.v1.Syscall.ReadOne:output_type -> syscall.v1.ReadOneResponse
-	25, // 71: syscall.v1.Syscall.Call:output_type -> syscall.v1.CallResponse
-	27, // 72: syscall.v1.Syscall.Next:output_type -> syscall.v1.NextResponse
-	29, // 73: syscall.v1.Syscall.ReturnValue:output_type -> syscall.v1.ReturnValueResponse
-	31, // 74: syscall.v1.Syscall.Cancel:output_type -> syscall.v1.CancelResponse
-	33, // 75: syscall.v1.Syscall.Exit:output_type -> syscall.v1.ExitResponse
-	36, // 76: syscall.v1.Syscall.ServiceByName:output_type -> syscall.v1.ServiceByNameResponse
-	38, // 77: syscall.v1.Syscall.ServiceById:output_type -> syscall.v1.ServiceByIdResponse
-	40, // 78: syscall.v1.Syscall.DependencyExists:output_type -> syscall.v1.DependencyExistsResponse
-	63, // [63:79] is the sub-list for method output_type
-	47, // [47:63] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	35, // 12: syscall.v1.MethodBinding.method_id:type_name -> parigot.v1.Id
+	35, // 13: syscall.v1.ResolvedCall.call_id:type_name -> parigot.v1.Id
+	36, // 14: syscall.v1.ResolvedCall.result:type_name -> google.protobuf.Any
+	33, // 15: syscall.v1.NextResponse.metadata:type_name -> syscall.v1.NextResponse.MetadataEntry
+	17, // 16: syscall.v1.NextResponse.exit:type_name -> syscall.v1.ExitNotice
+	35, // 17: syscall.v1.ServiceInfo.service_id:type_name -> parigot.v1.Id
+	8,  // 18: syscall.v1.ServiceInfo.service:type_name -> syscall.v1.FullyQualifiedService
+	15, // 19: syscall.v1.ServiceInfo.binding:type_name -> syscall.v1.MethodBinding
+	8,  // 20: syscall.v1.ServiceByNameRequest.service:type_name -> syscall.v1.FullyQualifiedService
+	26, // 21: syscall.v1.ServiceByNameResponse.info:type_name -> syscall.v1.ServiceInfo
+	35, // 22: syscall.v1.ServiceByIdRequest.service_id:type_name -> parigot.v1.Id
+	26, // 23: syscall.v1.ServiceByIdResponse.info:type_name -> syscall.v1.ServiceInfo
+	8,  // 24: syscall.v1.DependencyExistsRequest.source:type_name -> syscall.v1.FullyQualifiedService
+	8,  // 25: syscall.v1.DependencyExistsRequest.target:type_name -> syscall.v1.FullyQualifiedService
+	2,  // 26: syscall.v1.Syscall.Register:input_type -> syscall.v1.RegisterRequest
+	4,  // 27: syscall.v1.Syscall.BindMethod:input_type -> syscall.v1.BindMethodRequest
+	6,  // 28: syscall.v1.Syscall.Export:input_type -> syscall.v1.ExportRequest
+	9,  // 29: syscall.v1.Syscall.Require:input_type -> syscall.v1.RequireRequest
+	11, // 30: syscall.v1.Syscall.Launch:input_type -> syscall.v1.LaunchRequest
+	13, // 31: syscall.v1.Syscall.Locate:input_type -> syscall.v1.LocateRequest
+	18, // 32: syscall.v1.Syscall.Call:input_type -> syscall.v1.CallRequest
+	20, // 33: syscall.v1.Syscall.Next:input_type -> syscall.v1.NextRequest
+	22, // 34: syscall.v1.Syscall.ReturnValue:input_type -> syscall.v1.ReturnValueRequest
+	24, // 35: syscall.v1.Syscall.Exit:input_type -> syscall.v1.ExitRequest
+	27, // 36: syscall.v1.Syscall.ServiceByName:input_type -> syscall.v1.ServiceByNameRequest
+	29, // 37: syscall.v1.Syscall.ServiceById:input_type -> syscall.v1.ServiceByIdRequest
+	31, // 38: syscall.v1.Syscall.DependencyExists:input_type -> syscall.v1.DependencyExistsRequest
+	3,  // 39: syscall.v1.Syscall.Register:output_type -> syscall.v1.RegisterResponse
+	5,  // 40: syscall.v1.Syscall.BindMethod:output_type -> syscall.v1.BindMethodResponse
+	7,  // 41: syscall.v1.Syscall.Export:output_type -> syscall.v1.ExportResponse
+	10, // 42: syscall.v1.Syscall.Require:output_type -> syscall.v1.RequireResponse
+	12, // 43: syscall.v1.Syscall.Launch:output_type -> syscall.v1.LaunchResponse
+	14, // 44: syscall.v1.Syscall.Locate:output_type -> syscall.v1.LocateResponse
+	19, // 45: syscall.v1.Syscall.Call:output_type -> syscall.v1.CallResponse
+	21, // 46: syscall.v1.Syscall.Next:output_type -> syscall.v1.NextResponse
+	23, // 47: syscall.v1.Syscall.ReturnValue:output_type -> syscall.v1.ReturnValueResponse
+	25, // 48: syscall.v1.Syscall.Exit:output_type -> syscall.v1.ExitResponse
+	28, // 49: syscall.v1.Syscall.ServiceByName:output_type -> syscall.v1.ServiceByNameResponse
+	30, // 50: syscall.v1.Syscall.ServiceById:output_type -> syscall.v1.ServiceByIdResponse
+	32, // 51: syscall.v1.Syscall.DependencyExists:output_type -> syscall.v1.DependencyExistsResponse
+	39, // [39:52] is the sub-list for method output_type
+	26, // [26:39] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_syscall_v1_syscall_proto_init() }
@@ -2990,7 +2381,7 @@ func file_syscall_v1_syscall_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_syscall_v1_syscall_proto_rawDesc), len(file_syscall_v1_syscall_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   42,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

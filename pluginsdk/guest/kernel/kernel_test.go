@@ -100,7 +100,7 @@ func TestTooManyCalls(t *testing.T) {
 			}
 			k.reads <- incomingCall(1_000_000, c.size)
 			refused := <-k.answers
-			require.EqualValues(t, 1_000_000, refused.GetCallId().GetLow())
+			require.EqualValues(t, 1_000_000, refused.GetCallId())
 			require.Equal(t, -int32(status.ResourceExhausted), refused.GetResultError())
 			close(done)
 			for range c.calls {
@@ -156,7 +156,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 	close(done)
 	limit := 100
 	k.answer = func(req *syscallpb.ReturnValueRequest) error {
-		if len(req.GetResult().GetValue()) > limit {
+		if len(req.GetResult()) > limit {
 			return status.Error(syscallpb.KernelErr_DataTooLarge, "too large for this kernel, which is one that says so in many words and then some")
 		}
 		return nil
@@ -166,13 +166,13 @@ func TestAnswersThatAreRefused(t *testing.T) {
 	k.reads <- incomingCall(1, 200)
 	answer := <-k.answers
 	require.Equal(t, -int32(status.ResourceExhausted), answer.GetResultError())
-	require.Contains(t, string(answer.GetResult().GetValue()), "too large")
+	require.Contains(t, string(answer.GetResult()), "too large")
 
 	limit = 20
 	k.reads <- incomingCall(2, 200)
 	answer = <-k.answers
 	require.Equal(t, -int32(status.ResourceExhausted), answer.GetResultError())
-	require.NotContains(t, string(answer.GetResult().GetValue()), "too large")
+	require.NotContains(t, string(answer.GetResult()), "too large")
 
 	limit = 0
 	k.reads <- incomingCall(3, 200)

@@ -7,12 +7,10 @@ import (
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/iansmith/parigot/internal/serve"
 	"github.com/iansmith/parigot/internal/wirestatus"
 	"github.com/iansmith/parigot/pluginsdk/id"
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
 	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 )
@@ -285,7 +283,7 @@ func (r *runtime) sendStatus(c *incoming, p *spb.Status, code int32) error {
 // send answers a call, unless it is over.
 func (r *runtime) send(c *incoming, value []byte, code int32) error {
 	_, err := r.kernel.ReturnValue(context.Background(), &syscallpb.ReturnValueRequest{
-		CallId: &parigotpb.Id{Low: c.id}, Result: &anypb.Any{Value: value}, ResultError: code,
+		CallId: c.id, Result: value, ResultError: code,
 	})
 	if err == nil || errors.Is(err, status.Of(syscallpb.KernelErr_BadCallId)) || errors.Is(err, status.Of(syscallpb.KernelErr_ChannelClosed)) {
 		return nil

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/iansmith/parigot/internal/abi"
@@ -129,7 +128,7 @@ func (k *fakeKernel) next(req []byte, _ *guest.Receiver, left func()) ([]byte, e
 		return nil, err
 	}
 	if m.GetCall() != 0 {
-		answer := &syscallpb.ReturnValueRequest{CallId: number(m.GetCall()), Result: &anypb.Any{Value: m.GetResult()}, ResultError: m.GetResultError()}
+		answer := &syscallpb.ReturnValueRequest{CallId: m.GetCall(), Result: m.GetResult(), ResultError: m.GetResultError()}
 		if _, err := k.ReturnValue(context.Background(), answer); err != nil {
 			left()
 			return nil, err

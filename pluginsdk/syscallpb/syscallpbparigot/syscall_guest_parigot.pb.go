@@ -35,9 +35,9 @@ const _ = guest.IsAtLeastVersion0_1_0
 //
 // A guest registers what it is (Register), says what it serves (BindMethod,
 // Export) and what it needs (Require), and waits until that is there (Launch).
-// From then on it calls others (Locate, Dispatch), and one loop around ReadOne
-// brings it the calls of others, which it answers with ReturnValue, and the
-// results of its own.
+// From then on it calls others (Locate, Call), and one loop around Next answers
+// the calls of others and brings it the next ones. An answer that comes later
+// goes by ReturnValue.
 //
 // Who calls is what the engine says, never what a request claims. The name that a
 // guest was compiled under is its entry: instances of one name are replicas of
@@ -46,9 +46,9 @@ const _ = guest.IsAtLeastVersion0_1_0
 // Errors are values of KernelErr. Beside those that a method names, all methods
 // but Register answer BadId to a guest that has not registered, all answer
 // ChannelClosed when the engine is closing, and Register, Export, Require and
-// Dispatch answer AbortRequest once a guest has asked all to end. Where the host
+// Call answer AbortRequest once a guest has asked all to end. Where the host
 // says what a guest may do (eng.WithGrants), Register of a service that it may not
-// serve, Require of one that it may not call and Dispatch of a method that it may
+// serve, Require of one that it may not call and Call of a method that it may
 // not call are PERMISSION_DENIED.
 type SyscallClient struct{ calls callsSyscall }
 
@@ -111,42 +111,27 @@ func (c SyscallClient) Locate(ctx context.Context, req *syscallpb.LocateRequest)
 	return c.calls.callLocate(ctx, req)
 }
 
-// Dispatch calls a method of a service that the guest has located. It does not
-// wait: ReadOne has the result. Calls go round-robin to the guests that export
-// the service, as far as they have room.
-//
-// Errors: NotRequired for a service that was not located, IdDispatch for the
-// method of another service, BadId for an unknown one, NotFound for one that
-// those who export the service now do not have, DataTooLarge, CallerUnavailable
-// when nobody serves it now, BadCallId for a wrong parent, DependencyCycle when
-// calls on behalf of calls go too deep, RESOURCE_EXHAUSTED when the guest has
-// too many calls in flight or the target has too many waiting.
-func (c SyscallClient) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
-	return c.calls.callDispatch(ctx, req)
-}
-
-// ReadOne waits until there is something for the guest and returns it: calls to
-// answer, results of its own calls, and notices. What is there already comes
-// in one response. Several ReadOne may wait at once; each thing goes to one of
-// them.
-//
-// Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
-// guest in flight, ChannelClosed.
-func (c SyscallClient) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
-	return c.calls.callReadOne(ctx, req)
-}
-
 // Call calls a method of a service that the guest has located, and returns its
-// result. Errors are those of the service as they are, those of Dispatch, and
-// CallerUnavailable when the guest that serves the call ends. Calls go to the
-// guests that export the service, in turns. When the call of the kernel is
-// cancelled, who serves it is told.
+// result. Calls go to the guests that export the service, in turns, as far as
+// they have room. When the call of the kernel is cancelled or its deadline
+// passes, the guest that serves it is told.
+//
+// Errors: those of the service, as they are. NotRequired for a service that was
+// not located, BadId for an unknown method, NotFound for one that those who
+// export the service now do not have, DataTooLarge, CallerUnavailable when
+// nobody serves it now, or the guest that does ends, WriteTimeout when that one
+// does not read the call in time, BadCallId for a wrong parent, DependencyCycle
+// when calls on behalf of calls go too deep or guests wait for each other (see
+// RegisterRequest.single_flight), RESOURCE_EXHAUSTED when the guest has too many
+// calls in flight or the target has too many waiting, ChannelClosed.
 func (c SyscallClient) Call(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error) {
 	return c.calls.callCall(ctx, req)
 }
 
 // Next answers a call, if there is an answer, and waits for the next one, or for
-// a notice. An answer that comes too late is dropped. Each call goes to one Next.
+// a notice. An answer that comes too late is dropped. Several Next may wait at
+// once; each call and each notice goes to one of them, notices after the calls
+// that were there before.
 //
 // Errors: DataTooLarge: the call waits for another answer, and nothing was read.
 // ChannelClosed.
@@ -154,21 +139,13 @@ func (c SyscallClient) Next(ctx context.Context, req *syscallpb.NextRequest) (*s
 	return c.calls.callNext(ctx, req)
 }
 
-// ReturnValue answers a call that ReadOne brought.
+// ReturnValue answers a call that Next brought, and reads nothing.
 //
 // Errors: BadCallId for a call that is not this guest's to answer, or is over:
 // it was answered, its caller does not wait any longer or has ended.
 // DataTooLarge: the call waits for another answer.
 func (c SyscallClient) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
 	return c.calls.callReturnValue(ctx, req)
-}
-
-// Cancel ends a call of the guest that has no result yet: none will come, and
-// the guest that serves it is told.
-//
-// Errors: BadCallId for a call that is not this guest's, or has its result.
-func (c SyscallClient) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
-	return c.calls.callCancel(ctx, req)
 }
 
 // Exit withdraws all services of the guest, or asks all guests to end. It ends
@@ -210,12 +187,9 @@ type callsSyscall interface {
 	callRequire(ctx context.Context, req *syscallpb.RequireRequest) (*syscallpb.RequireResponse, error)
 	callLaunch(ctx context.Context, req *syscallpb.LaunchRequest) (*syscallpb.LaunchResponse, error)
 	callLocate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error)
-	callDispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error)
-	callReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
 	callCall(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error)
 	callNext(ctx context.Context, req *syscallpb.NextRequest) (*syscallpb.NextResponse, error)
 	callReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error)
-	callCancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error)
 	callExit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error)
 	callServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error)
 	callServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error)
@@ -292,26 +266,6 @@ func (c importedSyscall) callLocate(ctx context.Context, req *syscallpb.LocateRe
 	return guest.Call[syscallpb.LocateResponse](ctx, c.client, &methodSyscall_Locate, req)
 }
 
-//go:wasmimport syscall.v1.Syscall Dispatch
-//go:noescape
-func importSyscall_Dispatch(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_Dispatch = guest.Method{Import: importSyscall_Dispatch, New: func() proto.Message { return new(syscallpb.DispatchResponse) }}
-
-func (c importedSyscall) callDispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
-	return guest.Call[syscallpb.DispatchResponse](ctx, c.client, &methodSyscall_Dispatch, req)
-}
-
-//go:wasmimport syscall.v1.Syscall ReadOne
-//go:noescape
-func importSyscall_ReadOne(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_ReadOne = guest.Method{Import: importSyscall_ReadOne, MayBlock: true, New: func() proto.Message { return new(syscallpb.ReadOneResponse) }}
-
-func (c importedSyscall) callReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
-	return guest.Call[syscallpb.ReadOneResponse](ctx, c.client, &methodSyscall_ReadOne, req)
-}
-
 //go:wasmimport syscall.v1.Syscall Call
 //go:noescape
 func importSyscall_Call(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
@@ -340,16 +294,6 @@ var methodSyscall_ReturnValue = guest.Method{Import: importSyscall_ReturnValue, 
 
 func (c importedSyscall) callReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
 	return guest.Call[syscallpb.ReturnValueResponse](ctx, c.client, &methodSyscall_ReturnValue, req)
-}
-
-//go:wasmimport syscall.v1.Syscall Cancel
-//go:noescape
-func importSyscall_Cancel(req unsafe.Pointer, reqLen uint32, resp unsafe.Pointer, respCap uint32) int64
-
-var methodSyscall_Cancel = guest.Method{Import: importSyscall_Cancel, New: func() proto.Message { return new(syscallpb.CancelResponse) }}
-
-func (c importedSyscall) callCancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
-	return guest.Call[syscallpb.CancelResponse](ctx, c.client, &methodSyscall_Cancel, req)
 }
 
 //go:wasmimport syscall.v1.Syscall Exit

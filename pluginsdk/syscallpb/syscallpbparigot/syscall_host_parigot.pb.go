@@ -34,9 +34,9 @@ const _ = pluginsdk.IsAtLeastVersion0_1_0
 //
 // A guest registers what it is (Register), says what it serves (BindMethod,
 // Export) and what it needs (Require), and waits until that is there (Launch).
-// From then on it calls others (Locate, Dispatch), and one loop around ReadOne
-// brings it the calls of others, which it answers with ReturnValue, and the
-// results of its own.
+// From then on it calls others (Locate, Call), and one loop around Next answers
+// the calls of others and brings it the next ones. An answer that comes later
+// goes by ReturnValue.
 //
 // Who calls is what the engine says, never what a request claims. The name that a
 // guest was compiled under is its entry: instances of one name are replicas of
@@ -45,9 +45,9 @@ const _ = pluginsdk.IsAtLeastVersion0_1_0
 // Errors are values of KernelErr. Beside those that a method names, all methods
 // but Register answer BadId to a guest that has not registered, all answer
 // ChannelClosed when the engine is closing, and Register, Export, Require and
-// Dispatch answer AbortRequest once a guest has asked all to end. Where the host
+// Call answer AbortRequest once a guest has asked all to end. Where the host
 // says what a guest may do (eng.WithGrants), Register of a service that it may not
-// serve, Require of one that it may not call and Dispatch of a method that it may
+// serve, Require of one that it may not call and Call of a method that it may
 // not call are PERMISSION_DENIED.
 type SyscallClient interface {
 	// Register makes the guest known and gives it the id of a service: the one that
@@ -91,48 +91,34 @@ type SyscallClient interface {
 	// when nobody exports it, NotReady when the guest was not launched, or the
 	// service has not started.
 	Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error)
-	// Dispatch calls a method of a service that the guest has located. It does not
-	// wait: ReadOne has the result. Calls go round-robin to the guests that export
-	// the service, as far as they have room.
-	//
-	// Errors: NotRequired for a service that was not located, IdDispatch for the
-	// method of another service, BadId for an unknown one, NotFound for one that
-	// those who export the service now do not have, DataTooLarge, CallerUnavailable
-	// when nobody serves it now, BadCallId for a wrong parent, DependencyCycle when
-	// calls on behalf of calls go too deep, RESOURCE_EXHAUSTED when the guest has
-	// too many calls in flight or the target has too many waiting.
-	Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error)
-	// ReadOne waits until there is something for the guest and returns it: calls to
-	// answer, results of its own calls, and notices. What is there already comes
-	// in one response. Several ReadOne may wait at once; each thing goes to one of
-	// them.
-	//
-	// Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
-	// guest in flight, ChannelClosed.
-	ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
 	// Call calls a method of a service that the guest has located, and returns its
-	// result. Errors are those of the service as they are, those of Dispatch, and
-	// CallerUnavailable when the guest that serves the call ends. Calls go to the
-	// guests that export the service, in turns. When the call of the kernel is
-	// cancelled, who serves it is told.
+	// result. Calls go to the guests that export the service, in turns, as far as
+	// they have room. When the call of the kernel is cancelled or its deadline
+	// passes, the guest that serves it is told.
+	//
+	// Errors: those of the service, as they are. NotRequired for a service that was
+	// not located, BadId for an unknown method, NotFound for one that those who
+	// export the service now do not have, DataTooLarge, CallerUnavailable when
+	// nobody serves it now, or the guest that does ends, WriteTimeout when that one
+	// does not read the call in time, BadCallId for a wrong parent, DependencyCycle
+	// when calls on behalf of calls go too deep or guests wait for each other (see
+	// RegisterRequest.single_flight), RESOURCE_EXHAUSTED when the guest has too many
+	// calls in flight or the target has too many waiting, ChannelClosed.
 	Call(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error)
 	// Next answers a call, if there is an answer, and waits for the next one, or for
-	// a notice. An answer that comes too late is dropped. Each call goes to one Next.
+	// a notice. An answer that comes too late is dropped. Several Next may wait at
+	// once; each call and each notice goes to one of them, notices after the calls
+	// that were there before.
 	//
 	// Errors: DataTooLarge: the call waits for another answer, and nothing was read.
 	// ChannelClosed.
 	Next(ctx context.Context, req *syscallpb.NextRequest) (*syscallpb.NextResponse, error)
-	// ReturnValue answers a call that ReadOne brought.
+	// ReturnValue answers a call that Next brought, and reads nothing.
 	//
 	// Errors: BadCallId for a call that is not this guest's to answer, or is over:
 	// it was answered, its caller does not wait any longer or has ended.
 	// DataTooLarge: the call waits for another answer.
 	ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error)
-	// Cancel ends a call of the guest that has no result yet: none will come, and
-	// the guest that serves it is told.
-	//
-	// Errors: BadCallId for a call that is not this guest's, or has its result.
-	Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error)
 	// Exit withdraws all services of the guest, or asks all guests to end. It ends
 	// nobody: a guest ends by returning from its main function. Doing it
 	// again changes nothing.
@@ -196,44 +182,32 @@ func (c clientSyscall) Locate(ctx context.Context, req *syscallpb.LocateRequest)
 	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[5], req, new(syscallpb.LocateResponse))
 }
 
-func (c clientSyscall) Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[6], req, new(syscallpb.DispatchResponse))
-}
-
-func (c clientSyscall) ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[7], req, new(syscallpb.ReadOneResponse))
-}
-
 func (c clientSyscall) Call(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[8], req, new(syscallpb.CallResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[6], req, new(syscallpb.CallResponse))
 }
 
 func (c clientSyscall) Next(ctx context.Context, req *syscallpb.NextRequest) (*syscallpb.NextResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[9], req, new(syscallpb.NextResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[7], req, new(syscallpb.NextResponse))
 }
 
 func (c clientSyscall) ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[10], req, new(syscallpb.ReturnValueResponse))
-}
-
-func (c clientSyscall) Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[11], req, new(syscallpb.CancelResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[8], req, new(syscallpb.ReturnValueResponse))
 }
 
 func (c clientSyscall) Exit(ctx context.Context, req *syscallpb.ExitRequest) (*syscallpb.ExitResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[12], req, new(syscallpb.ExitResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[9], req, new(syscallpb.ExitResponse))
 }
 
 func (c clientSyscall) ServiceByName(ctx context.Context, req *syscallpb.ServiceByNameRequest) (*syscallpb.ServiceByNameResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[13], req, new(syscallpb.ServiceByNameResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[10], req, new(syscallpb.ServiceByNameResponse))
 }
 
 func (c clientSyscall) ServiceById(ctx context.Context, req *syscallpb.ServiceByIdRequest) (*syscallpb.ServiceByIdResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[14], req, new(syscallpb.ServiceByIdResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[11], req, new(syscallpb.ServiceByIdResponse))
 }
 
 func (c clientSyscall) DependencyExists(ctx context.Context, req *syscallpb.DependencyExistsRequest) (*syscallpb.DependencyExistsResponse, error) {
-	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[15], req, new(syscallpb.DependencyExistsResponse))
+	return parigotimpl.Call(ctx, c.conn, &Syscall_ServiceDesc.Methods[12], req, new(syscallpb.DependencyExistsResponse))
 }
 
 // SyscallIntoServer is the form of SyscallServer that [pluginsdk.Into] asks
@@ -246,12 +220,9 @@ type SyscallIntoServer interface {
 	RequireInto(ctx context.Context, req *syscallpb.RequireRequest, resp *syscallpb.RequireResponse) error
 	LaunchInto(ctx context.Context, req *syscallpb.LaunchRequest, resp *syscallpb.LaunchResponse) error
 	LocateInto(ctx context.Context, req *syscallpb.LocateRequest, resp *syscallpb.LocateResponse) error
-	DispatchInto(ctx context.Context, req *syscallpb.DispatchRequest, resp *syscallpb.DispatchResponse) error
-	ReadOneInto(ctx context.Context, req *syscallpb.ReadOneRequest, resp *syscallpb.ReadOneResponse) error
 	CallInto(ctx context.Context, req *syscallpb.CallRequest, resp *syscallpb.CallResponse) error
 	NextInto(ctx context.Context, req *syscallpb.NextRequest, resp *syscallpb.NextResponse) error
 	ReturnValueInto(ctx context.Context, req *syscallpb.ReturnValueRequest, resp *syscallpb.ReturnValueResponse) error
-	CancelInto(ctx context.Context, req *syscallpb.CancelRequest, resp *syscallpb.CancelResponse) error
 	ExitInto(ctx context.Context, req *syscallpb.ExitRequest, resp *syscallpb.ExitResponse) error
 	ServiceByNameInto(ctx context.Context, req *syscallpb.ServiceByNameRequest, resp *syscallpb.ServiceByNameResponse) error
 	ServiceByIdInto(ctx context.Context, req *syscallpb.ServiceByIdRequest, resp *syscallpb.ServiceByIdResponse) error
@@ -299,14 +270,6 @@ var Syscall_ServiceDesc = parigotimpl.ServiceDesc{
 			Handler: parigotimpl.Handle(SyscallServer.Locate, SyscallIntoServer.LocateInto, bridgeSyscall_Locate),
 		},
 		{
-			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Dispatch", FullName: Syscall_Dispatch_FullName},
-			Handler: parigotimpl.Handle(SyscallServer.Dispatch, SyscallIntoServer.DispatchInto, bridgeSyscall_Dispatch),
-		},
-		{
-			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "ReadOne", FullName: Syscall_ReadOne_FullName, MayBlock: true},
-			Handler: parigotimpl.Handle(SyscallServer.ReadOne, SyscallIntoServer.ReadOneInto, bridgeSyscall_ReadOne),
-		},
-		{
 			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Call", FullName: Syscall_Call_FullName, MayBlock: true},
 			Handler: parigotimpl.Handle(SyscallServer.Call, SyscallIntoServer.CallInto, bridgeSyscall_Call),
 		},
@@ -317,10 +280,6 @@ var Syscall_ServiceDesc = parigotimpl.ServiceDesc{
 		{
 			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "ReturnValue", FullName: Syscall_ReturnValue_FullName},
 			Handler: parigotimpl.Handle(SyscallServer.ReturnValue, SyscallIntoServer.ReturnValueInto, bridgeSyscall_ReturnValue),
-		},
-		{
-			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Cancel", FullName: Syscall_Cancel_FullName},
-			Handler: parigotimpl.Handle(SyscallServer.Cancel, SyscallIntoServer.CancelInto, bridgeSyscall_Cancel),
 		},
 		{
 			Method:  parigotimpl.Method{Service: SyscallServiceName, Name: "Exit", FullName: Syscall_Exit_FullName},
@@ -371,16 +330,6 @@ func bridgeSyscall_Locate(ctx context.Context, h *parigotimpl.Handler[*syscallpb
 	pluginsdk.InvokeImplFromStack(ctx, Syscall_Locate_FullName, m, stack, h.Serve, req, resp)
 }
 
-func bridgeSyscall_Dispatch(ctx context.Context, h *parigotimpl.Handler[*syscallpb.DispatchRequest, *syscallpb.DispatchResponse], m api.Module, stack []uint64) {
-	req, resp := h.Messages(ctx)
-	pluginsdk.InvokeImplFromStack(ctx, Syscall_Dispatch_FullName, m, stack, h.Serve, req, resp)
-}
-
-func bridgeSyscall_ReadOne(ctx context.Context, h *parigotimpl.Handler[*syscallpb.ReadOneRequest, *syscallpb.ReadOneResponse], m api.Module, stack []uint64) {
-	req, resp := h.Messages(ctx)
-	pluginsdk.InvokeImplFromStack(ctx, Syscall_ReadOne_FullName, m, stack, h.Serve, req, resp)
-}
-
 func bridgeSyscall_Call(ctx context.Context, h *parigotimpl.Handler[*syscallpb.CallRequest, *syscallpb.CallResponse], m api.Module, stack []uint64) {
 	req, resp := h.Messages(ctx)
 	pluginsdk.InvokeImplFromStack(ctx, Syscall_Call_FullName, m, stack, h.Serve, req, resp)
@@ -394,11 +343,6 @@ func bridgeSyscall_Next(ctx context.Context, h *parigotimpl.Handler[*syscallpb.N
 func bridgeSyscall_ReturnValue(ctx context.Context, h *parigotimpl.Handler[*syscallpb.ReturnValueRequest, *syscallpb.ReturnValueResponse], m api.Module, stack []uint64) {
 	req, resp := h.Messages(ctx)
 	pluginsdk.InvokeImplFromStack(ctx, Syscall_ReturnValue_FullName, m, stack, h.Serve, req, resp)
-}
-
-func bridgeSyscall_Cancel(ctx context.Context, h *parigotimpl.Handler[*syscallpb.CancelRequest, *syscallpb.CancelResponse], m api.Module, stack []uint64) {
-	req, resp := h.Messages(ctx)
-	pluginsdk.InvokeImplFromStack(ctx, Syscall_Cancel_FullName, m, stack, h.Serve, req, resp)
 }
 
 func bridgeSyscall_Exit(ctx context.Context, h *parigotimpl.Handler[*syscallpb.ExitRequest, *syscallpb.ExitResponse], m api.Module, stack []uint64) {

@@ -28,12 +28,9 @@ const (
 	Syscall_Require_FullName          = "syscall.v1.Syscall.Require"
 	Syscall_Launch_FullName           = "syscall.v1.Syscall.Launch"
 	Syscall_Locate_FullName           = "syscall.v1.Syscall.Locate"
-	Syscall_Dispatch_FullName         = "syscall.v1.Syscall.Dispatch"
-	Syscall_ReadOne_FullName          = "syscall.v1.Syscall.ReadOne"
 	Syscall_Call_FullName             = "syscall.v1.Syscall.Call"
 	Syscall_Next_FullName             = "syscall.v1.Syscall.Next"
 	Syscall_ReturnValue_FullName      = "syscall.v1.Syscall.ReturnValue"
-	Syscall_Cancel_FullName           = "syscall.v1.Syscall.Cancel"
 	Syscall_Exit_FullName             = "syscall.v1.Syscall.Exit"
 	Syscall_ServiceByName_FullName    = "syscall.v1.Syscall.ServiceByName"
 	Syscall_ServiceById_FullName      = "syscall.v1.Syscall.ServiceById"
@@ -51,9 +48,9 @@ const (
 //
 // A guest registers what it is (Register), says what it serves (BindMethod,
 // Export) and what it needs (Require), and waits until that is there (Launch).
-// From then on it calls others (Locate, Dispatch), and one loop around ReadOne
-// brings it the calls of others, which it answers with ReturnValue, and the
-// results of its own.
+// From then on it calls others (Locate, Call), and one loop around Next answers
+// the calls of others and brings it the next ones. An answer that comes later
+// goes by ReturnValue.
 //
 // Who calls is what the engine says, never what a request claims. The name that a
 // guest was compiled under is its entry: instances of one name are replicas of
@@ -62,9 +59,9 @@ const (
 // Errors are values of KernelErr. Beside those that a method names, all methods
 // but Register answer BadId to a guest that has not registered, all answer
 // ChannelClosed when the engine is closing, and Register, Export, Require and
-// Dispatch answer AbortRequest once a guest has asked all to end. Where the host
+// Call answer AbortRequest once a guest has asked all to end. Where the host
 // says what a guest may do (eng.WithGrants), Register of a service that it may not
-// serve, Require of one that it may not call and Dispatch of a method that it may
+// serve, Require of one that it may not call and Call of a method that it may
 // not call are PERMISSION_DENIED.
 type SyscallServer interface {
 	// Register makes the guest known and gives it the id of a service: the one that
@@ -108,48 +105,34 @@ type SyscallServer interface {
 	// when nobody exports it, NotReady when the guest was not launched, or the
 	// service has not started.
 	Locate(ctx context.Context, req *syscallpb.LocateRequest) (*syscallpb.LocateResponse, error)
-	// Dispatch calls a method of a service that the guest has located. It does not
-	// wait: ReadOne has the result. Calls go round-robin to the guests that export
-	// the service, as far as they have room.
-	//
-	// Errors: NotRequired for a service that was not located, IdDispatch for the
-	// method of another service, BadId for an unknown one, NotFound for one that
-	// those who export the service now do not have, DataTooLarge, CallerUnavailable
-	// when nobody serves it now, BadCallId for a wrong parent, DependencyCycle when
-	// calls on behalf of calls go too deep, RESOURCE_EXHAUSTED when the guest has
-	// too many calls in flight or the target has too many waiting.
-	Dispatch(ctx context.Context, req *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error)
-	// ReadOne waits until there is something for the guest and returns it: calls to
-	// answer, results of its own calls, and notices. What is there already comes
-	// in one response. Several ReadOne may wait at once; each thing goes to one of
-	// them.
-	//
-	// Errors: ReadOneTimeout, BadCallId for a call_id that is no call of the
-	// guest in flight, ChannelClosed.
-	ReadOne(ctx context.Context, req *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error)
 	// Call calls a method of a service that the guest has located, and returns its
-	// result. Errors are those of the service as they are, those of Dispatch, and
-	// CallerUnavailable when the guest that serves the call ends. Calls go to the
-	// guests that export the service, in turns. When the call of the kernel is
-	// cancelled, who serves it is told.
+	// result. Calls go to the guests that export the service, in turns, as far as
+	// they have room. When the call of the kernel is cancelled or its deadline
+	// passes, the guest that serves it is told.
+	//
+	// Errors: those of the service, as they are. NotRequired for a service that was
+	// not located, BadId for an unknown method, NotFound for one that those who
+	// export the service now do not have, DataTooLarge, CallerUnavailable when
+	// nobody serves it now, or the guest that does ends, WriteTimeout when that one
+	// does not read the call in time, BadCallId for a wrong parent, DependencyCycle
+	// when calls on behalf of calls go too deep or guests wait for each other (see
+	// RegisterRequest.single_flight), RESOURCE_EXHAUSTED when the guest has too many
+	// calls in flight or the target has too many waiting, ChannelClosed.
 	Call(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error)
 	// Next answers a call, if there is an answer, and waits for the next one, or for
-	// a notice. An answer that comes too late is dropped. Each call goes to one Next.
+	// a notice. An answer that comes too late is dropped. Several Next may wait at
+	// once; each call and each notice goes to one of them, notices after the calls
+	// that were there before.
 	//
 	// Errors: DataTooLarge: the call waits for another answer, and nothing was read.
 	// ChannelClosed.
 	Next(ctx context.Context, req *syscallpb.NextRequest) (*syscallpb.NextResponse, error)
-	// ReturnValue answers a call that ReadOne brought.
+	// ReturnValue answers a call that Next brought, and reads nothing.
 	//
 	// Errors: BadCallId for a call that is not this guest's to answer, or is over:
 	// it was answered, its caller does not wait any longer or has ended.
 	// DataTooLarge: the call waits for another answer.
 	ReturnValue(ctx context.Context, req *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error)
-	// Cancel ends a call of the guest that has no result yet: none will come, and
-	// the guest that serves it is told.
-	//
-	// Errors: BadCallId for a call that is not this guest's, or has its result.
-	Cancel(ctx context.Context, req *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error)
 	// Exit withdraws all services of the guest, or asks all guests to end. It ends
 	// nobody: a guest ends by returning from its main function. Doing it
 	// again changes nothing.
@@ -204,16 +187,6 @@ func (UnimplementedSyscallServer) Locate(context.Context, *syscallpb.LocateReque
 	return nil, status.Error(status.Unimplemented, Syscall_Locate_FullName+" is not implemented")
 }
 
-// Dispatch returns UNIMPLEMENTED.
-func (UnimplementedSyscallServer) Dispatch(context.Context, *syscallpb.DispatchRequest) (*syscallpb.DispatchResponse, error) {
-	return nil, status.Error(status.Unimplemented, Syscall_Dispatch_FullName+" is not implemented")
-}
-
-// ReadOne returns UNIMPLEMENTED.
-func (UnimplementedSyscallServer) ReadOne(context.Context, *syscallpb.ReadOneRequest) (*syscallpb.ReadOneResponse, error) {
-	return nil, status.Error(status.Unimplemented, Syscall_ReadOne_FullName+" is not implemented")
-}
-
 // Call returns UNIMPLEMENTED.
 func (UnimplementedSyscallServer) Call(context.Context, *syscallpb.CallRequest) (*syscallpb.CallResponse, error) {
 	return nil, status.Error(status.Unimplemented, Syscall_Call_FullName+" is not implemented")
@@ -227,11 +200,6 @@ func (UnimplementedSyscallServer) Next(context.Context, *syscallpb.NextRequest) 
 // ReturnValue returns UNIMPLEMENTED.
 func (UnimplementedSyscallServer) ReturnValue(context.Context, *syscallpb.ReturnValueRequest) (*syscallpb.ReturnValueResponse, error) {
 	return nil, status.Error(status.Unimplemented, Syscall_ReturnValue_FullName+" is not implemented")
-}
-
-// Cancel returns UNIMPLEMENTED.
-func (UnimplementedSyscallServer) Cancel(context.Context, *syscallpb.CancelRequest) (*syscallpb.CancelResponse, error) {
-	return nil, status.Error(status.Unimplemented, Syscall_Cancel_FullName+" is not implemented")
 }
 
 // Exit returns UNIMPLEMENTED.

@@ -12,12 +12,6 @@ import (
 	"fmt"
 	"os"
 
-	spb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
-
-	"github.com/iansmith/parigot/pluginsdk/parigotpb"
-	"github.com/iansmith/parigot/pluginsdk/status"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb"
 	"github.com/iansmith/parigot/pluginsdk/syscallpb/syscallpbparigot"
 )
@@ -58,30 +52,28 @@ func serve() error {
 		return err
 	}
 	fmt.Println("serving")
+	answer := new(syscallpb.NextRequest)
 	for {
-		next, err := kernel.ReadOne(ctx, &syscallpb.ReadOneRequest{})
-		if err != nil {
+		next, err := kernel.Next(ctx, answer)
+		switch {
+		case err != nil:
 			return err
-		}
-		for _, in := range next.GetCall() {
-			if err := greet(in); err != nil {
-				return err
-			}
-		}
-		if next.GetExit().GetDrained() {
+		case next.GetExit().GetDrained():
 			return nil
+		case next.GetCall() == 0:
+			answer.Reset()
+		default:
+			answer = greet(next)
 		}
 	}
 }
 
-func greet(in *syscallpb.IncomingCall) error {
-	word := string(in.GetParam().GetValue())
+func greet(in *syscallpb.NextResponse) *syscallpb.NextRequest {
+	word := string(in.GetParam())
 	if word == "die" {
 		panic("as asked")
 	}
-	answer := &anypb.Any{Value: []byte("Hello, " + word + ", says " + in.GetCallerName() + "'s friend")}
-	_, err := kernel.ReturnValue(ctx, &syscallpb.ReturnValueRequest{CallId: in.GetCallId(), Result: answer})
-	return err
+	return &syscallpb.NextRequest{Call: in.GetCall(), Result: []byte("Hello, " + word + ", says " + in.GetCallerName() + "'s friend")}
 }
 
 func call(words []string) error {
@@ -97,34 +89,16 @@ func call(words []string) error {
 	if err := errors.Join(requireErr, launchErr, locateErr); err != nil {
 		return err
 	}
+	method := found.GetBinding()[0].GetMethodId()
 	for _, word := range words {
-		result, err := roundTrip(found.GetServiceId(), found.GetBinding()[0].GetMethodId(), word)
+		resp, err := kernel.Call(ctx, &syscallpb.CallRequest{
+			MethodHigh: method.GetHigh(), MethodLow: method.GetLow(), Param: []byte(word),
+		})
 		if err != nil {
-			result = err.Error()
+			fmt.Println(err)
+			continue
 		}
-		fmt.Println(result)
+		fmt.Println(string(resp.GetResult()))
 	}
 	return nil
-}
-
-func roundTrip(service, method *parigotpb.Id, word string) (string, error) {
-	sent, err := kernel.Dispatch(ctx, &syscallpb.DispatchRequest{
-		ServiceId: service, MethodId: method, Param: &anypb.Any{Value: []byte(word)},
-	})
-	if err != nil {
-		return "", err
-	}
-	got, err := kernel.ReadOne(ctx, &syscallpb.ReadOneRequest{CallId: sent.GetCallId()})
-	if err != nil {
-		return "", err
-	}
-	out := got.GetResolved()[0]
-	if out.GetResultError() == 0 {
-		return string(out.GetResult().GetValue()), nil
-	}
-	failure := new(spb.Status)
-	if err := proto.Unmarshal(out.GetResult().GetValue(), failure); err != nil {
-		return "", err
-	}
-	return "", status.FromProto(out.GetResultError(), failure)
 }
