@@ -23,8 +23,7 @@
 // package is empty.
 //
 // Inside there are four parts. [HostFinder] knows the guests, [SyscallData] the
-// services and which needs which, [CallMatcher] the calls that have no result yet,
-// and each guest has an inbox, where its calls, results and notices wait for
-// ReadOne. A call takes no lock but that of one of them at a time, and nobody
-// waits while holding one.
+// services and which needs which, [CallMatcher] the calls whose callers went on
+// without the result, and each guest has an inbox, where calls and notices wait for
+// its Next. Nobody waits while holding a lock.
 package syscall

@@ -169,9 +169,7 @@ func (d *syscallData) register(h *hostInfo, g *eng.Grants, c *contract.Contract,
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h.grants, h.contract = g, c
-	if singleFlight {
-		h.singleFlight.Store(true)
-	}
+	h.singleFlight.CompareAndSwap(false, singleFlight)
 	s := d.byID[sid]
 	switch {
 	case d.exitAsked.Load():

@@ -88,10 +88,6 @@ func (n serviceName) String() string {
 	return n.pkg + "." + n.short
 }
 
-func (n serviceName) proto() *syscallpb.FullyQualifiedService {
-	return &syscallpb.FullyQualifiedService{PackageName: n.pkg, ServiceName: n.short}
-}
-
 // methodTable holds the methods of a service, which keep their ids as long as
 // the service is known.
 type methodTable struct {

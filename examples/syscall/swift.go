@@ -79,10 +79,19 @@ func (p *SyscallPlugin) departNext(ctx context.Context, request []byte, _ core.R
 }
 
 // Call calls a method of a service that the guest has located, and returns its
-// result. Errors are those of the service as they are, those of Dispatch, and
-// CallerUnavailable when the guest that serves the call ends. Calls go to the
-// guests that export the service, in turns. When the call of the kernel is
-// cancelled, who serves it is told.
+// result. Calls go to the guests that export the service, in turns, as far as
+// they have room. When the call of the kernel is cancelled or its deadline
+// passes, the guest that serves it is told.
+//
+// Errors: those of the service, as they are. NotRequired for a service that was
+// not located, BadId for an unknown method, NotFound for one that those who
+// export the service now do not have, PERMISSION_DENIED for one that the guest may
+// not call, DataTooLarge, CallerUnavailable when nobody serves it now, or the guest
+// that does ends, WriteTimeout when that one does not read the call in time,
+// BadCallId for a wrong parent, DependencyCycle when calls on behalf of calls go too
+// deep or guests wait for each other (see RegisterRequest.single_flight),
+// RESOURCE_EXHAUSTED when the guest has too many calls in flight or the target has
+// too many waiting, ChannelClosed.
 //
 // Guests come here by departCall, which does the same for bytes.
 func (p *SyscallPlugin) Call(ctx context.Context, req *syscallpb.CallRequest) (*syscallpb.CallResponse, error) {
@@ -91,7 +100,9 @@ func (p *SyscallPlugin) Call(ctx context.Context, req *syscallpb.CallRequest) (*
 }
 
 // Next answers a call, if there is an answer, and waits for the next one, or for
-// a notice. An answer that comes too late is dropped. Each call goes to one Next.
+// a notice. An answer that comes too late is dropped. Several Next may wait at
+// once; each call and each notice goes to one of them, notices after the calls
+// that were there before.
 //
 // Errors: DataTooLarge: the call waits for another answer, and nothing was read.
 // ChannelClosed.
