@@ -1158,7 +1158,8 @@ type CallRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The method, as MethodBinding names it.
 	MethodHigh uint64 `protobuf:"fixed64,1,opt,name=method_high,json=methodHigh,proto3" json:"method_high,omitempty"`
-	MethodLow  uint64 `protobuf:"fixed64,2,opt,name=method_low,json=methodLow,proto3" json:"method_low,omitempty"`
+	// The other half of it.
+	MethodLow uint64 `protobuf:"fixed64,2,opt,name=method_low,json=methodLow,proto3" json:"method_low,omitempty"`
 	// The call on whose behalf this one is made, as NextResponse names it: one that
 	// the guest is serving. 0 for none.
 	Parent uint64 `protobuf:"fixed64,3,opt,name=parent,proto3" json:"parent,omitempty"`
@@ -1367,10 +1368,12 @@ type NextResponse struct {
 	Call uint64 `protobuf:"fixed64,1,opt,name=call,proto3" json:"call,omitempty"`
 	// The method, as BindMethod named it.
 	MethodHigh uint64 `protobuf:"fixed64,2,opt,name=method_high,json=methodHigh,proto3" json:"method_high,omitempty"`
-	MethodLow  uint64 `protobuf:"fixed64,3,opt,name=method_low,json=methodLow,proto3" json:"method_low,omitempty"`
+	// The other half of it.
+	MethodLow uint64 `protobuf:"fixed64,3,opt,name=method_low,json=methodLow,proto3" json:"method_low,omitempty"`
 	// The guest that calls: its instance. 0 when the host itself does.
 	CallerHigh uint64 `protobuf:"fixed64,4,opt,name=caller_high,json=callerHigh,proto3" json:"caller_high,omitempty"`
-	CallerLow  uint64 `protobuf:"fixed64,5,opt,name=caller_low,json=callerLow,proto3" json:"caller_low,omitempty"`
+	// The other half of it.
+	CallerLow uint64 `protobuf:"fixed64,5,opt,name=caller_low,json=callerLow,proto3" json:"caller_low,omitempty"`
 	// The time until the caller's deadline, in nanoseconds. 0 means none.
 	TimeoutNs int64 `protobuf:"fixed64,6,opt,name=timeout_ns,json=timeoutNs,proto3" json:"timeout_ns,omitempty"`
 	// The guest that calls: the name that it was compiled under. Empty when the host
