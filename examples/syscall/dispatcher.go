@@ -75,6 +75,7 @@ func (k *kernel) callFromHost(ctx context.Context, name serviceName, method stri
 
 // result waits for the result of a call of the host.
 func (k *kernel) result(ctx context.Context, ci *CallInfo, reply chan outcome) (outcome, error) {
+	spin(func() bool { return len(reply) > 0 })
 	select {
 	case result := <-reply:
 		return result, nil
